@@ -1,0 +1,89 @@
+# `make help` lists the commands. Each sets up what it needs: a virtual environment in .venv, the build in build/.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation
+PYTEST := $(BIN)/python -m pytest
+CXX    ?= c++
+
+# The package is installed again when one of these is newer than the installation.
+SOURCES := CMakeLists.txt pyproject.toml $(wildcard README.md) $(shell find cpp python -type f ! -name '*.pyc' ! -name '*.so')
+CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -name '*.cpp')
+
+# CMake, ninja and the linters of the environment come first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format tidy bench bench-quick asan clean distclean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
+	@$(BIN)/python -m fastnorm demo
+
+test: $(VENV)/.installed-test ## build, install into .venv and run the tests
+	@$(PYTEST) tests -q
+
+lint: $(VENV)/.installed-dev ## formatting, lint and type checks of Python and C++
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fastnorm._core
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
+
+format: $(VENV)/.installed-dev ## rewrite the sources the way `make lint` wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+# --- benchmarks: on a quiet machine ------------------------------------------------------------------------------------
+
+bench: $(VENV)/.installed-bench ## measure speed on network shapes, write build/bench.json
+	@mkdir -p build
+	@$(PYTEST) bench --benchmark-only --benchmark-json=build/bench.json
+
+bench-quick: $(VENV)/.installed-bench ## a small comparison with NumPy (and PyTorch, ONNX Runtime if installed)
+	@$(BIN)/python -m fastnorm bench
+
+# --- deeper checks -----------------------------------------------------------------------------------------------------
+
+# A second, sanitized build in its own folder. Its libasan must be loaded before Python itself.
+ASAN_SITE := $(CURDIR)/build/asan/site
+ASAN_ENV  = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(ASAN_SITE)
+
+asan: $(VENV)/.installed-test ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@rm -rf $(ASAN_SITE)
+	@$(PIP) --no-deps --target $(ASAN_SITE) . -Ccmake.define.FASTNORM_SANITIZE=ON -Cinstall.strip=false \
+		-Cbuild-dir=build/asan/cmake
+	@$(ASAN_ENV) $(BIN)/python -c "import fastnorm; assert fastnorm.__file__.startswith('$(ASAN_SITE)'), fastnorm.__file__"
+	@$(ASAN_ENV) $(PYTEST) tests -q -m "not nosanitize"
+
+CLANG_TIDY ?= $(firstword $(shell command -v clang-tidy-19 clang-tidy))
+
+tidy: $(VENV)/.installed-test ## clang-tidy on the C++ sources
+	@test -n "$(CLANG_TIDY)" || { echo "clang-tidy not found. On Debian or Ubuntu: apt-get install clang-tidy"; exit 1; }
+	@cmake -S . -B build/tidy -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DFASTNORM_PYTHON=ON \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) >build/tidy.log \
+		|| { cat build/tidy.log; exit 1; }
+	@$(CLANG_TIDY) -p build/tidy --quiet $(filter cpp/src/%.cpp,$(CPP))
+
+clean: ## remove what was built
+	rm -rf build dist wheelhouse .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*
+
+distclean: clean ## remove the virtual environment too
+	rm -rf $(VENV)
+
+# --- set-up ------------------------------------------------------------------------------------------------------------
+
+$(VENV)/.ready: .ci/bootstrap.sh
+	@.ci/bootstrap.sh $(VENV) $(PYTHON)
+	@touch $@
+
+# `.installed-test` is the package with its extra `test`, and so on.
+$(VENV)/.installed-%: $(VENV)/.ready $(SOURCES)
+	@echo "installing fastnorm-simd[$*] into $(VENV)"
+	@$(PIP) '.[$*]'
+	@touch $@

@@ -1,0 +1,38 @@
+# The flags of every target of this project.
+#
+# There is no -march and no per-file -m flag: inline functions compiled twice under different flags break the
+# one-definition rule. Highway sets the instruction set per function instead.
+#
+# a*b+c is never contracted to a fused operation behind our back: which operations are fused is part of the promise
+# that results do not depend on the SIMD target.
+
+function(fastnorm_compile_options target)
+  set_target_properties(${target} PROPERTIES
+    CXX_STANDARD 17
+    CXX_STANDARD_REQUIRED ON
+    CXX_EXTENSIONS OFF
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON)
+
+  if(MSVC)
+    target_compile_options(${target} PRIVATE /W4 /fp:precise /bigobj)
+    return()
+  endif()
+
+  # Without errno a square root is one instruction; its value is the same.
+  target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno)
+
+  # Symbols of a static Highway stay inside our binary: another extension of the process may carry another version.
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL)
+  endif()
+
+  if(FASTNORM_SANITIZE)
+    set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+      list(APPEND sanitize -shared-libasan)
+    endif()
+    target_compile_options(${target} PRIVATE ${sanitize} -fno-omit-frame-pointer -g)
+    target_link_options(${target} PUBLIC ${sanitize})
+  endif()
+endfunction()

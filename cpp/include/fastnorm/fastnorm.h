@@ -1,0 +1,117 @@
+/// fastnorm: normalization of strided arrays on the CPU, forward and backward. Standard types only.
+///
+/// Every operation is one of four functions over an iteration *space*: a shape whose axes carry roles. Statistics run
+/// over the `reduced` axes, weight and bias vary along the `param` axes:
+///
+///     batch norm  NCHW   {reduced, param, reduced, reduced}      layer norm (M, D)        {kept, reduced_param}
+///     group norm  NGcHW  {kept, param, reduced_param, reduced, reduced}
+///
+/// Statistics are indexed by the axes that are not reduced, parameters by the axes that are `param`, both in the order
+/// of the axes and contiguous. Strides are in bytes and may be anything; results do not depend on the thread count.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#if defined(_WIN32)
+#define FASTNORM_API
+#else
+#define FASTNORM_API __attribute__((visibility("default")))
+#endif
+
+namespace fastnorm {
+
+enum class DType : std::uint8_t { f16, bf16, f32, f64 };
+
+enum Role : std::uint8_t { kept = 0, reduced = 1, param = 2, reduced_param = 3 };
+
+/// How a group's scale `rstd` comes from its second moment. `m2` is the sum of (x - mean)^2, for `mean_square` and
+/// `norm` of x^2; `n` is the number of elements.
+enum class Statistic : std::uint8_t {
+    variance,      ///< (m2/n + eps)^-1/2
+    mean_square,   ///< (m2/n + eps)^-1/2, not centred
+    norm,          ///< (m2 + eps)^-1/2, not centred; NaN where m2 + eps is 0
+    std_unbiased,  ///< 1 / (sqrt(m2/(n-1)) + eps)
+    std_biased,    ///< 1 / (sqrt(m2/n) + eps)
+    max,           ///< max(m2, eps)^-1/2
+};
+
+/// The iteration space of one call. `shape` and `roles` have `ndim` entries.
+struct Space {
+    DType dtype;
+    std::size_t ndim;
+    const std::size_t* shape;
+    const std::uint8_t* roles;
+};
+
+/// A strided array over the space. `strides` in bytes; nullptr means C-contiguous.
+struct Input {
+    const void* data = nullptr;
+    const std::ptrdiff_t* strides = nullptr;
+};
+
+struct Output {
+    void* data = nullptr;
+    const std::ptrdiff_t* strides = nullptr;
+};
+
+/// Weight and bias in the compute type (float for data of up to 32 bits, double for f64); nullptr is one and zero.
+struct Parameters {
+    const void* weight = nullptr;
+    const void* bias = nullptr;
+};
+
+/// What a group's statistics are made of.
+struct Scale {
+    Statistic statistic = Statistic::variance;
+    double eps = 1e-5;
+};
+
+/// Statistics that a call hands out; nullptr where nobody wants them.
+struct Saved {
+    double* mean = nullptr;
+    double* rstd = nullptr;
+    double* m2 = nullptr;
+};
+
+/// y = (x - mean) * rstd * weight + bias with the statistics of x itself. y may be x.
+FASTNORM_API void forward(const Space& space, Input x, Output y, Parameters parameters, Scale scale, Saved saved = {});
+
+/// The same with given statistics (evaluation mode); mean = nullptr is zero. y may be x.
+FASTNORM_API void apply(const Space& space, Input x, Output y, Parameters parameters, const double* mean,
+                        const double* rstd);
+
+/// Where the gradients go; nullptr where nobody wants one. Parameter gradients are sums in double.
+struct Gradients {
+    Output dx;
+    double* dweight = nullptr;
+    double* dbias = nullptr;
+};
+
+/// Gradients of `forward`; with `training = false` those of `apply`, where the statistics were constants.
+FASTNORM_API void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training,
+                           const double* mean, const double* rstd, Gradients gradients);
+
+/// Mean and sum of squared deviations of every group.
+FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2);
+
+/// Threads a call may use: this thread's override if set, else the process-wide number.
+FASTNORM_API int get_num_threads();
+/// Sets the process-wide number, at least 1.
+FASTNORM_API void set_num_threads(int n);
+/// Sets the calling thread's own number (0: none) and returns the one before.
+FASTNORM_API int set_local_num_threads(int n);
+/// FASTNORM_NUM_THREADS if set, else the least of CPU affinity, cgroup quota and OMP_NUM_THREADS.
+FASTNORM_API int default_num_threads();
+/// The OpenMP specification date the library was built with, 0 without OpenMP.
+FASTNORM_API int openmp_version();
+
+/// SIMD targets that are compiled in and run on this machine, best first.
+FASTNORM_API std::vector<std::string> simd_targets();
+FASTNORM_API std::string simd_target();
+/// Throws std::invalid_argument for a name that simd_targets() does not list.
+FASTNORM_API void set_simd_target(const std::string& name);
+
+}  // namespace fastnorm

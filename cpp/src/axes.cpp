@@ -1,0 +1,95 @@
+#include "axes.h"
+
+#include <stdexcept>
+
+namespace fastnorm {
+
+void Offset::advance(const Axis& axis, std::size_t steps) {
+    const auto n = static_cast<std::ptrdiff_t>(steps);
+    for (std::size_t k = 0; k < kOperands; ++k) at[k] += n * axis.stride[k];
+    stat += n * axis.stat;
+    param += n * axis.param;
+}
+
+Axes& Axes::operator=(const Axes& other) {
+    size_ = other.size_;
+    for (std::size_t i = 0; i < size_; ++i) axes_[i] = other.axes_[i];
+    return *this;
+}
+
+void Axes::push(const Axis& axis) {
+    if (size_ == kMost) throw std::invalid_argument("too many axes");
+    axes_[size_++] = axis;
+}
+
+void Axes::erase(std::size_t i) {
+    for (--size_; i < size_; ++i) axes_[i] = axes_[i + 1];
+}
+
+std::size_t Axes::count() const {
+    std::size_t count = 1;
+    for (std::size_t i = 0; i < size_; ++i) count *= axes_[i].n;
+    return count;
+}
+
+Offset Axes::offset(std::size_t index) const {
+    Offset offset;
+    for (std::size_t i = size_; i-- > 0;) {
+        const Axis& axis = axes_[i];
+        // The first axis takes what is left, which saves its division.
+        offset.advance(axis, i == 0 ? index : index % axis.n);
+        if (i > 0) index /= axis.n;
+    }
+    return offset;
+}
+
+namespace {
+
+bool joins(const Axis& outer, const Axis& inner, bool roles) {
+    const auto n = static_cast<std::ptrdiff_t>(inner.n);
+    if (roles && outer.role != inner.role) return false;
+    if (outer.stat != n * inner.stat || outer.param != n * inner.param) return false;
+    for (std::size_t k = 0; k < kOperands; ++k) {
+        if (outer.stride[k] != n * inner.stride[k]) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+void Axes::merge(bool roles) {
+    for (std::size_t i = size_; i-- > 1;) {
+        if (!joins(axes_[i - 1], axes_[i], roles)) continue;
+        axes_[i].n *= axes_[i - 1].n;
+        erase(i - 1);
+    }
+}
+
+std::size_t item_size(DType dtype) {
+    return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2;
+}
+
+Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOperands>& strides) {
+    if (space.ndim > Axes::kMost) throw std::invalid_argument("too many axes");
+    std::array<Axis, Axes::kMost> all;
+    auto contiguous = static_cast<std::ptrdiff_t>(item_size(space.dtype));
+    std::ptrdiff_t stat = 1, param = 1;
+    for (std::size_t i = space.ndim; i-- > 0;) {
+        Axis& axis = all[i] = kNoAxis;
+        axis.n = space.shape[i];
+        axis.role = space.roles[i];
+        const auto n = static_cast<std::ptrdiff_t>(axis.n);
+        for (std::size_t k = 0; k < kOperands; ++k) axis.stride[k] = strides[k] ? strides[k][i] : contiguous;
+        if (!axis.is_reduced()) axis.stat = stat, stat *= n;
+        if (axis.is_param()) axis.param = param, param *= n;
+        contiguous *= n;
+    }
+    Axes axes;
+    for (std::size_t i = 0; i < space.ndim; ++i) {
+        if (all[i].n != 1) axes.push(all[i]);
+    }
+    axes.merge(true);
+    return axes;
+}
+
+}  // namespace fastnorm

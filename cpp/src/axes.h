@@ -1,0 +1,67 @@
+// The axes of a call: what they mean, how far a step along them goes in every operand.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "fastnorm/fastnorm.h"
+
+namespace fastnorm {
+
+// The data operands of a call. The output (y or dx) is one of them.
+enum Operand { kX, kY, kDy, kOperands };
+
+struct Axis {
+    std::size_t n;
+    std::uint8_t role;
+    std::array<std::ptrdiff_t, kOperands> stride;  // bytes
+    std::ptrdiff_t stat, param;                    // steps in the side arrays
+
+    bool is_reduced() const { return role & Role::reduced; }
+    bool is_param() const { return role & Role::param; }
+};
+
+inline constexpr Axis kNoAxis{1, Role::kept, {}, 0, 0};
+
+// Where one element lies in every operand (bytes) and side array (elements).
+struct Offset {
+    std::array<std::ptrdiff_t, kOperands> at{};
+    std::ptrdiff_t stat = 0, param = 0;
+
+    void advance(const Axis& axis, std::size_t steps);
+};
+
+// Axes in order, the last one fastest.
+class Axes {
+public:
+    static constexpr std::size_t kMost = 80;
+
+    Axes() {}  // leaves the storage as it is: calls are short
+    Axes(const Axes& other) { *this = other; }
+    Axes& operator=(const Axes& other);
+
+    std::size_t size() const { return size_; }
+    const Axis& operator[](std::size_t i) const { return axes_[i]; }
+    Axis& operator[](std::size_t i) { return axes_[i]; }
+    void push(const Axis& axis);
+    void erase(std::size_t i);
+
+    // Number of index tuples; 1 without axes.
+    std::size_t count() const;
+    // The element with a flat index in the order of the axes.
+    Offset offset(std::size_t index) const;
+    // Joins neighbours that every operand and side array steps through as one. Roles must agree if `roles`.
+    void merge(bool roles);
+
+private:
+    std::size_t size_ = 0;
+    std::array<Axis, kMost> axes_;
+};
+
+// The axes of a space without those of length one, steps filled in, neighbours of one role merged where strides allow.
+// `strides` has one pointer an operand; nullptr is C-contiguous.
+Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOperands>& strides);
+
+std::size_t item_size(DType dtype);
+
+}  // namespace fastnorm

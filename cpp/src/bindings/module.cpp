@@ -1,0 +1,137 @@
+// The Python module: arrays become spaces and operands, the GIL is released, the core is called. No checks of values
+// here: fastnorm._validate and fastnorm._layout come before.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "fastnorm/fastnorm.h"
+
+namespace py = pybind11;
+using namespace py::literals;
+namespace fn = fastnorm;
+
+namespace {
+
+using OptionalArray = std::optional<py::array>;
+
+fn::DType dtype_of(const py::array& array) {
+    switch (array.dtype().char_()) {
+        case 'e':
+            return fn::DType::f16;
+        case 'E':  // ml_dtypes.bfloat16
+            return fn::DType::bf16;
+        case 'f':
+            return fn::DType::f32;
+        case 'd':
+            return fn::DType::f64;
+        default:
+            throw py::type_error("unsupported dtype");
+    }
+}
+
+// A space over the memory of a NumPy array; valid as long as the array.
+struct ArraySpace {
+    ArraySpace(const py::array& x, const py::bytes& roles_bytes) {
+        const std::string_view roles = roles_bytes;
+        if (roles.size() != static_cast<std::size_t>(x.ndim())) throw py::value_error("one role per axis");
+        space.dtype = dtype_of(x);
+        space.ndim = roles.size();
+        space.shape = reinterpret_cast<const std::size_t*>(x.shape());
+        space.roles = reinterpret_cast<const std::uint8_t*>(roles.data());
+    }
+    fn::Space space;
+};
+
+fn::Input input(const py::array& array) { return {array.data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())}; }
+
+fn::Output output(py::array& array) {
+    return {array.mutable_data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())};
+}
+
+const void* data(const OptionalArray& array) { return array ? array->data() : nullptr; }
+
+double* doubles(OptionalArray& array) { return array ? static_cast<double*>(array->mutable_data()) : nullptr; }
+
+void forward(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
+             const OptionalArray& bias, int statistic, double eps, OptionalArray mean, OptionalArray rstd,
+             OptionalArray m2) {
+    const ArraySpace space(x, roles);
+    const fn::Output out = output(y);
+    const fn::Saved saved{doubles(mean), doubles(rstd), doubles(m2)};
+    const py::gil_scoped_release release;
+    fn::forward(space.space, input(x), out, {data(weight), data(bias)}, {static_cast<fn::Statistic>(statistic), eps},
+                saved);
+}
+
+void apply(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
+           const OptionalArray& bias, const OptionalArray& mean, const py::array& rstd) {
+    const ArraySpace space(x, roles);
+    const fn::Output out = output(y);
+    const py::gil_scoped_release release;
+    fn::apply(space.space, input(x), out, {data(weight), data(bias)}, static_cast<const double*>(data(mean)),
+              static_cast<const double*>(rstd.data()));
+}
+
+void backward(const py::array& dy, const py::array& x, std::optional<py::array> dx, const py::bytes& roles,
+              const OptionalArray& weight, int statistic, bool training, const OptionalArray& mean,
+              const py::array& rstd, OptionalArray dweight, OptionalArray dbias) {
+    const ArraySpace space(x, roles);
+    const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias)};
+    const py::gil_scoped_release release;
+    fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0}, training,
+                 static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients);
+}
+
+void moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2) {
+    const ArraySpace space(x, roles);
+    const fn::Output mean_out = output(mean), m2_out = output(m2);
+    const py::gil_scoped_release release;
+    fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data));
+}
+
+py::dict build_info() {
+    py::dict info;
+    info["version"] = FASTNORM_VERSION;
+    #if defined(__clang__)
+    info["compiler"] = "Clang " __clang_version__;
+#elif defined(__GNUC__)
+    info["compiler"] = "GCC " __VERSION__;
+#else
+    info["compiler"] = "unknown";
+#endif
+    info["openmp"] = fn::openmp_version() ? std::to_string(fn::openmp_version()) : "none";
+    return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+    m.doc() = "The C++ core of fastnorm. Use the functions of the package instead.";
+    m.attr("REDUCED") = static_cast<int>(fn::reduced);
+    m.attr("PARAM") = static_cast<int>(fn::param);
+    m.attr("VARIANCE") = static_cast<int>(fn::Statistic::variance);
+    m.attr("MEAN_SQUARE") = static_cast<int>(fn::Statistic::mean_square);
+    m.attr("NORM") = static_cast<int>(fn::Statistic::norm);
+    m.attr("STD_UNBIASED") = static_cast<int>(fn::Statistic::std_unbiased);
+    m.attr("STD_BIASED") = static_cast<int>(fn::Statistic::std_biased);
+    m.attr("MAX") = static_cast<int>(fn::Statistic::max);
+
+    m.def("forward", &forward, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "statistic"_a,
+          "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "m2"_a = py::none());
+    m.def("apply", &apply, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "mean"_a.none(true),
+          "rstd"_a);
+    m.def("backward", &backward, "dy"_a, "x"_a, "dx"_a.none(true), "roles"_a, "weight"_a.none(true), "statistic"_a,
+          "training"_a, "mean"_a.none(true), "rstd"_a, "dweight"_a.none(true), "dbias"_a.none(true));
+    m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);
+
+    m.def("get_num_threads", &fn::get_num_threads);
+    m.def("set_num_threads", &fn::set_num_threads, "n"_a);
+    m.def("set_local_num_threads", &fn::set_local_num_threads, "n"_a);
+    m.def("default_num_threads", &fn::default_num_threads);
+    m.def("simd_targets", &fn::simd_targets);
+    m.def("simd_target", &fn::simd_target);
+    m.def("set_simd_target", &fn::set_simd_target, "name"_a);
+    m.def("build_info", &build_info);
+}

@@ -1,0 +1,89 @@
+// What the elementwise kernels need besides the data: statistics of a bounded set of groups, weight and bias.
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "axes.h"
+#include "types.h"
+
+namespace fastnorm {
+
+// Statistics outside of these bounds go through double arithmetic, element by element: x - h may overflow, the scale
+// may not be a normal number of the compute type.
+template <class C>
+bool is_extreme(double mean, double rstd) {
+    if constexpr (sizeof(C) == 8) return false;
+    const bool scale = rstd == 0 || std::isnan(rstd) || (rstd >= 0x1p-100 && rstd <= 0x1p100);
+    return !scale || std::fabs(mean) > 0x1p126;
+}
+
+// Statistics in the compute type for the kernels, and in double for groups that the compute type cannot handle.
+template <class C>
+class Coefficients {
+public:
+    explicit Coefficients(std::size_t n) {
+        if (n > kInline) heap_.resize(n * kDoubles);
+        double* at = heap_.empty() ? inline_ : heap_.data();
+        for (double** p : {&mean, &rstd, &d1, &d2}) *p = at, at += n;
+        C* single = reinterpret_cast<C*>(at);
+        for (C** p : {&h, &l, &r, &c1, &c2}) *p = single, single += n;
+    }
+    Coefficients(const Coefficients&) = delete;
+    Coefficients& operator=(const Coefficients&) = delete;
+
+    // The mean is origin + rest; keeping it in two parts of the compute type is what makes the error independent of it.
+    void set(std::size_t i, double origin, double rest, double scale) {
+        mean[i] = origin + rest;
+        rstd[i] = scale;
+        h[i] = static_cast<C>(mean[i]);
+        l[i] = static_cast<C>((origin - h[i]) + rest);
+        r[i] = static_cast<C>(scale);
+        if (extreme(i)) any_extreme.store(true, std::memory_order_relaxed);
+    }
+    // The gradient's sums divided by the number of elements.
+    void set_gradient(std::size_t i, double mean_g, double mean_gx) {
+        d1[i] = mean_g;
+        d2[i] = mean_gx;
+        c1[i] = static_cast<C>(mean_g);
+        c2[i] = static_cast<C>(mean_gx);
+    }
+    bool extreme(std::size_t i) const { return is_extreme<C>(mean[i], rstd[i]); }
+
+    double *mean, *rstd, *d1, *d2;
+    C *h, *l, *r, *c1, *c2;
+    std::atomic<bool> any_extreme{false};
+
+private:
+    static constexpr std::size_t kInline = 64, kDoubles = 9;
+    double inline_[kInline * kDoubles];
+    std::vector<double> heap_;
+};
+
+// Weight and bias. A missing one of a pair becomes an array of its constant, so that no loop has to know; if both are
+// missing, no axis steps through them.
+template <class C>
+class Affine {
+public:
+    Affine(Axes& axes, const void* weight, const void* bias)
+        : w(static_cast<const C*>(weight)), b(static_cast<const C*>(bias)) {
+        std::size_t n = 1;
+        for (std::size_t i = 0; i < axes.size(); ++i) {
+            if (!w && !b) axes[i].param = 0;
+            if ((w || b) && axes[i].is_param()) n *= axes[i].n;
+        }
+        if (!w) ones_.assign(n, C(1)), w = ones_.data();
+        if (!b) zeros_.assign(n, C(0)), b = zeros_.data();
+    }
+    Affine(const Affine&) = delete;
+    Affine& operator=(const Affine&) = delete;
+
+    const C *w, *b;
+
+private:
+    std::vector<C> ones_, zeros_;
+};
+
+}  // namespace fastnorm

@@ -1,0 +1,111 @@
+// The sums that a gradient needs, along spans and down columns:
+//
+//     g = dy*w      xhat = ((x - h) - l)*r      s1 = sum g      s2 = sum g*xhat
+//
+// Products with the centred value, never sum dy*x minus mean*sum dy, which cancels.
+#if defined(FASTNORM_GRADIENTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FASTNORM_GRADIENTS_INL_H_
+#undef FASTNORM_GRADIENTS_INL_H_
+#else
+#define FASTNORM_GRADIENTS_INL_H_
+#endif
+
+#include "elementwise-inl.h"
+#include "reduce-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fastnorm {
+namespace HWY_NAMESPACE {
+
+template <class D, class T, bool kStatLanes, bool kParamLanes>
+struct SpanTerms {
+    D d;
+    const T *x, *dy;
+    Values<D, kStatLanes, 3> stat;
+    Values<D, kParamLanes, 1> param;
+
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(std::size_t i, std::size_t n) const {
+        const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
+                                     stat.template Get<kFull>(1, i, n));
+        // dy loads as zero behind the end, and xhat of zeros is finite: both terms vanish there.
+        const auto g = hn::Mul(LoadSome<kFull>(d, dy + i, n), param.template Get<kFull>(0, i, n));
+        const auto xhat = hn::Mul(centred, stat.template Get<kFull>(2, i, n));
+        return {g, kFull ? xhat : hn::IfThenElseZero(hn::FirstN(d, n), xhat)};
+    }
+};
+
+template <class T, bool kStatLanes, bool kParamLanes>
+void SpanGradientsPlane(const Plane<T>& p, GradSums* out) {
+    const Tag<T> d;
+    using D = decltype(d);
+    for (std::size_t row = 0; row < p.rows; ++row) {
+        const auto at = static_cast<std::ptrdiff_t>(row);
+        const SpanTerms<std::remove_const_t<D>, T, kStatLanes, kParamLanes> terms{
+            d,
+            p.x + at * p.x_row,
+            p.dy + at * p.dy_row,
+            {d, at * p.stat_row, {p.h, p.l, p.r}},
+            {d, at * p.param_row, {p.w}}};
+        Compute<T> s1, s2;
+        SpanSums(d, p.lanes, terms, s1, s2);
+        out[row] = {s1, s2};
+    }
+}
+
+template <class T>
+void SpanGradients(const Plane<T>& p, GradSums* out) {
+    WithForm(p, [&](auto stat, auto param) {
+        SpanGradientsPlane<T, decltype(stat)::value, decltype(param)::value>(p, out);
+    });
+}
+
+template <class D, bool kStatLanes, bool kParamLanes, class T>
+struct ColumnTerms {
+    D d;
+    const Plane<T>& p;
+
+    struct LaneValues {
+        hn::Vec<D> h, l, r, w;
+    };
+
+    template <bool kFull>
+    HWY_INLINE hn::Vec<D> Of(bool lanes, const hn::TFromD<D>* source, std::ptrdiff_t row, std::size_t i,
+                             std::size_t n) const {
+        return lanes ? LoadSome<kFull>(d, source + i, n) : hn::Set(d, source[row]);
+    }
+    template <bool kFull>
+    HWY_INLINE LaneValues Lane(std::size_t i, std::size_t n) const {
+        return {Of<kFull>(kStatLanes, p.h, 0, i, n), Of<kFull>(kStatLanes, p.l, 0, i, n),
+                Of<kFull>(kStatLanes, p.r, 0, i, n), Of<kFull>(kParamLanes, p.w, 0, i, n)};
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(LaneValues v, std::size_t row, std::size_t i, std::size_t n) const {
+        const auto at = static_cast<std::ptrdiff_t>(row);
+        if constexpr (!kStatLanes) {
+            v.h = hn::Set(d, p.h[at * p.stat_row]);
+            v.l = hn::Set(d, p.l[at * p.stat_row]);
+            v.r = hn::Set(d, p.r[at * p.stat_row]);
+        }
+        if constexpr (!kParamLanes) v.w = hn::Set(d, p.w[at * p.param_row]);
+        const auto x = LoadSome<kFull>(d, p.x + at * p.x_row + i, n);
+        const auto dy = LoadSome<kFull>(d, p.dy + at * p.dy_row + i, n);
+        return {hn::Mul(dy, v.w), hn::Mul(hn::Sub(hn::Sub(x, v.h), v.l), v.r)};
+    }
+};
+
+template <class T>
+void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
+    WithForm(p, [&](auto stat, auto param) {
+        const Tag<T> d;
+        using D = std::remove_const_t<decltype(d)>;
+        const ColumnTerms<D, decltype(stat)::value, decltype(param)::value, T> terms{d, p};
+        ColumnSums(d, p.rows, p.lanes, terms, s1, s2);
+    });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fastnorm
+HWY_AFTER_NAMESPACE();
+
+#endif  // FASTNORM_GRADIENTS_INL_H_

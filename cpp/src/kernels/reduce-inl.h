@@ -1,0 +1,118 @@
+// The two reductions: along a span and down columns. An operation hands in a source of lanes (u, v); both engines
+// give s1 = sum u and s2 = sum u*v in the order of additions that numerics promises:
+//
+//     acc += (q0 + q1) + (q2 + q3)       for each quad, per virtual lane
+//     sum  = halving tree over the lanes
+#if defined(FASTNORM_REDUCE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FASTNORM_REDUCE_INL_H_
+#undef FASTNORM_REDUCE_INL_H_
+#else
+#define FASTNORM_REDUCE_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fastnorm {
+namespace HWY_NAMESPACE {
+
+template <class V>
+struct Pair {
+    V u, v;
+};
+
+// Adds four terms (u, u*v) to the accumulators.
+template <class V>
+HWY_INLINE void AddQuad(const Pair<V>& a, const Pair<V>& b, const Pair<V>& c, const Pair<V>& d, V& s1, V& s2) {
+    s1 = hn::Add(s1, hn::Add(hn::Add(a.u, b.u), hn::Add(c.u, d.u)));
+    s2 = hn::Add(s2, hn::Add(hn::MulAdd(b.u, b.v, hn::Mul(a.u, a.v)), hn::MulAdd(d.u, d.v, hn::Mul(c.u, c.v))));
+}
+
+// Sum over the virtual lanes held in kParts vectors.
+template <class D>
+HWY_INLINE hn::TFromD<D> LaneSum(D d, hn::Vec<D>* parts) {
+    for (std::size_t half = Virtual<D>::kParts / 2; half > 0; half /= 2) {
+        for (std::size_t i = 0; i < half; ++i) parts[i] = hn::Add(parts[i], parts[i + half]);
+    }
+    return HalvingSum(d, parts[0]);
+}
+
+// source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero.
+template <class D, class Source>
+HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>& sum1, hn::TFromD<D>& sum2) {
+    using L = Virtual<D>;
+    using V = hn::Vec<D>;
+    V s1[L::kParts], s2[L::kParts];
+    for (std::size_t part = 0; part < L::kParts; ++part) s1[part] = s2[part] = hn::Zero(d);
+
+    std::size_t i = 0;
+    for (; i + L::kQuad <= n; i += L::kQuad) {
+        for (std::size_t part = 0; part < L::kParts; ++part) {
+            const std::size_t at = i + part * L::kN;
+            const auto a = source.template At<true>(at, L::kN);
+            const auto b = source.template At<true>(at + L::kLanes, L::kN);
+            const auto c = source.template At<true>(at + 2 * L::kLanes, L::kN);
+            const auto e = source.template At<true>(at + 3 * L::kLanes, L::kN);
+            AddQuad(a, b, c, e, s1[part], s2[part]);
+        }
+    }
+    if (i < n) {
+        const auto some = [&](std::size_t at) HWY_ATTR {
+            if (at + L::kN <= n) return source.template At<true>(at, L::kN);
+            if (at < n) return source.template At<false>(at, n - at);
+            return Pair<V>{hn::Zero(d), hn::Zero(d)};
+        };
+        for (std::size_t part = 0; part < L::kParts; ++part) {
+            const std::size_t at = i + part * L::kN;
+            AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part],
+                    s2[part]);
+        }
+    }
+    sum1 = LaneSum(d, s1);
+    sum2 = LaneSum(d, s2);
+}
+
+// source.Lane<kFull>(lane, count) gives what a lane needs for all rows, source.At<kFull>(it, row, lane, count) the
+// terms. Rows stream through in order, with the accumulators of a tile of lanes in the first-level cache.
+template <class D, class Source>
+HWY_INLINE void ColumnSums(D d, std::size_t rows, std::size_t lanes, const Source& source, double* sum1, double* sum2) {
+    constexpr std::size_t kTile = 2048 / sizeof(hn::TFromD<D>);
+    constexpr std::size_t kN = Virtual<D>::kN;
+    HWY_ALIGN hn::TFromD<D> acc1[kTile];
+    HWY_ALIGN hn::TFromD<D> acc2[kTile];
+    for (std::size_t first = 0; first < lanes; first += kTile) {
+        const std::size_t width = std::min(kTile, lanes - first);
+        std::fill_n(acc1, kTile, hn::TFromD<D>(0));
+        std::fill_n(acc2, kTile, hn::TFromD<D>(0));
+        for (std::size_t row = 0; row < rows; row += 4) {
+            const std::size_t some = std::min<std::size_t>(4, rows - row);
+            ForVectors<kN>(width, [&](std::size_t i, std::size_t count, auto full) HWY_ATTR {
+                constexpr bool kFull = decltype(full)::value;
+                using V = hn::Vec<D>;
+                const auto lane = source.template Lane<kFull>(first + i, count);
+                V s1 = hn::Load(d, acc1 + i), s2 = hn::Load(d, acc2 + i);
+                const auto at = [&](std::size_t k) HWY_ATTR {
+                    return source.template At<kFull>(lane, row + k, first + i, count);
+                };
+                if (HWY_LIKELY(some == 4)) {
+                    AddQuad(at(0), at(1), at(2), at(3), s1, s2);
+                } else {
+                    const Pair<V> none{hn::Zero(d), hn::Zero(d)};
+                    AddQuad(at(0), some > 1 ? at(1) : none, some > 2 ? at(2) : none, none, s1, s2);
+                }
+                hn::Store(s1, d, acc1 + i);
+                hn::Store(s2, d, acc2 + i);
+            });
+        }
+        for (std::size_t i = 0; i < width; ++i) sum1[first + i] += static_cast<double>(acc1[i]);
+        for (std::size_t i = 0; i < width; ++i) sum2[first + i] += static_cast<double>(acc2[i]);
+    }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fastnorm
+HWY_AFTER_NAMESPACE();
+
+#endif  // FASTNORM_REDUCE_INL_H_

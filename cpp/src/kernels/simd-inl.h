@@ -1,0 +1,154 @@
+// Loads, stores and tails: the only place that knows how a data type becomes lanes of its compute type.
+#if defined(FASTNORM_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FASTNORM_SIMD_INL_H_
+#undef FASTNORM_SIMD_INL_H_
+#else
+#define FASTNORM_SIMD_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "hwy/highway.h"
+#include "table.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fastnorm {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A vector of the compute type, at most 64 bytes.
+template <class T>
+using Tag = hn::CappedTag<Compute<T>, 64 / sizeof(Compute<T>)>;
+
+// Sums run over 128 bytes of virtual lanes, whatever the vector length, so that every target adds in one order.
+template <class D>
+struct Virtual {
+    static constexpr std::size_t kN = hn::MaxLanes(D());              // lanes of a vector
+    static constexpr std::size_t kLanes = 128 / sizeof(hn::TFromD<D>);  // virtual lanes
+    static constexpr std::size_t kParts = kLanes / kN;                  // vectors that hold them
+    static constexpr std::size_t kQuad = 4 * kLanes;                    // elements added at a time
+};
+
+#undef FASTNORM_MASKED_MEMORY
+// Masked loads that never touch memory behind the mask.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#define FASTNORM_MASKED_MEMORY 1
+#else
+#define FASTNORM_MASKED_MEMORY 0
+#endif
+
+// Not named Load and Store: argument-dependent lookup would prefer Highway's, which want alignment.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadLanes(D d, const hn::TFromD<D>* p) {
+    return hn::LoadU(d, p);
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadLanes(D d, const BF16* p) {
+    const hn::Rebind<std::uint16_t, D> d16;
+    const hn::Rebind<std::uint32_t, D> d32;
+    const auto bits = hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p));
+    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, bits)));
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadLanes(D d, const F16* p) {
+    const hn::Rebind<hwy::float16_t, D> d16;
+    return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+
+template <class D>
+HWY_INLINE void StoreLanes(hn::Vec<D> v, D d, hn::TFromD<D>* p) {
+    hn::StoreU(v, d, p);
+}
+
+template <class D>
+HWY_INLINE void StoreLanes(hn::Vec<D> v, D, BF16* p) {
+    const hn::Rebind<std::uint16_t, D> d16;
+    const hn::Rebind<std::uint32_t, D> d32;
+    const hn::Rebind<std::int32_t, D> i32;
+    const auto bits = hn::BitCast(d32, v);
+    const auto high = hn::ShiftRight<16>(bits);
+    // Round to nearest even; a NaN must not be carried into infinity.
+    const auto even = hn::And(high, hn::Set(d32, 1u));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(even, hn::Set(d32, 0x7FFFu))));
+    const auto quiet = hn::Or(high, hn::Set(d32, 0x40u));
+    const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
+    const auto result = hn::IfThenElse(is_nan, quiet, rounded);
+    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(i32, result)), d16, reinterpret_cast<std::uint16_t*>(p));
+}
+
+template <class D>
+HWY_INLINE void StoreLanes(hn::Vec<D> v, D, F16* p) {
+    const hn::Rebind<hwy::float16_t, D> d16;
+    hn::StoreU(hn::DemoteTo(d16, v), d16, reinterpret_cast<hwy::float16_t*>(p));
+}
+
+// The first n < N lanes from p, `pad` in the others.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> LoadTail(D d, const T* p, std::size_t n, hn::Vec<D> pad) {
+    const auto mask = hn::FirstN(d, n);
+#if FASTNORM_MASKED_MEMORY
+    if constexpr (sizeof(T) >= 4) return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, p), pad);
+#endif
+    HWY_ALIGN T buffer[Virtual<D>::kN] = {};
+    std::memcpy(buffer, p, std::min(n, Virtual<D>::kN) * sizeof(T));  // the compiler must see the bound
+    return hn::IfThenElse(mask, LoadLanes(d, buffer), pad);
+}
+
+template <class D, class T>
+HWY_INLINE void StoreTail(hn::Vec<D> v, D d, T* p, std::size_t n) {
+#if FASTNORM_MASKED_MEMORY
+    if constexpr (sizeof(T) >= 4) {
+        hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+        return;
+    }
+#endif
+    HWY_ALIGN T buffer[Virtual<D>::kN];
+    StoreLanes(v, d, buffer);
+    std::memcpy(p, buffer, n * sizeof(T));
+}
+
+// The lanes at p: all of them, or only the first n.
+template <bool kFull, class D, class T>
+HWY_INLINE hn::Vec<D> LoadSome(D d, const T* p, std::size_t n) {
+    if constexpr (kFull) return LoadLanes(d, p);
+    return LoadTail(d, p, n, hn::Zero(d));
+}
+
+template <bool kFull, class D, class T>
+HWY_INLINE void StoreSome(hn::Vec<D> v, D d, T* p, std::size_t n) {
+    if constexpr (kFull) {
+        StoreLanes(v, d, p);
+    } else {
+        StoreTail(v, d, p, n);
+    }
+}
+
+// Calls body(offset, count, full) for every vector of a run; `full` is a compile-time constant.
+template <std::size_t kN, class F>
+HWY_INLINE void ForVectors(std::size_t n, F&& body) {
+    std::size_t i = 0;
+    for (; i + kN <= n; i += kN) body(i, kN, std::true_type{});
+    if (i < n) body(i, n - i, std::false_type{});
+}
+
+// Sum of the lanes by halving: lane i and i + half, down to one.
+template <class D>
+HWY_INLINE hn::TFromD<D> HalvingSum(D, hn::Vec<D> v) {
+    if constexpr (Virtual<D>::kN == 1) {
+        return hn::GetLane(v);
+    } else {
+#if HWY_TARGET != HWY_SCALAR
+        const hn::Half<D> half;
+        return HalvingSum(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+#endif
+    }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fastnorm
+HWY_AFTER_NAMESPACE();
+
+#endif  // FASTNORM_SIMD_INL_H_

@@ -1,0 +1,83 @@
+// What one SIMD target offers: single-threaded loops over raw pointers. Plain C++, no Highway.
+#pragma once
+
+#include <cstddef>
+
+#include "../types.h"
+
+namespace fastnorm {
+
+// Micro-blocks: what is summed in the compute type before double takes over. Part of the determinism promise.
+inline constexpr std::size_t kBlock = 1024;  // elements of a span
+inline constexpr std::size_t kRows = 64;     // rows of columns
+
+// Sums of one span block about its pivot: s1 = sum (x - pivot), s2 = sum (x - pivot)^2. s2 is NaN where the compute
+// type cannot hold the squares.
+struct BlockSums {
+    double pivot, s1, s2;
+};
+
+// s1 = sum dy*weight, s2 = sum dy*weight*xhat.
+struct GradSums {
+    double s1, s2;
+};
+
+// `rows` equally shaped spans of `lanes` contiguous elements; `*_row` steps are in elements.
+template <class T>
+struct Plane {
+    using C = Compute<T>;
+    std::size_t rows, lanes;
+    const T* x;
+    const T* dy;
+    T* y;  // y or dx
+    std::ptrdiff_t x_row, dy_row, y_row;
+
+    // Statistics: mean = h + l, scale r; the input gradient's s1/n and s2/n. One value per lane, or one per row.
+    const C *h, *l, *r, *c1, *c2;
+    std::ptrdiff_t stat_row;
+    bool stat_lanes;
+
+    // Weight and bias, likewise.
+    const C *w, *b;
+    std::ptrdiff_t param_row;
+    bool param_lanes;
+};
+
+template <class T>
+struct Kernels {
+    using C = Compute<T>;
+
+    // Sums of `count` blocks of n <= kBlock elements, `step` elements apart. Not centred: the pivot is zero.
+    void (*span_moments)(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred,
+                         BlockSums* out);
+    // Per lane the mean of the first rows, as many as the largest power of two <= min(rows, kRows).
+    void (*column_pivots)(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, C* pivots);
+    // Adds the sums about the pivots of rows <= kRows to s1 and s2.
+    void (*column_moments)(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, const C* pivots,
+                           double* s1, double* s2);
+    // y = ((x - h) - l) * r * w + b
+    void (*normalize)(const Plane<T>&);
+    // dx = r * (dy*w - c1 - xhat*c2)
+    void (*input_gradient)(const Plane<T>&);
+    // One GradSums a row of lanes <= kBlock.
+    void (*span_gradients)(const Plane<T>&, GradSums* out);
+    // Adds the sums of rows <= kRows to s1 and s2, per lane.
+    void (*column_gradients)(const Plane<T>&, double* s1, double* s2);
+};
+
+struct KernelTable {
+    Kernels<float> f32;
+    Kernels<double> f64;
+    Kernels<BF16> bf16;
+    Kernels<F16> f16;
+
+    template <class T>
+    const Kernels<T>& of() const {
+        if constexpr (std::is_same_v<T, float>) return f32;
+        if constexpr (std::is_same_v<T, double>) return f64;
+        if constexpr (std::is_same_v<T, BF16>) return bf16;
+        if constexpr (std::is_same_v<T, F16>) return f16;
+    }
+};
+
+}  // namespace fastnorm

@@ -1,0 +1,27 @@
+// How a call is carried out: along spans or down columns. A plan depends on shape, roles and memory layout only.
+#pragma once
+
+#include "axes.h"
+
+namespace fastnorm {
+
+struct Plan {
+    bool columns = false;
+    Axes axes;  // all of them, in order
+
+    // Spans: `kept` walks the groups, `reducing` their elements in order. The innermost stretch of neighbouring reduced
+    // axes is the run; blocks are cut from runs, so that a strided array has the blocks of its contiguous copy.
+    // Columns: `kept` walks what is left of the lanes, `reducing` the rows.
+    Axes kept, reducing;
+    std::size_t run = 1;
+
+    // Columns: the lanes are kept axis `lane` times, if `width` > 1, a reduced axis of that length inside of it, whose
+    // lanes merge into one group.
+    Axis lane = kNoAxis;  // steps through the groups of lanes
+    Axis lanes = kNoAxis;
+    std::size_t width = 1;
+};
+
+Plan make_plan(const Axes& axes);
+
+}  // namespace fastnorm

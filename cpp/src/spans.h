@@ -1,0 +1,112 @@
+// Groups whose elements lie along spans of memory, cut into the blocks that sums are made of.
+//
+// A group is a number of runs (batch norm, channel first: one per sample). Runs of kBlock elements or more are cut into
+// blocks of kBlock; of shorter ones as many as fit go into one block, end to end. So blocks depend on shape alone.
+#pragma once
+
+#include "exact.h"
+#include "plan.h"
+#include "statistics.h"
+#include "tile.h"
+
+namespace fastnorm {
+
+inline constexpr std::size_t kSuperblock = 16;  // blocks of one task; a power of two, so tasks are whole subtrees
+
+class SpanBlocks {
+public:
+    explicit SpanBlocks(const Plan& plan) : axes_(plan.reducing), n_(plan.reducing.count()), run_(plan.run) {
+        axes_.merge(false);
+        const std::size_t runs = n_ / std::max<std::size_t>(run_, 1);
+        if (runs <= 1 || run_ >= kBlock) {
+            pieces_ = (run_ + kBlock - 1) / kBlock;
+            count_ = runs * pieces_;
+        } else {
+            joined_ = kBlock / run_;
+            count_ = (runs + joined_ - 1) / joined_;
+        }
+    }
+
+    std::size_t elements() const { return n_; }
+    std::size_t count() const { return count_; }
+    const Axes& axes() const { return axes_; }
+
+    // First element, in the order of the reduced axes, and length of a block.
+    std::size_t first(std::size_t block) const {
+        return joined_ ? block * joined_ * run_ : block / pieces_ * run_ + block % pieces_ * kBlock;
+    }
+    std::size_t length(std::size_t block) const {
+        if (joined_) return std::min(joined_ * run_, n_ - first(block));
+        return std::min(kBlock, run_ - block % pieces_ * kBlock);
+    }
+
+    // Whether a group's elements follow one another in memory.
+    template <class T>
+    bool contiguous(Operand operand) const {
+        return n_ == 1 || (axes_.size() == 1 && axes_[0].stride[operand] == static_cast<std::ptrdiff_t>(sizeof(T)));
+    }
+
+    // The elements of a block: in place where they are contiguous, else gathered into the tile.
+    template <class T>
+    const T* read(Operand operand, const char* base, std::size_t block, T* tile) const {
+        const std::size_t begin = first(block), n = length(block);
+        if (const char* place = in_place<T>(operand, base, begin, n)) return reinterpret_cast<const T*>(place);
+        gather_range(axes_, operand, base, begin, n, tile);
+        return tile;
+    }
+
+    // How many blocks from this one on lie in place one after the other, each of kBlock elements; at least 1.
+    template <class T>
+    std::size_t consecutive(Operand operand, const char* base, std::size_t block, std::size_t most) const {
+        if (joined_ || length(block) != kBlock) return 1;
+        const std::size_t in_run = (run_ - block % pieces_ * kBlock) / kBlock;
+        const std::size_t some = std::min(in_run, most);
+        return in_place<T>(operand, base, first(block), some * kBlock) ? some : 1;
+    }
+
+private:
+    template <class T>
+    const char* in_place(Operand operand, const char* base, std::size_t begin, std::size_t n) const {
+        if (axes_.size() == 0) return aligned<T>(base) ? base : nullptr;
+        const Axis& inner = axes_[axes_.size() - 1];
+        const bool contiguous = n == 1 || inner.stride[operand] == static_cast<std::ptrdiff_t>(sizeof(T));
+        if (!contiguous || begin % inner.n + n > inner.n) return nullptr;
+        const char* place = base + axes_.offset(begin).at[operand];
+        return aligned<T>(place) ? place : nullptr;
+    }
+
+    Axes axes_;
+    std::size_t n_, run_, pieces_ = 1, joined_ = 0, count_ = 0;
+};
+
+// The value that a group's means are relative to.
+template <class T>
+double origin_of(const char* first) {
+    T value;
+    std::memcpy(&value, first, sizeof(T));
+    const double wide = widen(value);
+    return std::isfinite(wide) ? wide : 0.0;
+}
+
+// Moments of blocks [begin, end) of the group at `base`.
+template <class T>
+Moments span_moments(const Kernels<T>& kernels, const SpanBlocks& blocks, const char* base, std::size_t begin,
+                     std::size_t end, bool centred) {
+    const double origin = centred ? origin_of<T>(base) : 0.0;
+    T tile[kBlock];
+    BlockSums sums[kSuperblock];
+    Tree<Moments> tree;
+    while (begin < end) {
+        const std::size_t n = blocks.length(begin);
+        const std::size_t some = blocks.consecutive<T>(kX, base, begin, std::min(end - begin, kSuperblock));
+        const T* x = blocks.read(kX, base, begin, tile);
+        kernels.span_moments(x, kBlock, some, n, centred, sums);
+        for (std::size_t k = 0; k < some; ++k) {
+            tree.add(block_moments(sums[k], x + k * kBlock, 1, n, origin, centred));
+        }
+        begin += some;
+    }
+    return tree.result();
+}
+
+}  // namespace fastnorm

@@ -1,0 +1,84 @@
+// Moments in double: what blocks of sums become, how they merge, and the scale that follows. Plain C++.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "fastnorm/fastnorm.h"
+
+namespace fastnorm {
+
+// Count, mean relative to the group's origin (its first element), sum of squared deviations. Not centred: mean is 0.
+struct Moments {
+    double n = 0, mean = 0, m2 = 0;
+};
+
+// Chan, Golub and LeVeque's exact update. An empty side leaves the other as it is.
+inline Moments merge(const Moments& a, const Moments& b) {
+    if (a.n == 0) return b;
+    if (b.n == 0) return a;
+    const double n = a.n + b.n;
+    const double delta = b.mean - a.mean;
+    return {n, a.mean + delta * (b.n / n), a.m2 + b.m2 + delta * delta * (a.n * (b.n / n))};
+}
+
+inline double merge(double a, double b) { return a + b; }
+
+// Merges a sequence in the fixed tree: neighbours level by level, an odd last one moving up as it is. That tree is a
+// binary counter, so any aligned power-of-two stretch may be merged beforehand without changing a bit.
+template <class Value>
+class Tree {
+public:
+    void add(Value value) {
+        std::size_t level = 0;
+        for (; (count_ >> level) & 1; ++level) value = merge(levels_[level], value);
+        levels_[level] = value;
+        ++count_;
+    }
+    Value result() const {
+        Value value{};
+        bool any = false;
+        for (std::size_t level = 0; count_ >> level; ++level) {
+            if (!((count_ >> level) & 1)) continue;
+            value = any ? merge(levels_[level], value) : levels_[level];
+            any = true;
+        }
+        return value;
+    }
+
+private:
+    std::size_t count_ = 0;
+    Value levels_[64];
+};
+
+// Moments of n values from their sums about a pivot, relative to the origin.
+inline Moments from_sums(double n, double pivot, double origin, double s1, double s2, bool centred) {
+    if (!centred) return {n, 0, s2};
+    const double m2 = s2 - s1 * s1 / n;
+    return {n, (pivot - origin) + s1 / n, m2 < 0 ? 0 : m2};
+}
+
+inline bool is_centred(Statistic s) { return s != Statistic::mean_square && s != Statistic::norm; }
+
+// The scale of a group, see fastnorm.h. 0 where nothing can be divided by.
+inline double rstd(const Scale& scale, double m2, double n) {
+    const auto inverse = [](double v) { return v == 0 ? 0.0 : 1.0 / v; };
+    switch (scale.statistic) {
+        case Statistic::norm: {
+            const double norm = std::sqrt(m2 + scale.eps);
+            return norm == 0 ? std::nan("") : 1.0 / norm;
+        }
+        case Statistic::std_unbiased:
+            return inverse(std::sqrt(m2 / (n - 1)) + scale.eps);
+        case Statistic::std_biased:
+            return inverse(std::sqrt(m2 / n) + scale.eps);
+        case Statistic::max:
+            return inverse(std::sqrt(m2 > scale.eps || std::isnan(m2) ? m2 : scale.eps));
+        default:
+            return inverse(std::sqrt(m2 / n + scale.eps));
+    }
+}
+
+}  // namespace fastnorm

@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "fastnorm/fastnorm.h"
+#include "parallel.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace fastnorm {
+namespace {
+
+// A thread is worth waking for this much work: below, waking costs more than it saves.
+constexpr std::size_t kBytesPerThread = 128 * 1024;
+
+std::atomic<bool> used{false};    // whether a team of threads may exist
+std::atomic<bool> forked{false};  // whether it was left behind by fork()
+thread_local int local_threads = 0;
+
+// A positive whole number at the start of the text (OMP_NUM_THREADS may be a list), else 0.
+int parse_count(const char* text) {
+    if (!text) return 0;
+    const long value = std::strtol(text, nullptr, 10);
+    return value > 0 && value < 1 << 16 ? static_cast<int>(value) : 0;
+}
+
+int affinity_count() {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
+#endif
+    return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// CPUs granted by quota/period, rounded up; 0 where there is no quota.
+int quota_count(double quota, double period) {
+    if (quota <= 0 || period <= 0) return 0;
+    return static_cast<int>((quota + period - 1) / period);
+}
+
+// The process's own cgroup path for version 2 ("0::/path") inside the mounted hierarchy.
+std::string cgroup_path() {
+    std::ifstream file("/proc/self/cgroup");
+    for (std::string line; std::getline(file, line);) {
+        if (line.rfind("0::", 0) == 0) return line.substr(3);
+    }
+    return "";
+}
+
+int cgroup_count() {
+    // The tightest quota of this group and all above it counts.
+    int least = 0;
+    const auto take = [&](int count) {
+        if (count > 0) least = least ? std::min(least, count) : count;
+    };
+    for (std::string path = cgroup_path();; path.erase(path.rfind('/'))) {
+        std::ifstream file("/sys/fs/cgroup" + path + "/cpu.max");
+        std::string quota;
+        double period = 0;
+        if (file >> quota >> period && quota != "max") take(quota_count(std::atof(quota.c_str()), period));
+        if (path.rfind('/') == std::string::npos) break;
+    }
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    double quota = 0, period = 0;
+    if (quota_file >> quota && period_file >> period) take(quota_count(quota, period));
+    return least;
+}
+
+std::atomic<int>& global_threads() {
+    static std::atomic<int> threads{default_num_threads()};
+    return threads;
+}
+
+#if !defined(_WIN32)
+// The pool of most OpenMP runtimes does not survive fork(): the child would wait for threads that are not there.
+const int registered = pthread_atfork(nullptr, nullptr, [] { forked.store(used.load()); });
+#endif
+
+}  // namespace
+
+int threads_for(std::size_t bytes) {
+    if (bytes < 2 * kBytesPerThread || forked.load(std::memory_order_relaxed)) return 1;
+    const auto worth = static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16));
+    const int threads = std::min(get_num_threads(), worth);
+    if (threads > 1 && !used.load(std::memory_order_relaxed)) used.store(true, std::memory_order_relaxed);
+    return threads;
+}
+
+int default_num_threads() {
+    if (const int wanted = parse_count(std::getenv("FASTNORM_NUM_THREADS"))) return wanted;
+    int threads = affinity_count();
+    if (const int quota = cgroup_count()) threads = std::min(threads, quota);
+    if (const int openmp = parse_count(std::getenv("OMP_NUM_THREADS"))) threads = std::min(threads, openmp);
+    return std::max(1, threads);
+}
+
+int get_num_threads() { return local_threads ? local_threads : global_threads().load(std::memory_order_relaxed); }
+
+void set_num_threads(int n) {
+    if (n < 1) throw std::invalid_argument("number of threads must be at least 1, got " + std::to_string(n));
+    global_threads().store(n);
+}
+
+int set_local_num_threads(int n) {
+    if (n < 0) throw std::invalid_argument("number of threads must be at least 0, got " + std::to_string(n));
+    return std::exchange(local_threads, n);
+}
+
+int openmp_version() {
+#ifdef _OPENMP
+    return _OPENMP;
+#else
+    return 0;
+#endif
+}
+
+}  // namespace fastnorm

@@ -1,0 +1,51 @@
+// Bounded copies between strided memory and contiguous tiles: how the kernels, which see contiguous lanes only, reach
+// any layout without a copy of the whole array.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "axes.h"
+
+namespace fastnorm {
+
+// Whether elements T can be read in place at this address with this stride between rows.
+template <class T>
+bool aligned(const void* data) {
+    return reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
+}
+
+template <class T>
+void gather(const char* from, std::ptrdiff_t stride, std::size_t n, T* to) {
+    if (stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+        std::memcpy(to, from, n * sizeof(T));
+        return;
+    }
+    for (std::size_t i = 0; i < n; ++i, from += stride) std::memcpy(to + i, from, sizeof(T));
+}
+
+template <class T>
+void scatter(const T* from, std::size_t n, char* to, std::ptrdiff_t stride) {
+    if (stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+        std::memcpy(to, from, n * sizeof(T));
+        return;
+    }
+    for (std::size_t i = 0; i < n; ++i, to += stride) std::memcpy(to, from + i, sizeof(T));
+}
+
+// Copies elements [first, first + n) of the flattened axes.
+template <class T>
+void gather_range(const Axes& axes, Operand operand, const char* base, std::size_t first, std::size_t n, T* to) {
+    if (axes.size() == 0) {
+        gather(base, 0, n, to);
+        return;
+    }
+    const Axis& inner = axes[axes.size() - 1];
+    while (n > 0) {
+        const std::size_t some = std::min(n, inner.n - first % inner.n);
+        gather(base + axes.offset(first).at[operand], inner.stride[operand], some, to);
+        first += some, to += some, n -= some;
+    }
+}
+
+}  // namespace fastnorm

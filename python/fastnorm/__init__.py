@@ -1,0 +1,92 @@
+"""Normalization of NumPy arrays: forward and backward, fast, accurate, the same bits for every number of threads.
+
+Every operation is up to three functions: ``op`` for inference, ``op_forward`` for training, which also returns the
+statistics, and ``op_backward``, which takes them. :mod:`fastnorm.reference` defines in plain NumPy what they mean.
+"""
+
+import importlib
+from typing import Any
+
+from . import _core
+from ._types import (
+    BatchNormForward,
+    Gradients,
+    GroupNormForward,
+    InstanceNormForward,
+    LayerNormForward,
+    RMSNormForward,
+)
+from .batch import batch_norm, batch_norm_backward, batch_norm_forward
+from .group import (
+    group_norm,
+    group_norm_backward,
+    group_norm_forward,
+    instance_norm,
+    instance_norm_backward,
+    instance_norm_forward,
+)
+from .layer import (
+    layer_norm,
+    layer_norm_backward,
+    layer_norm_forward,
+    rms_norm,
+    rms_norm_backward,
+    rms_norm_forward,
+)
+from .runtime import (
+    get_num_threads,
+    set_num_threads,
+    set_simd_target,
+    show_config,
+    simd_target,
+    simd_targets,
+    threads,
+)
+
+__version__: str = _core.build_info()["version"]
+
+# Submodules that most programs never touch are imported at their first use.
+_LAZY = ("reference",)
+
+__all__ = [
+    "BatchNormForward",
+    "Gradients",
+    "GroupNormForward",
+    "InstanceNormForward",
+    "LayerNormForward",
+    "RMSNormForward",
+    "__version__",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "get_num_threads",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_forward",
+    "instance_norm",
+    "instance_norm_backward",
+    "instance_norm_forward",
+    "layer_norm",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "reference",
+    "rms_norm",
+    "rms_norm_backward",
+    "rms_norm_forward",
+    "set_num_threads",
+    "set_simd_target",
+    "show_config",
+    "simd_target",
+    "simd_targets",
+    "threads",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

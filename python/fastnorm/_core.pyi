@@ -1,0 +1,74 @@
+"""Stubs of the extension: the C++ core behind plain arguments, no checks.
+
+Callers hand in what :mod:`fastnorm._layout` prepared: data arrays of one dtype that are viewed in the logical
+order of the operation, `roles` with one byte per axis of the data, and small C-contiguous side arrays.
+
+A role is the sum of ``REDUCED`` (the statistics run over the axis) and ``PARAM`` (weight and bias vary along it).
+Parameters have one value per index of the PARAM axes, statistics one per index of the axes that are not REDUCED,
+both in the axes' logical order. Parameters are in the compute dtype (float32 for data of up to 32 bits, else
+float64), statistics and parameter gradients in float64. `None` for a parameter is the constant one (weight) or zero
+(bias); `None` for an output means that nobody wants it.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+_Data = npt.NDArray[Any]
+_F64 = npt.NDArray[np.float64]
+_Mask = npt.NDArray[np.bool_]
+
+REDUCED: Final[int]
+PARAM: Final[int]
+
+# How the scale comes from a group's second moment: see cpp/include/fastnorm/fastnorm.h.
+VARIANCE: Final[int]
+MEAN_SQUARE: Final[int]
+NORM: Final[int]
+STD_UNBIASED: Final[int]
+STD_BIASED: Final[int]
+MAX: Final[int]
+
+def moments(x: _Data, roles: bytes, mean: _F64, m2: _F64, count: _F64 | None = None, where: _Mask | None = None) -> None: ...
+def forward(
+    x: _Data,
+    y: _Data,
+    roles: bytes,
+    weight: _Data | None,
+    bias: _Data | None,
+    statistic: int,
+    eps: float,
+    mean: _F64 | None = None,
+    rstd: _F64 | None = None,
+    m2: _F64 | None = None,
+) -> None: ...
+def apply(
+    x: _Data,
+    y: _Data,
+    roles: bytes,
+    weight: _Data | None,
+    bias: _Data | None,
+    mean: _F64 | None,
+    rstd: _F64,
+) -> None: ...
+def backward(
+    dy: _Data,
+    x: _Data,
+    dx: _Data | None,
+    roles: bytes,
+    weight: _Data | None,
+    statistic: int,
+    training: bool,
+    mean: _F64 | None,
+    rstd: _F64,
+    dweight: _F64 | None,
+    dbias: _F64 | None,
+) -> None: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def default_num_threads() -> int: ...
+def simd_targets() -> list[str]: ...
+def simd_target() -> str: ...
+def set_simd_target(name: str) -> None: ...
+def build_info() -> dict[str, str]: ...

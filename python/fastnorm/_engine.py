@@ -1,0 +1,156 @@
+"""What all operations do: check the arguments they share, allocate the results, call the core.
+
+Nothing is written before every argument is checked and every result has its memory.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core, _layout
+from . import _validate as check
+from ._dtypes import DATA, FLOAT64
+from ._layout import Layout
+from ._types import Array, Gradients, GradMask
+from .runtime import run
+
+
+def forward(
+    x: Array,
+    layout: Layout,
+    weight: npt.ArrayLike | None,
+    bias: npt.ArrayLike | None,
+    eps: float,
+    out: Array | None,
+    *,
+    statistic: int = _core.VARIANCE,
+    offset: float = 0.0,
+    mean: Array | None = None,
+    rstd: Array | None = None,
+    m2: Array | None = None,
+) -> Array:
+    """Normalize with the statistics of `x`, which go to `mean`, `rstd` and `m2` where given."""
+    weight = check.parameter("weight", weight, layout, x)
+    bias = check.parameter("bias", bias, layout, x)
+    eps = check.eps(eps)
+    weight = _scale(weight, check.offset(offset), layout, x)
+    out = check.out(out, x)
+    y = _target(x, out)
+    compute = DATA[x.dtype].compute
+    parameters = _layout.side(weight, compute, out), _layout.side(bias, compute, out)
+    if x.size:
+        run(_core.forward, layout.of(x), layout.of(y), layout.roles, *parameters, statistic, eps, mean, rstd, m2)
+    else:
+        _no_values(mean, rstd, m2)
+    return _result(y, out)
+
+
+def apply(
+    x: Array,
+    layout: Layout,
+    mean: Array,
+    rstd: Array,
+    weight: npt.ArrayLike | None,
+    bias: npt.ArrayLike | None,
+    out: Array | None,
+) -> Array:
+    """Normalize with the given statistics."""
+    weight = check.parameter("weight", weight, layout, x)
+    bias = check.parameter("bias", bias, layout, x)
+    out = check.out(out, x)
+    y = _target(x, out)
+    compute = DATA[x.dtype].compute
+    parameters = _layout.side(weight, compute, out), _layout.side(bias, compute, out)
+    statistics = _layout.side(mean, FLOAT64, out), _layout.side(rstd, FLOAT64, out)
+    if x.size:
+        run(_core.apply, layout.of(x), layout.of(y), layout.roles, *parameters, *statistics)
+    return _result(y, out)
+
+
+def backward(
+    dy: npt.ArrayLike,
+    x: Array,
+    layout: Layout,
+    weight: npt.ArrayLike | None,
+    mean: npt.ArrayLike | None,
+    rstd: npt.ArrayLike,
+    grad_mask: GradMask,
+    *,
+    statistic: int = _core.VARIANCE,
+    offset: float = 0.0,
+    training: bool = True,
+) -> Gradients:
+    """Gradients of `forward`, or of `apply` if not `training`; `mean` is given exactly if the statistic is centred.
+
+    Those of the parameters are rounded once to the dtype of the weight, or of the data without one.
+    """
+    dy = check.like("dy", dy, x)
+    weight = check.parameter("weight", weight, layout, x)
+    centre = check.statistic("mean", mean, layout) if statistic == _core.VARIANCE else None
+    rstd = check.statistic("rstd", rstd, layout)
+    scale = _scale(weight, check.offset(offset), layout, x)
+    training = check.training(training)
+    want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
+    dx = np.empty_like(x) if want_dx else None
+    dweight = np.zeros(layout.parameters) if want_dweight else None
+    dbias = np.zeros(layout.parameters) if want_dbias else None
+    if x.size and (want_dx or want_dweight or want_dbias):
+        views = layout.of(dy), layout.of(x), None if dx is None else layout.of(dx)
+        scale = _layout.side(scale, DATA[x.dtype].compute)
+        statistics = _centre(centre, x, layout, training), _layout.side(rstd, FLOAT64)
+        run(_core.backward, *views, layout.roles, scale, statistic, training, *statistics, dweight, dbias)
+    dtype = x.dtype if weight is None else weight.dtype
+    return Gradients(dx, _rounded(dweight, dtype), _rounded(dbias, dtype))
+
+
+def _scale(weight: Array | None, offset: float, layout: Layout, x: Array) -> Array | None:
+    """``offset + weight`` in the compute dtype, rounded once; None stands for ones."""
+    if offset == 0.0:
+        return weight
+    total = np.full(layout.parameters, offset + 1.0) if weight is None else np.add(weight, offset, dtype=FLOAT64)
+    return total.astype(DATA[x.dtype].compute)
+
+
+def _target(x: Array, out: Array | None) -> Array:
+    """The array that the core writes: `out`, unless that would change `x` under the core's eyes."""
+    if out is None:
+        return np.empty_like(x)
+    if out is x or not _layout.overlap(x, out) or _layout.same_memory(x, out):
+        return np.asarray(out)
+    return np.empty_like(x)
+
+
+def _result(y: Array, out: Array | None) -> Array:
+    if out is None:
+        return y
+    if y is not out and not _layout.same_memory(y, out):
+        np.copyto(out, y)
+    return out
+
+
+def _no_values(*statistics: Array | None) -> None:
+    """Statistics of groups without values."""
+    for values in statistics:
+        if values is not None:
+            values.fill(np.nan)
+
+
+def _centre(mean: Array | None, x: Array, layout: Layout, training: bool) -> Array | None:
+    """The mean as the core takes it.
+
+    A mean that was rounded to float32 is off by up to half a unit of itself, which is many standard deviations where
+    the mean is large. The data still know it exactly, unless it was a constant.
+    """
+    if mean is None or mean.dtype == FLOAT64 or not training:
+        return _layout.side(mean, FLOAT64)
+    exact, m2 = layout.statistic_arrays(2)
+    run(_core.moments, layout.of(x), layout.roles, exact, m2)
+    return exact
+
+
+def _rounded(gradient: Array | None, dtype: np.dtype[Any]) -> Array | None:
+    if gradient is None or gradient.dtype == dtype:
+        return gradient
+    with np.errstate(all="ignore"):  # a sum beyond the range of float32 is inf, as everywhere in the core
+        return gradient.astype(dtype)

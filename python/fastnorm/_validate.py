@@ -1,0 +1,342 @@
+"""Every error text of the library, in the form: what, where, expected, got.
+
+Each function checks one argument and returns it in the form that the rest of the library works with. Shapes and values
+raise `ValueError`, types raise `TypeError`. Checks are ordered so that an ordinary argument passes in one comparison
+or two.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any, Final
+
+import numpy as np
+
+from ._dtypes import DATA, STATISTICS
+from ._layout import Layout, Shape, overlap, overlaps_itself
+from ._types import Array, GradMask
+
+# Far above any machine's number of processors, far below what makes a thread library give up.
+MAX_THREADS: Final = 1024
+# NumPy's limit on the dimensions of an array.
+_MAX_DIMENSIONS: Final = 32 if np.__version__.startswith("1.") else 64
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+def _names(dtypes: Iterable[np.dtype[Any]]) -> str:
+    return " or ".join(str(dtype) for dtype in dtypes)
+
+
+def _of_axes(axes: Shape) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+
+
+# ---- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def array(name: str, value: object) -> Array:
+    """Anything that NumPy can look at as an array, without a copy that it need not make; a plain ndarray always."""
+    if type(value) is np.ndarray:
+        return value
+    if value is None:
+        raise TypeError(f"{name} must be an array, got None")
+    if isinstance(value, np.ndarray):
+        _not_masked(name, value)
+    try:
+        result = np.asarray(value)
+        if result.dtype == object and hasattr(value, "__dlpack__"):  # NumPy took the exporter for a scalar object
+            result = np.from_dlpack(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, got {_kind(value)} that is none: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a foreign array type says when it cannot be read from the CPU
+        raise TypeError(f"{name} must be an array, got {_kind(value)} that is none: {error}") from error
+    return result
+
+
+def data(name: str, value: object) -> Array:
+    """The array that is normalized."""
+    result = array(name, value)
+    if result.dtype not in DATA:
+        _native(name, result)
+        raise TypeError(f"{name} must have dtype {_names(DATA)}, got {result.dtype}")
+    return result
+
+
+def like(name: str, value: object, x: Array) -> Array:
+    """An array that goes with `x` element by element."""
+    result = array(name, value)
+    _same_form(name, result, x)
+    return result
+
+
+def out(value: object, x: Array) -> Array | None:
+    """Where the result goes, if the caller says so."""
+    if value is None:
+        return None
+    result = _written("out", value)
+    _same_form("out", result, x)
+    _writeable("out", result)
+    return result
+
+
+def parameter(name: str, value: object, layout: Layout, x: Array) -> Array | None:
+    """A weight or a bias, in its own dtype."""
+    return None if value is None else per_channel(name, value, layout, x)
+
+
+def per_channel(name: str, value: object, layout: Layout, x: Array) -> Array:
+    """An array with one value per index of the parameter axes, of the dtype of `x` or a wider one."""
+    result = array(name, value)
+    if result.dtype not in DATA[x.dtype].parameters:
+        _native(name, result)
+        expected = _names(DATA[x.dtype].parameters)
+        raise TypeError(f"{name} must have dtype {expected} for x with dtype {x.dtype}, got {result.dtype}")
+    if result.shape != layout.parameters:
+        raise ValueError(
+            f"{name} must have shape {layout.parameters} to match {_of_axes(layout.axes)} of x with shape"
+            f" {layout.shape}, got {result.shape}"
+        )
+    return result
+
+
+def statistic(name: str, value: object, layout: Layout) -> Array:
+    """A statistic that a forward pass saved."""
+    result = array(name, value)
+    if result.dtype not in STATISTICS:
+        _native(name, result)
+        raise TypeError(f"{name} must have dtype {_names(STATISTICS)}, got {result.dtype}")
+    if result.shape != layout.statistics:
+        raise ValueError(
+            f"{name} must have shape {layout.statistics} to match the statistics of x with shape {layout.shape},"
+            f" got {result.shape}"
+        )
+    return result
+
+
+def running(
+    mean: object, var: object, layout: Layout, x: Array, others: dict[str, object]
+) -> tuple[Array, Array] | None:
+    """The running statistics of a training step, to be updated in place: both or neither.
+
+    A buffer that shares memory with another argument is refused, since one of the two would be lost.
+    """
+    if mean is None and var is None:
+        return None
+    if mean is None or var is None:
+        missing = "running_mean" if mean is None else "running_var"
+        raise ValueError(f"running_mean and running_var must be given together, got {missing}=None")
+    running_mean, running_var = _buffer("running_mean", mean, layout, x), _buffer("running_var", var, layout, x)
+    _apart("running_var", running_var, "running_mean", running_mean)
+    for other, value in {"x": x, **others}.items():
+        if value is not None:
+            values = array(other, value)
+            _apart("running_mean", running_mean, other, values)
+            _apart("running_var", running_var, other, values)
+    return running_mean, running_var
+
+
+def _buffer(name: str, value: object, layout: Layout, x: Array) -> Array:
+    buffer = per_channel(name, _written(name, value), layout, x)
+    _writeable(name, buffer)
+    return buffer
+
+
+def _apart(name: str, value: Array, other: str, values: Array) -> None:
+    if overlap(value, values):
+        raise ValueError(f"{name} must not share memory with {other}, got overlapping arrays")
+
+
+def _same_form(name: str, value: Array, x: Array) -> None:
+    if value.dtype != x.dtype:
+        raise TypeError(f"{name} must have dtype {x.dtype} to match x, got {value.dtype}")
+    if value.shape != x.shape:
+        raise ValueError(f"{name} must have shape {x.shape} to match x, got {value.shape}")
+
+
+def _native(name: str, value: Array) -> None:
+    if not value.dtype.isnative:
+        raise TypeError(f"{name} must have native byte order, got dtype {value.dtype}")
+
+
+def _written(name: str, value: object) -> Array:
+    """What the library writes to: an ndarray, lest the result go into a copy that nobody sees."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray, since it is written to, got {_kind(value)}")
+    _not_masked(name, value)
+    return value
+
+
+def _not_masked(name: str, value: Array) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array, whose mask would be ignored, got {_kind(value)}")
+
+
+def _writeable(name: str, value: Array) -> None:
+    if not value.flags.writeable:
+        raise ValueError(f"{name} must be writeable, got a read-only array")
+    if overlaps_itself(value):
+        raise ValueError(
+            f"{name} must have a place of its own for every element, got shape {value.shape} with strides"
+            f" {value.strides}"
+        )
+
+
+# ---- axes and groups -------------------------------------------------------------------------------------------------
+
+
+def channel_axis(value: object, x: Array) -> int:
+    """The channel axis, counted from the front, of data with two or more dimensions."""
+    if x.ndim < 2:
+        raise ValueError(f"x must have two or more dimensions, got x with shape {x.shape}")
+    return _axis(value, x)
+
+
+def channel_axis_of_samples(value: object, x: Array) -> int:
+    """The same where axis 0 is the sample axis."""
+    axis = channel_axis(value, x)
+    if axis == 0:
+        raise ValueError(f"axis must not be 0, the sample axis of x with shape {x.shape}, got {value}")
+    return axis
+
+
+def normalized_axes(value: object, x: Array) -> Shape:
+    """One or more axes, counted from the front, in ascending order."""
+    if x.ndim == 0:
+        raise ValueError("x must have one or more dimensions, got x with shape ()")
+    if not isinstance(value, tuple):
+        return (_axis(value, x),)
+    if not value:
+        raise ValueError("axis must name one axis or more, got ()")
+    axes = tuple(sorted(_axis(entry, x) for entry in value))
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis must not repeat an axis of x with shape {x.shape}, got {value}")
+    return axes
+
+
+def num_groups(value: object, x: Array, axis: int) -> int:
+    """How many groups the channels fall into."""
+    groups = _integer("num_groups", value)
+    channels = x.shape[axis]
+    if groups < 1:
+        raise ValueError(f"num_groups must be positive, got {groups}")
+    if channels % groups:
+        raise ValueError(
+            f"num_groups must divide the {channels} channels on axis {axis} of x with shape {x.shape}, got {groups}"
+        )
+    if x.ndim == _MAX_DIMENSIONS and 1 < groups < channels:
+        raise ValueError(f"x must have at most {_MAX_DIMENSIONS - 1} dimensions for group_norm, got {x.ndim}")
+    return groups
+
+
+def _axis(value: object, x: Array) -> int:
+    axis = _integer("axis", value)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis must be from {-x.ndim} to {x.ndim - 1} for x with shape {x.shape}, got {axis}")
+    return axis % x.ndim
+
+
+def _integer(name: str, value: Any) -> int:
+    if type(value) is int:
+        return value
+    if not isinstance(value, (bool, np.bool_)):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{name} must be an integer, got {_kind(value)}")
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def eps(value: object) -> float:
+    """What is added inside the square root."""
+    return _number("eps", value, "a finite number >= 0", 0.0, math.inf)
+
+
+def momentum(value: object) -> float:
+    """The share of the batch in the running statistics."""
+    return _number("momentum", value, "a number from 0 to 1", 0.0, 1.0)
+
+
+def offset(value: object) -> float:
+    """What is added to the weight."""
+    return _number("offset", value, "a finite number", -math.inf, math.inf)
+
+
+def ddof(value: object, layout: Layout, updates: bool) -> float:
+    """What is taken off the count in the running variance, which must leave something to divide by."""
+    result = _number("ddof", value, "a finite number >= 0", 0.0, math.inf)
+    if updates and layout.group_size and result >= layout.group_size:
+        raise ValueError(
+            f"ddof must be less than the {layout.group_size} values per channel of x with shape {layout.shape},"
+            f" got {value}"
+        )
+    return result
+
+
+def several_values(layout: Layout, x: Array) -> None:
+    """A variance that is trained with needs two values."""
+    if layout.group_size == 1 and x.size:
+        raise ValueError(f"expected more than one value per channel when training, got x with shape {x.shape}")
+
+
+def _number(name: str, value: object, expected: str, low: float, high: float) -> float:
+    if type(value) is not float:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+            raise TypeError(f"{name} must be {expected}, got {_kind(value)}")
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError(f"{name} must be {expected}, got an integer that no float can hold") from None
+    if not (low <= value <= high and math.isfinite(value)):
+        raise ValueError(f"{name} must be {expected}, got {value}")
+    return value
+
+
+def grad_mask(value: object) -> GradMask:
+    """Which of dx, dweight and dbias are wanted."""
+    if not isinstance(value, Sequence) or not all(isinstance(entry, (bool, np.bool_)) for entry in value):
+        raise TypeError(f"grad_mask must be three booleans (dx, dweight, dbias), got {_text(value)}")
+    if len(value) != 3:
+        raise ValueError(f"grad_mask must be three booleans (dx, dweight, dbias), got {len(value)}")
+    return bool(value[0]), bool(value[1]), bool(value[2])
+
+
+def training(value: object) -> bool:
+    """Whether the statistics were the batch's own."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"training must be a boolean, got {_kind(value)}")
+    return bool(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"{_kind(value)} of {', '.join(_kind(entry) for entry in value[:4])}"
+    return _kind(value)
+
+
+# ---- runtime ---------------------------------------------------------------------------------------------------------
+
+
+def num_threads(value: object) -> int:
+    """A number of threads."""
+    n = _integer("n", value)
+    if not 1 <= n <= MAX_THREADS:
+        raise ValueError(f"n must be from 1 to {MAX_THREADS}, got {n}")
+    return n
+
+
+def choice(name: str, value: object, choices: Sequence[str]) -> str:
+    """One of a few names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {_kind(value)}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value

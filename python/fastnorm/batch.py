@@ -1,0 +1,220 @@
+"""Batch normalization: statistics per channel, over samples and positions."""
+
+import numpy.typing as npt
+
+from . import _engine, _layout, _running
+from . import _validate as check
+from ._types import Array, BatchNormForward, Gradients, GradMask
+
+
+def batch_norm(
+    x: npt.ArrayLike,
+    running_mean: npt.ArrayLike,
+    running_var: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    eps: float = 1e-5,
+    out: Array | None = None,
+) -> Array:
+    """Normalize with the running statistics of each channel (evaluation mode) [1]_.
+
+    ``y = (x - running_mean) / sqrt(running_var + eps) * weight + bias``, and ``running_mean`` subtracted first, so
+    that a mean that is large against the spread costs no digits.
+
+    Parameters
+    ----------
+    x : array_like, float32 or float64
+        Data with two or more dimensions, in any memory layout.
+    running_mean, running_var : array_like, shape (C,)
+        Statistics of the channels, in the dtype of `x` or float64.
+    weight, bias : array_like, shape (C,), optional
+        Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
+    axis : int, optional
+        The channel axis, with C channels.
+    eps : float, optional
+        Added to the variance; finite and >= 0. Where the sum is 0 the result is `bias`, where it is negative NaN.
+    out : ndarray, optional
+        Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
+
+    Returns
+    -------
+    ndarray
+        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit, or `out` cannot be written to.
+    TypeError
+        If an argument has another type or dtype.
+
+    References
+    ----------
+    .. [1] Ioffe, Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate
+       shift, 2015, https://arxiv.org/abs/1502.03167
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x = np.array([[1.0, 40.0], [3.0, 40.0]])
+    >>> fn.batch_norm(x, running_mean=[2.0, 20.0], running_var=[1.0, 100.0], eps=0.0)
+    array([[-1.,  2.],
+           [ 1.,  2.]])
+    """
+    x = check.data("x", x)
+    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
+    mean = check.per_channel("running_mean", running_mean, layout, x)
+    var = check.per_channel("running_var", running_var, layout, x)
+    rstd = _running.scale(var, check.eps(eps))
+    return _engine.apply(x, layout, mean, rstd, weight, bias, out)
+
+
+def batch_norm_forward(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    *,
+    axis: int = 1,
+    momentum: float = 0.1,
+    ddof: float = 1,
+    eps: float = 1e-5,
+    out: Array | None = None,
+) -> BatchNormForward:
+    """Normalize with the batch's own statistics of each channel, and update the running ones (training mode) [1]_.
+
+    ``y = (x - mean) * rstd * weight + bias`` with ``rstd = 1 / sqrt(var + eps)``, where ``var`` is the sum of squared
+    deviations divided by their number n. In place, ``running = (1 - momentum) * running + momentum * batch``, where
+    the batch's variance is divided by ``n - ddof``.
+
+    Parameters
+    ----------
+    x : array_like, float32 or float64
+        Data with two or more dimensions, in any memory layout.
+    weight, bias : array_like, shape (C,), optional
+        Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
+    running_mean, running_var : ndarray, shape (C,), optional
+        Buffers to update, in the dtype of `x` or float64: both or neither. They must not share memory with each other
+        or with any other argument.
+    axis : int, optional
+        The channel axis, with C channels.
+    momentum : float, optional
+        The share of this batch in the running statistics, from 0 to 1, as in PyTorch; that of ONNX, Keras and Flax
+        is one minus this.
+    ddof : float, optional
+        Taken off n in the running variance: 1 as in PyTorch, 0 as in ONNX, Keras and Flax.
+    eps : float, optional
+        Added to the variance; finite and >= 0.
+    out : ndarray, optional
+        Where to put `y`: of the shape and dtype of `x`, in any memory layout, `x` itself also.
+
+    Returns
+    -------
+    BatchNormForward
+        ``y`` like `x`; ``mean`` and ``rstd`` of shape (C,) in float64, for the backward.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit, if a channel has one value only, or if `out` or a buffer cannot be
+        written to.
+    TypeError
+        If an argument has another type or dtype.
+
+    Notes
+    -----
+    If `x` is empty the buffers stay as they are; the statistics of channels without a value are NaN.
+
+    References
+    ----------
+    .. [1] Ioffe, Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate
+       shift, 2015, https://arxiv.org/abs/1502.03167
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x = np.array([[1.0, 40.0], [3.0, 40.0]])
+    >>> running_mean, running_var = np.zeros(2), np.ones(2)
+    >>> y, mean, rstd = fn.batch_norm_forward(x, running_mean=running_mean, running_var=running_var, eps=0.0)
+    >>> y
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    >>> running_mean, running_var
+    (array([0.2, 4. ]), array([1.1, 0.9]))
+    """
+    x = check.data("x", x)
+    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
+    step = _running.step(running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, out=out)
+    mean, rstd, m2 = layout.statistic_arrays(3)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2)
+    step.update(mean, m2)
+    return BatchNormForward(y, mean, rstd)
+
+
+def batch_norm_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    *,
+    axis: int = 1,
+    training: bool = True,
+    grad_mask: GradMask = (True, True, True),
+) -> Gradients:
+    """Gradients of batch normalization.
+
+    With ``xhat = (x - mean) * rstd`` and ``g = dy * weight``, and sums over all axes but `axis`::
+
+        dx = rstd * (g - sum(g) / n - xhat * sum(g * xhat) / n)      dweight = sum(dy * xhat)      dbias = sum(dy)
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the output, of the shape and dtype of `x`.
+    x : array_like, float32 or float64
+        Input of the forward pass.
+    weight : array_like, shape (C,), or None
+        Scale of the forward pass.
+    mean, rstd : array_like, shape (C,)
+        Statistics of the forward pass, in float64 as it returned them or in float32.
+    axis : int, optional
+        The channel axis, with C channels.
+    training : bool, optional
+        False if the statistics were constants, as in :func:`batch_norm`: ``dx = g * rstd``.
+    grad_mask : three bools, optional
+        Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
+
+    Returns
+    -------
+    Gradients
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of shape (C,) in the dtype of `weight`, of `x` without one.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit.
+    TypeError
+        If an argument has another type or dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x = np.array([[1.0], [3.0], [5.0]])
+    >>> dy = np.array([[1.0], [0.0], [0.0]])
+    >>> y, mean, rstd = fn.batch_norm_forward(x)
+    >>> dx, dweight, dbias = fn.batch_norm_backward(dy, x, None, mean, rstd)
+    >>> dx.round(3), dbias
+    (array([[ 0.102],
+           [-0.204],
+           [ 0.102]]), array([1.]))
+    """
+    x = check.data("x", x)
+    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, training=training)

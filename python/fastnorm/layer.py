@@ -1,0 +1,344 @@
+"""Layer and root mean square normalization: statistics per sample, over the normalized axes.
+
+The two are one computation: root mean square normalization leaves out the mean, and may add a constant to the weight.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core, _engine, _layout
+from . import _validate as check
+from ._dtypes import DATA
+from ._layout import Layout
+from ._types import Array, Gradients, GradMask, LayerNormForward, RMSNormForward
+
+
+def layer_norm(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float = 1e-5,
+    out: Array | None = None,
+) -> Array:
+    """Normalize over the given axes, to mean 0 and variance 1 before scale and shift [1]_.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, where ``var`` is the sum of squared deviations divided by
+    their number. Where all values are the same, ``y`` is exactly `bias`.
+
+    Parameters
+    ----------
+    x : array_like, float32 or float64
+        Data in any memory layout.
+    weight, bias : array_like, optional
+        Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
+        float64; None stands for ones and zeros.
+    axis : int or tuple of ints, optional
+        The normalized axes: any, in any order.
+    eps : float, optional
+        Added to the variance; finite and >= 0.
+    out : ndarray, optional
+        Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
+
+    Returns
+    -------
+    ndarray
+        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit, or `out` cannot be written to.
+    TypeError
+        If an argument has another type or dtype.
+
+    References
+    ----------
+    .. [1] Ba, Kiros, Hinton: Layer normalization, 2016, https://arxiv.org/abs/1607.06450
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> fn.layer_norm(np.array([[1.0, 3.0], [5.0, 5.0]]), weight=[2.0, 2.0], bias=[0.0, 7.0], eps=0.0)
+    array([[-2.,  9.],
+           [ 0.,  7.]])
+    """
+    x, layout = _rows(x, axis)
+    return _engine.forward(x, layout, weight, bias, eps, out)
+
+
+def layer_norm_forward(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float = 1e-5,
+    out: Array | None = None,
+) -> LayerNormForward:
+    """Do :func:`layer_norm` and keep the statistics for the backward.
+
+    Parameters
+    ----------
+    x, weight, bias, axis, eps, out
+        As in :func:`layer_norm`.
+
+    Returns
+    -------
+    LayerNormForward
+        ``y`` like `x`; ``mean`` and ``rstd = 1 / sqrt(var + eps)`` in float64, of the shape of `x` with length 1 along
+        the normalized axes, so that they broadcast against it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`layer_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> y, mean, rstd = fn.layer_norm_forward(np.array([[1.0, 3.0], [4.0, 8.0]]), eps=0.0)
+    >>> mean, rstd
+    (array([[2.],
+           [6.]]), array([[1. ],
+           [0.5]]))
+    """
+    x, layout = _rows(x, axis)
+    mean, rstd = layout.statistic_arrays(2)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd)
+    return LayerNormForward(y, mean, rstd)
+
+
+def layer_norm_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    grad_mask: GradMask = (True, True, True),
+) -> Gradients:
+    """Gradients of layer normalization.
+
+    With ``xhat = (x - mean) * rstd`` and ``g = dy * weight``, and averages over the normalized axes::
+
+        dx = rstd * (g - average(g) - xhat * average(g * xhat))
+
+    ``dweight`` and ``dbias`` are the sums of ``dy * xhat`` and ``dy`` over the other axes.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the output, of the shape and dtype of `x`.
+    x : array_like, float32 or float64
+        Input of the forward pass.
+    weight : array_like or None
+        Scale of the forward pass.
+    mean, rstd : array_like
+        Statistics of the forward pass, in float64 as it returned them or in float32.
+    axis : int or tuple of ints, optional
+        The normalized axes.
+    grad_mask : three bools, optional
+        Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
+
+    Returns
+    -------
+    Gradients
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape of the normalized axes, in the dtype of `weight`, of `x`
+        without one.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit.
+    TypeError
+        If an argument has another type or dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x, dy = np.array([[1.0, 3.0, 5.0]]), np.array([[0.0, 1.0, 0.0]])
+    >>> y, mean, rstd = fn.layer_norm_forward(x)
+    >>> fn.layer_norm_backward(dy, x, None, mean, rstd).dx.round(3)
+    array([[-0.204,  0.408, -0.204]])
+    """
+    x, layout = _rows(x, axis)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask)
+
+
+def rms_norm(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float | None = 1e-6,
+    offset: float = 0.0,
+    out: Array | None = None,
+) -> Array:
+    """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
+
+    ``y = x / sqrt(mean(x**2) + eps) * (offset + weight) + bias``. The mean is not subtracted.
+
+    Parameters
+    ----------
+    x : array_like, float32 or float64
+        Data in any memory layout.
+    weight, bias : array_like, optional
+        Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
+        float64; None stands for ones and zeros.
+    axis : int or tuple of ints, optional
+        The normalized axes: any, in any order.
+    eps : float or None, optional
+        Added to the mean square; finite and >= 0. None is the machine epsilon of the arithmetic, which is done in
+        the dtype of `x`.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for; 1 as in Gemma.
+    out : ndarray, optional
+        Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
+
+    Returns
+    -------
+    ndarray
+        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit, or `out` cannot be written to.
+    TypeError
+        If an argument has another type or dtype.
+
+    References
+    ----------
+    .. [1] Zhang, Sennrich: Root mean square layer normalization, 2019, https://arxiv.org/abs/1910.07467
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> fn.rms_norm(np.array([[1.0, 7.0]]), weight=[5.0, 10.0], eps=0.0)
+    array([[ 1., 14.]])
+    """
+    x, layout = _rows(x, axis)
+    eps = _machine_eps(x) if eps is None else eps
+    return _engine.forward(x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset)
+
+
+def rms_norm_forward(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float | None = 1e-6,
+    offset: float = 0.0,
+    out: Array | None = None,
+) -> RMSNormForward:
+    """Do :func:`rms_norm` and keep the statistic for the backward.
+
+    Parameters
+    ----------
+    x, weight, bias, axis, eps, offset, out
+        As in :func:`rms_norm`.
+
+    Returns
+    -------
+    RMSNormForward
+        ``y`` like `x`; ``rstd = 1 / sqrt(mean(x**2) + eps)`` in float64, of the shape of `x` with length 1 along the
+        normalized axes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`rms_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> y, rstd = fn.rms_norm_forward(np.array([[1.0, 7.0]]), eps=0.0)
+    >>> rstd
+    array([[0.2]])
+    """
+    x, layout = _rows(x, axis)
+    eps = _machine_eps(x) if eps is None else eps
+    (rstd,) = layout.statistic_arrays(1)
+    y = _engine.forward(x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset, rstd=rstd)
+    return RMSNormForward(y, rstd)
+
+
+def rms_norm_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None,
+    rstd: npt.ArrayLike,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    offset: float = 0.0,
+    grad_mask: GradMask = (True, True, True),
+) -> Gradients:
+    """Gradients of root mean square normalization.
+
+    With ``xhat = x * rstd`` and ``g = dy * (offset + weight)``, and the average over the normalized axes::
+
+        dx = rstd * (g - xhat * average(g * xhat))
+
+    ``dweight`` and ``dbias`` are the sums of ``dy * xhat`` and ``dy`` over the other axes.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the output, of the shape and dtype of `x`.
+    x : array_like, float32 or float64
+        Input of the forward pass.
+    weight : array_like or None
+        Scale of the forward pass.
+    rstd : array_like
+        Statistic of the forward pass, in float64 as it returned it or in float32.
+    axis : int or tuple of ints, optional
+        The normalized axes.
+    offset : float, optional
+        That of the forward pass.
+    grad_mask : three bools, optional
+        Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
+
+    Returns
+    -------
+    Gradients
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape of the normalized axes, in the dtype of `weight`, of `x`
+        without one.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit.
+    TypeError
+        If an argument has another type or dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x, dy = np.array([[1.0, 7.0]]), np.array([[1.0, 0.0]])
+    >>> y, rstd = fn.rms_norm_forward(x, eps=0.0)
+    >>> fn.rms_norm_backward(dy, x, None, rstd).dx
+    array([[ 0.196, -0.028]])
+    """
+    x, layout = _rows(x, axis)
+    statistic = _core.MEAN_SQUARE
+    return _engine.backward(dy, x, layout, weight, None, rstd, grad_mask, statistic=statistic, offset=offset)
+
+
+def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...]) -> tuple[Array, Layout]:
+    x = check.data("x", x)
+    return x, _layout.rows(x.shape, check.normalized_axes(axis, x))
+
+
+def _machine_eps(x: Array) -> float:
+    return float(np.finfo(DATA[x.dtype].compute).eps)

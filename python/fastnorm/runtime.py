@@ -1,0 +1,185 @@
+"""Threads, SIMD targets and the report about them.
+
+The process has one number of threads and one SIMD target. Neither changes any result: every output is bitwise the same
+for every number of threads.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+import numpy as np
+
+from . import _core
+from . import _validate as check
+
+# What `threads` has set in this context; 0: nothing. A context variable, so that Python threads and asyncio tasks
+# have their own, and a task that awaits inside the block does not hand its number to the others.
+_override: Final[ContextVar[int]] = ContextVar("fastnorm_num_threads", default=0)
+
+_ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "OMP_NUM_THREADS")
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call from here may use.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> with fn.threads(3):
+    ...     fn.get_num_threads()
+    3
+    """
+    return _override.get() or _core.get_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads a call may use, for the whole process.
+
+    At the start it is ``FASTNORM_NUM_THREADS``, or else the least of the processors that the process may run on, its
+    cgroup's quota, and ``OMP_NUM_THREADS``. Small arrays are done by the calling thread alone.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an integer.
+    """
+    _core.set_num_threads(check.num_threads(n))
+
+
+def threads(n: int) -> AbstractContextManager[None]:
+    """Let the calls inside a ``with`` block use `n` threads.
+
+    It holds in this context alone, as :mod:`contextvars` has it: blocks nest, an exception ends one as well, other
+    Python threads and asyncio tasks go on with their own number. Inside, :func:`set_num_threads` has no effect.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Returns
+    -------
+    context manager
+        To be entered once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> with fn.threads(1):
+    ...     fn.layer_norm(np.array([[1.0, 3.0]]), eps=0.0)
+    array([[-1.,  1.]])
+    """
+    return _threads(check.num_threads(n))
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    token = _override.set(n)
+    try:
+        yield
+    finally:
+        _override.reset(token)
+
+
+def run(kernel: Callable[..., None], *arguments: object) -> None:
+    """Call an entry of the core with the number of threads of this context."""
+    n = _override.get()
+    if not n:
+        kernel(*arguments)
+        return
+    previous = _core.set_local_num_threads(n)
+    try:
+        kernel(*arguments)
+    finally:
+        _core.set_local_num_threads(previous)
+
+
+def simd_targets() -> list[str]:
+    """Return the names of the SIMD targets that are compiled in and run on this machine, best first."""
+    return _core.simd_targets()
+
+
+def simd_target() -> str:
+    """Return the name of the SIMD target in use."""
+    return _core.simd_target()
+
+
+def set_simd_target(name: str) -> None:
+    """Choose the SIMD target for the whole process; at the start it is ``FASTNORM_SIMD_TARGET`` or the best.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`simd_targets`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `name` is not one of them.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> fn.set_simd_target(fn.simd_targets()[0])
+    """
+    _core.set_simd_target(check.choice("name", name, _core.simd_targets()))
+
+
+def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
+    """Print what the library was built with and how it runs here.
+
+    Parameters
+    ----------
+    mode : {'stdout', 'dicts'}, optional
+        ``'dicts'`` returns the report in place of printing it.
+
+    Returns
+    -------
+    dict or None
+        Sections by name, each a dictionary.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `mode` is something else.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> sorted(fn.show_config(mode="dicts"))
+    ['build', 'environment', 'simd', 'threads', 'versions']
+    """
+    check.choice("mode", mode, ("stdout", "dicts"))
+    report = _report()
+    if mode == "dicts":
+        return report
+    width = max(len(key) for section in report.values() for key in section)
+    for title, section in report.items():
+        print(f"{title}:")
+        for key, value in section.items():
+            print(f"  {key:<{width}}  {', '.join(value) if isinstance(value, list) else value}")
+    return None
+
+
+def _report() -> dict[str, dict[str, Any]]:
+    from . import __version__
+
+    versions = {"fastnorm": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    return {
+        "versions": {**versions, "platform": f"{sys.platform} {platform.machine()}"},
+        "simd": {"target": simd_target(), "targets": simd_targets()},
+        "threads": {"in use": get_num_threads(), "default": _core.default_num_threads(), "processors": os.cpu_count()},
+        "environment": {name: os.environ.get(name, "not set") for name in _ENVIRONMENT},
+        "build": dict(_core.build_info()),
+    }

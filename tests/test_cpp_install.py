@@ -1,0 +1,94 @@
+"""The C++ library installs, and a program finds it with find_package, links it and knows nothing of Python."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CONSUMER = Path(__file__).resolve().parent / "cpp_install"
+
+pytestmark = [pytest.mark.slow, pytest.mark.nosanitize]
+
+
+def run(*command):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def tool(name):
+    """The program of the Python environment if it is there (the extra `test` brings CMake), else the one on PATH."""
+    found = shutil.which(name, path=Path(sys.executable).parent) or shutil.which(name)
+    return found or pytest.skip(f"{name} not found")
+
+
+@pytest.fixture(scope="module")
+def build_dir(tmp_path_factory):
+    """Shared by the two builds: they compile the same objects."""
+    return tmp_path_factory.mktemp("library")
+
+
+def install_library(build_dir, prefix, shared):
+    cmake = tool("cmake")
+    run(cmake, "-S", ROOT, "-B", build_dir, f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DBUILD_SHARED_LIBS={shared}")
+    run(cmake, "--build", build_dir, "--parallel", os.cpu_count() or 1)
+    run(cmake, "--install", build_dir)
+
+
+def build_consumer(build_dir, prefix):
+    cmake = tool("cmake")
+    run(cmake, "-S", CONSUMER, "-B", build_dir, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release")
+    run(cmake, "--build", build_dir)
+    return build_dir / "consumer"
+
+
+def parse(output):
+    arrays = {}
+    for line in output.splitlines():
+        name, *values = line.split()
+        arrays[name] = np.array(values, dtype=np.float64)
+    return arrays
+
+
+def check_layer_norm(a):
+    x, dy, y, dx = (a[f"layer.{name}"].reshape(5, 37) for name in ("x", "dy", "y", "dx"))
+    weight, bias = a["layer.weight"], a["layer.bias"]
+    mean = x.mean(axis=1, keepdims=True)
+    rstd = 1 / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    xhat = (x - mean) * rstd
+    g = dy * weight
+    expected_dx = rstd * (g - g.mean(axis=1, keepdims=True) - xhat * (g * xhat).mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(a["layer.mean"], mean.ravel(), rtol=1e-14)
+    np.testing.assert_allclose(a["layer.rstd"], rstd.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(y, xhat * weight + bias, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(dx, expected_dx, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(a["layer.dweight"], (dy * xhat).sum(axis=0), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(a["layer.dbias"], dy.sum(axis=0), rtol=1e-12)
+
+
+def check_group_norm(a):
+    x, y = (a[f"group.{name}"].reshape(2, 4, 5, 3, 2) for name in ("x", "y"))
+    axes = (1, 2, 4)
+    expected = (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-5)
+
+
+def linked_libraries(program):
+    command = ("otool", "-L") if sys.platform == "darwin" else ("ldd",)
+    return run(*command, program)
+
+
+@pytest.mark.parametrize("shared", ["OFF", "ON"], ids=["static", "shared"])
+def test_a_consumer_builds_and_runs_without_python(build_dir, tmp_path, shared):
+    prefix = tmp_path / "prefix"
+    install_library(build_dir, prefix, shared)
+    program = build_consumer(tmp_path / "build", prefix)
+    arrays = parse(run(program))
+    check_layer_norm(arrays)
+    check_group_norm(arrays)
+    assert "libpython" not in linked_libraries(program)
