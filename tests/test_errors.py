@@ -89,7 +89,7 @@ def test_the_arguments_that_the_others_change_are_valid(op: str) -> None:
         (np.ones(SHAPE, bool), TypeError, "x must have dtype float32 or float64, got bool"),
         (np.ones(SHAPE, complex), TypeError, "x must have dtype float32 or float64, got complex128"),
         (np.ones(SHAPE, object), TypeError, "x must have dtype float32 or float64, got object"),
-        (np.ones(SHAPE, "f4,f4"), TypeError, "x must have dtype float32 or float64, got [('f0', '<f4'), ('f1', '<f4')]"),
+        (np.ones(SHAPE, "V4"), TypeError, "x must have dtype float32 or float64, got |V4"),
         (np.ones(SHAPE, ">f4"), TypeError, "x must have native byte order, got dtype >f4"),
         (
             np.ma.masked_equal(np.ones(SHAPE), 0),
@@ -246,7 +246,7 @@ def test_shape_of_parameters_over_several_axes(op: str) -> None:
 
 
 @pytest.mark.parametrize(("op", "name"), PARAMETERS + BUFFERS)
-@pytest.mark.parametrize("dtype", ["int32", "bool", "object", "complex64", "float16", "longdouble"])
+@pytest.mark.parametrize("dtype", ["int32", "bool", "object", "complex64", "float16"])
 def test_dtype_of_parameters(op: str, name: str, dtype: str) -> None:
     got = np.dtype(dtype)
     text = f"{name} must have dtype float32 or float64 for x with dtype float32, got {got}"
@@ -384,7 +384,10 @@ def test_dy(op: str, dy: Any, error: type[Exception], text: str) -> None:
     check(op, {"dy": dy}, error, text)
 
 
-@pytest.mark.parametrize(("op", "name"), [(op, name) for op in BACKWARD for name in ("mean", "rstd") if name in valid(op)])
+STATISTICS = [(op, name) for op in BACKWARD for name in ("mean", "rstd") if name in valid(op)]
+
+
+@pytest.mark.parametrize(("op", "name"), STATISTICS)
 def test_statistics(op: str, name: str) -> None:
     good = valid(op)[name]
     text = f"{name} must have shape {good.shape} to match the statistics of x with shape (3, 4, 5), got (7,)"
@@ -437,13 +440,13 @@ def test_simd_target() -> None:
     before, names = fn.simd_target(), ", ".join(map(repr, fn.simd_targets()))
     with pytest.raises(ValueError, match=f"^name must be one of {re.escape(names)}, got 'MMX'$"):
         fn.set_simd_target("MMX")
-    with pytest.raises(TypeError, match="^name must be a string, got int$"):
+    with pytest.raises(TypeError, match=r"^name must be a string, got int$"):
         fn.set_simd_target(2)  # type: ignore[arg-type]
     assert fn.simd_target() == before
 
 
 def test_mode_of_the_report() -> None:
-    with pytest.raises(ValueError, match="^mode must be one of 'stdout', 'dicts', got 'json'$"):
+    with pytest.raises(ValueError, match=r"^mode must be one of 'stdout', 'dicts', got 'json'$"):
         fn.show_config("json")
 
 

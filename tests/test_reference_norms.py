@@ -410,7 +410,9 @@ def test_activations() -> None:
     assert_array_equal(slope("relu"), [0, 0, 0, 0, 1, 1, 1, 0])
     assert_allclose(act("silu")[:-1], (z / (1 + np.exp(-z)))[:-1])
     # z times the normal distribution function, to twelve digits of tables.
-    assert_allclose(act("gelu")[1:6], [-0.00404969409489, -0.154268769363, 0, 0.345731230637, 2.99595030591], rtol=1e-11)
+    assert_allclose(
+        act("gelu")[1:6], [-0.00404969409489, -0.154268769363, 0, 0.345731230637, 2.99595030591], rtol=1e-11
+    )
     assert_allclose(act("gelu_tanh")[:-1], act("gelu")[:-1], atol=5e-4)
     for name in ("silu", "gelu", "gelu_tanh"):
         assert np.isnan(act(name)[-1])

@@ -1,4 +1,104 @@
-#include "call.h"
+// The public backward call: it chooses the driver by orientation and by where the parameters vary.
+#include <algorithm>
+
+#include "dispatch.h"
+#include "gradient.h"
+
 namespace fastnorm {
-void backward(const Space&, Input, Input, const void*, Scale, bool, const double*, const double*, Gradients) {}
+
+template <class T>
+void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells) {
+    if (!gradient.wants_parameters()) return;
+    Axes shared, own, inner;  // kept without and with parameters, reduced with parameters
+    std::ptrdiff_t width = 1;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+        if (!axes[i].is_reduced()) {
+            (axes[i].is_param() ? own : shared).push(axes[i]);
+        } else if (axes[i].is_param()) {
+            inner.push(axes[i]);
+            width *= static_cast<std::ptrdiff_t>(axes[i].n);
+        }
+    }
+    const std::size_t inner_count = inner.count(), shared_count = shared.count();
+    for (std::size_t o = 0; o < own.count(); ++o) {
+        const Offset at = own.offset(o);
+        for (std::size_t j = 0; j < inner_count; ++j) {
+            Tree<Cell> tree;
+            for (std::size_t s = 0; s < shared_count; ++s) {
+                const std::ptrdiff_t group = at.stat + shared.offset(s).stat;
+                tree.add(cells[static_cast<std::size_t>(group * width) + j]);
+            }
+            gradient.add_parameter(at.param + inner.offset(j).param, tree.result());
+        }
+    }
 }
+
+template void sum_parameters(const GradientCall<float>&, const Axes&, const std::vector<Cell>&);
+template void sum_parameters(const GradientCall<double>&, const Axes&, const std::vector<Cell>&);
+template void sum_parameters(const GradientCall<BF16>&, const Axes&, const std::vector<Cell>&);
+template void sum_parameters(const GradientCall<F16>&, const Axes&, const std::vector<Cell>&);
+
+namespace {
+
+template <class T>
+void run(GradientCall<T>& gradient) {
+    const Axes& axes = gradient.call.plan.axes;
+    bool rows = false, elements = false, cells = false;  // reduced axes with parameters, and without
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+        elements |= axes[i].role == reduced_param;
+        cells |= axes[i].role == reduced;
+    }
+    const Axes& down = gradient.call.plan.reducing;
+    for (std::size_t i = 0; i < down.size(); ++i) rows |= down[i].is_param();
+    if (gradient.call.plan.columns && !rows) {
+        column_gradients(gradient);
+        return;
+    }
+    gradient.call.plan = make_plan(axes, false);
+    if (elements && !cells) {
+        span_row_gradients(gradient);
+    } else {
+        span_cell_gradients(gradient);
+    }
+}
+
+std::size_t count(const Space& space, std::uint8_t role, bool with) {
+    std::size_t n = 1;
+    for (std::size_t i = 0; i < space.ndim; ++i) n *= ((space.roles[i] & role) != 0) == with ? space.shape[i] : 1;
+    return n;
+}
+
+}  // namespace
+
+void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training, const double* mean,
+              const double* rstd, Gradients gradients) {
+    const std::size_t parameters = count(space, Role::param, true);
+    for (double* sums : {gradients.dweight, gradients.dbias}) {
+        if (sums) std::fill_n(sums, parameters, 0.0);
+    }
+    const std::size_t elements = count(space, reduced, false) * count(space, reduced, true);
+    if (elements == 0) return;
+    if (!training && gradients.dx.data) {
+        // The statistics were constants: dx = dy * weight * rstd.
+        apply(space, dy, gradients.dx, {weight, nullptr}, nullptr, rstd);
+        gradients.dx = {};
+    }
+    if (!gradients.dx.data && !gradients.dweight && !gradients.dbias) return;
+    with_type(space.dtype, [&](auto type) {
+        using T = decltype(type);
+        using C = Compute<T>;
+        std::vector<C> ones;
+        const void* w = weight;
+        if (!w) ones.assign(parameters, C(1)), w = ones.data();
+        Axes axes = make_axes(space, {x.strides, gradients.dx.data ? gradients.dx.strides : x.strides, dy.strides});
+        const Affine<C> affine(axes, w, w);
+        const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(gradients.dx.data),
+                          static_cast<char*>(const_cast<void*>(dy.data))};
+        const int threads = threads_for(2 * elements * sizeof(T));
+        GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads},
+                                 mean, rstd, gradients};
+        run(gradient);
+    });
+}
+
+}  // namespace fastnorm

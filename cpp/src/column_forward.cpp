@@ -10,7 +10,6 @@ namespace fastnorm {
 namespace {
 
 constexpr std::size_t kCacheBytes = 256 * 1024;
-constexpr std::size_t kTaskBytes = 64 * 1024;
 
 // Squares whose sum lies outside may have lost bits in the compute type.
 template <class C>
@@ -36,8 +35,7 @@ public:
                 for (std::size_t part = 0; part < parts; ++part) sum(outer, part, tile);
                 finish(outer, tile);
                 if (!output_) return;
-                const Planes<T> planes = plane_of(columns_.lanes_of(tile));
-                sweep(planes, outer, tile * columns_.tile(), 0, planes.units());
+                sweep(outer, tile);
             });
             return;
         }
@@ -47,13 +45,7 @@ public:
         parallel_for(outer_ * tiles, outer_ * columns_.lanes() < 4096 ? 1 : call_.threads,
                      [&](std::size_t task) { finish(task / tiles, task % tiles); });
         if (!output_) return;
-        const Planes<T> planes = plane_of(columns_.lanes());
-        const std::size_t some = std::max<std::size_t>(1, kTaskBytes / planes.unit_bytes());
-        const std::size_t pieces = (planes.units() + some - 1) / some;
-        parallel_for(outer_ * pieces, call_.threads, [&](std::size_t task) {
-            const std::size_t begin = task % pieces * some;
-            sweep(planes, task / pieces, 0, begin, std::min(begin + some, planes.units()));
-        });
+        plane_of(columns_.lanes()).run_groups(call_.bases, stats_, call_.plan.kept, columns_.lanes(), call_.threads);
     }
 
 private:
@@ -132,19 +124,15 @@ private:
         return exact_moments(values.data(), 1, rows, start, call_.centred());
     }
 
-    // All rows of some neighbouring lanes, whose statistics stand side by side.
     Planes<T> plane_of(std::size_t lanes) const {
-        Axes axes = columns_.row_axes();
-        Axis axis = columns_.lane_axis();
-        axis.n = lanes;
-        axis.stat = 1;
-        axes.push(axis);
-        return Planes<T>(call_.kernels, axes, call_.affine, false);
+        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, false);
     }
-    void sweep(const Planes<T>& planes, std::size_t outer, std::size_t lane, std::size_t begin, std::size_t end) const {
+    void sweep(std::size_t outer, std::size_t tile) const {
+        const std::size_t lane = tile * columns_.tile();
+        const Planes<T> planes = plane_of(columns_.lanes_of(tile));
         Offset offset = call_.plan.kept.offset(outer);
         offset.advance(columns_.lane_axis(), lane);
-        planes.run(at(call_.bases, offset), stats_, begin, end,
+        planes.run(at(call_.bases, offset), stats_, 0, planes.units(),
                    static_cast<std::ptrdiff_t>(outer * columns_.lanes() + lane), offset.param);
     }
 

@@ -46,6 +46,16 @@ public:
         return static_cast<std::ptrdiff_t>(lane) * lanes_.stride[operand];
     }
 
+    // All rows of some neighbouring lanes, whose statistics stand side by side.
+    Axes box(std::size_t lanes) const {
+        Axes axes = rows_;
+        Axis axis = lanes_;
+        axis.n = lanes;
+        axis.stat = 1;
+        axes.push(axis);
+        return axes;
+    }
+
 private:
     Axes rows_;
     Axis lanes_;

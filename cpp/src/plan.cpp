@@ -48,16 +48,15 @@ std::size_t run_length(const Axes& axes) {
 
 }  // namespace
 
-Plan make_plan(const Axes& axes) {
+Plan make_plan(const Axes& axes, bool columns) {
     Plan plan;
     plan.axes = axes;
     plan.run = run_length(axes);
     std::size_t lane = kNone, inner = kNone;
     const std::size_t closest = closest_axis(axes);
-    if (closest != kNone && !axes[closest].is_reduced()) {
-        lane = closest;
-    } else if (closest != kNone && (lane = groups_around(axes, closest)) != kNone) {
-        inner = closest;
+    if (columns && closest != kNone) {
+        lane = axes[closest].is_reduced() ? groups_around(axes, closest) : closest;
+        if (lane != closest) inner = closest;
     }
     plan.columns = lane != kNone;
     if (plan.columns) {

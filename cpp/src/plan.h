@@ -22,6 +22,7 @@ struct Plan {
     std::size_t width = 1;
 };
 
-Plan make_plan(const Axes& axes);
+// `columns` = false asks for spans whatever the layout.
+Plan make_plan(const Axes& axes, bool columns = true);
 
 }  // namespace fastnorm

@@ -37,8 +37,6 @@ public:
 
     // Units of work: rows, or pieces of very long rows. Any partition of them gives the same result.
     std::size_t units() const { return outer_.count() * rows_.n * pieces_; }
-    std::size_t unit_bytes() const { return std::min(lanes_.n, kPiece) * sizeof(T); }
-
     // Sweeps units [begin, end). `bases` and `stat`, `param` are those of the box's first element.
     void run(const Bases& bases, const Coefficients<C>& stats, std::size_t begin, std::size_t end,
              std::ptrdiff_t stat = 0, std::ptrdiff_t param = 0) const {
@@ -57,17 +55,30 @@ public:
         }
     }
 
-    // Sweeps the whole box.
-    void run_parallel(const Bases& bases, const Coefficients<C>& stats, int threads) const {
-        constexpr std::size_t kTaskBytes = 64 * 1024;
-        const std::size_t some = std::max<std::size_t>(1, kTaskBytes / unit_bytes());
+    // Sweeps the box once for every index of `groups`, whose statistics stand `stat_step` apart in their order.
+    void run_groups(const Bases& bases, const Coefficients<C>& stats, const Axes& groups, std::size_t stat_step,
+                    int threads) const {
+        const std::size_t some = units_per_task();
         const std::size_t tasks = (units() + some - 1) / some;
-        parallel_for(tasks, threads, [&](std::size_t task) {
-            run(bases, stats, task * some, std::min((task + 1) * some, units()));
+        parallel_for(groups.count() * tasks, threads, [&](std::size_t task) {
+            const Offset offset = groups.offset(task / tasks);
+            const std::size_t begin = task % tasks * some;
+            run(at(bases, offset), stats, begin, std::min(begin + some, units()),
+                static_cast<std::ptrdiff_t>(task / tasks * stat_step), offset.param);
         });
     }
 
+    // Sweeps the whole box.
+    void run_parallel(const Bases& bases, const Coefficients<C>& stats, int threads) const {
+        run_groups(bases, stats, Axes(), 0, threads);
+    }
+
 private:
+    std::size_t units_per_task() const {
+        constexpr std::size_t kTaskBytes = 64 * 1024;
+        return std::max<std::size_t>(1, kTaskBytes / (std::min(lanes_.n, kPiece) * sizeof(T)));
+    }
+
     static constexpr std::size_t kPiece = 16 * kBlock;
 
     // The plane's next axis: lanes must step through the side arrays by 0 or 1, and through x as closely as possible;

@@ -8,70 +8,39 @@
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kTaskBytes = 32 * 1024;
-constexpr std::size_t kMostGroups = 64;
-
 template <class T>
 class SpanForward {
 public:
     using C = Compute<T>;
 
     SpanForward(const Call<T>& call, const Saved& saved, bool output)
-        : call_(call), saved_(saved), output_(output), blocks_(call.plan), outer_(call.plan.kept) {
-        if (outer_.size() > 0) {
-            groups_ = outer_[outer_.size() - 1];
-            outer_.erase(outer_.size() - 1);
-        }
-        const std::size_t bytes = std::max<std::size_t>(blocks_.elements() * sizeof(T), 1);
-        chunk_ = std::clamp<std::size_t>(kTaskBytes / bytes, 1, std::min(kMostGroups, groups_.n));
-    }
+        : call_(call), saved_(saved), output_(output), blocks_(call.plan),
+          tasks_(call.plan, blocks_.elements() * sizeof(T)) {}
 
     void run() {
-        const std::size_t chunks = (groups_.n + chunk_ - 1) / chunk_;
-        const std::size_t tasks = outer_.count() * chunks;
         const auto threads = static_cast<std::size_t>(call_.threads);
-        if (threads > 1 && tasks < 4 * threads && blocks_.count() >= 4 * kSuperblock) {
+        if (threads > 1 && tasks_.count() < 4 * threads && blocks_.count() >= 4 * kSuperblock) {
             run_split();
             return;
         }
-        const Planes<T> planes(call_.kernels, box(chunk_), call_.affine, false);
-        parallel_for(tasks, call_.threads, [&](std::size_t task) {
-            const std::size_t first = task % chunks * chunk_;
-            Offset offset = outer_.offset(task / chunks);
-            offset.advance(groups_, first);
-            const std::size_t n = std::min(chunk_, groups_.n - first);
+        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, false);
+        parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
+            std::size_t n;
+            const Offset offset = tasks_.offset(task, n);
+            const Bases first = at(call_.bases, offset);
             Coefficients<C> stats(n);
-            moments(at(call_.bases, offset), offset.stat, n, stats);
+            moments(first, offset.stat, n, stats);
             if (!output_) return;
-            if (n == chunk_) {
-                sweep(planes, offset, stats);
+            if (n == tasks_.chunk()) {
+                planes.run(first, stats, 0, planes.units(), 0, offset.param);
             } else {
-                sweep(Planes<T>(call_.kernels, box(n), call_.affine, false), offset, stats);
+                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, false);
+                rest.run(first, stats, 0, rest.units(), 0, offset.param);
             }
         });
     }
 
 private:
-    // The axes of n neighbouring groups, whose statistics stand side by side.
-    Axes box(std::size_t n) const {
-        Axes axes;
-        for (std::size_t i = 0; i < call_.plan.axes.size(); ++i) {
-            Axis axis = call_.plan.axes[i];
-            if (!axis.is_reduced()) {
-                if (axis.stat != groups_.stat) continue;
-                axis.n = n;
-                axis.stat = n > 1 ? 1 : 0;
-                if (n == 1) continue;
-            }
-            axes.push(axis);
-        }
-        return axes;
-    }
-
-    void sweep(const Planes<T>& planes, const Offset& offset, const Coefficients<C>& stats) const {
-        planes.run(at(call_.bases, offset), stats, 0, planes.units(), 0, offset.param);
-    }
-
     void finish(std::size_t i, const Bases& bases, std::ptrdiff_t stat, const Moments& m, Coefficients<C>& stats) {
         const double origin = call_.centred() ? origin_of<T>(bases[kX]) : 0.0;
         const double scale = rstd(call_.scale, m.m2, static_cast<double>(blocks_.elements()));
@@ -81,16 +50,16 @@ private:
 
     void moments(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        const std::ptrdiff_t step = groups_.stride[kX];
+        const std::ptrdiff_t step = tasks_.groups().stride[kX];
         if (blocks_.count() == 1 && blocks_.contiguous<T>(kX) && step % size == 0 && aligned<T>(first[kX])) {
             // Every group is one block in place: sum them in one call.
-            BlockSums sums[kMostGroups];
+            BlockSums sums[GroupTasks::kMost];
             const T* x = reinterpret_cast<const T*>(first[kX]);
             call_.kernels.span_moments(x, step / size, n, blocks_.elements(), call_.centred(), sums);
             for (std::size_t i = 0; i < n; ++i) {
-                const Bases bases = group(first, i);
+                const Bases bases = at(first, tasks_.step(i));
                 const double origin = call_.centred() ? origin_of<T>(bases[kX]) : 0.0;
-                finish(i, bases, stat + static_cast<std::ptrdiff_t>(i) * groups_.stat,
+                finish(i, bases, stat + static_cast<std::ptrdiff_t>(i) * tasks_.groups().stat,
                        block_moments(sums[i], reinterpret_cast<const T*>(bases[kX]), 1, blocks_.elements(), origin,
                                      call_.centred()),
                        stats);
@@ -98,16 +67,10 @@ private:
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
-            const Bases bases = group(first, i);
-            finish(i, bases, stat + static_cast<std::ptrdiff_t>(i) * groups_.stat,
+            const Bases bases = at(first, tasks_.step(i));
+            finish(i, bases, stat + static_cast<std::ptrdiff_t>(i) * tasks_.groups().stat,
                    span_moments<T>(call_.kernels, blocks_, bases[kX], 0, blocks_.count(), call_.centred()), stats);
         }
-    }
-
-    Bases group(const Bases& first, std::size_t i) const {
-        Offset step;
-        step.advance(groups_, i);
-        return at(first, step);
     }
 
     void run_split() {
@@ -120,7 +83,7 @@ private:
             partial[task] = span_moments<T>(call_.kernels, blocks_, bases[kX], begin,
                                             std::min(begin + kSuperblock, blocks_.count()), call_.centred());
         });
-        const Planes<T> planes(call_.kernels, box(1), call_.affine, false);
+        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, false);
         Coefficients<C> stats(groups);
         for (std::size_t g = 0; g < groups; ++g) {
             Tree<Moments> tree;
@@ -129,23 +92,14 @@ private:
             finish(g, at(call_.bases, offset), offset.stat, tree.result(), stats);
         }
         if (!output_) return;
-        const std::size_t some = std::max<std::size_t>(1, 2 * kTaskBytes / planes.unit_bytes());
-        const std::size_t tasks = (planes.units() + some - 1) / some;
-        parallel_for(groups * tasks, call_.threads, [&](std::size_t task) {
-            const Offset offset = call_.plan.kept.offset(task / tasks);
-            const std::size_t begin = task % tasks * some;
-            planes.run(at(call_.bases, offset), stats, begin, std::min(begin + some, planes.units()),
-                       static_cast<std::ptrdiff_t>(task / tasks), offset.param);
-        });
+        planes.run_groups(call_.bases, stats, call_.plan.kept, 1, call_.threads);
     }
 
     const Call<T>& call_;
     const Saved& saved_;
     bool output_;
     SpanBlocks blocks_;
-    Axes outer_;
-    Axis groups_ = kNoAxis;
-    std::size_t chunk_;
+    GroupTasks tasks_;
 };
 
 }  // namespace

@@ -79,6 +79,59 @@ private:
     std::size_t n_, run_, pieces_ = 1, joined_ = 0, count_ = 0;
 };
 
+// Cuts the groups into tasks: some neighbours along the last kept axis, about as much as the first-level cache holds.
+class GroupTasks {
+public:
+    static constexpr std::size_t kBytes = 32 * 1024;
+    static constexpr std::size_t kMost = 64;
+
+    GroupTasks(const Plan& plan, std::size_t group_bytes) : plan_(plan), outer_(plan.kept) {
+        if (outer_.size() > 0) {
+            groups_ = outer_[outer_.size() - 1];
+            outer_.erase(outer_.size() - 1);
+        }
+        chunk_ = std::clamp<std::size_t>(kBytes / group_bytes, 1, std::min(kMost, groups_.n));
+        chunks_ = (groups_.n + chunk_ - 1) / chunk_;
+    }
+
+    std::size_t count() const { return outer_.count() * chunks_; }
+    std::size_t chunk() const { return chunk_; }
+    const Axis& groups() const { return groups_; }
+    Offset step(std::size_t i) const {
+        Offset step;
+        step.advance(groups_, i);
+        return step;
+    }
+    // The first group of a task, and how many there are.
+    Offset offset(std::size_t task, std::size_t& n) const {
+        const std::size_t first = task % chunks_ * chunk_;
+        Offset offset = outer_.offset(task / chunks_);
+        offset.advance(groups_, first);
+        n = std::min(chunk_, groups_.n - first);
+        return offset;
+    }
+    // The axes of n neighbouring groups, whose statistics stand side by side.
+    Axes box(std::size_t n) const {
+        Axes axes;
+        for (std::size_t i = 0; i < plan_.axes.size(); ++i) {
+            Axis axis = plan_.axes[i];
+            if (!axis.is_reduced()) {
+                if (n == 1 || axis.stat != groups_.stat) continue;
+                axis.n = n;
+                axis.stat = 1;
+            }
+            axes.push(axis);
+        }
+        return axes;
+    }
+
+private:
+    const Plan& plan_;
+    Axes outer_;
+    Axis groups_ = kNoAxis;
+    std::size_t chunk_, chunks_;
+};
+
 // The value that a group's means are relative to.
 template <class T>
 double origin_of(const char* first) {

@@ -273,7 +273,7 @@ def offset(value: object) -> float:
 def ddof(value: object, layout: Layout, updates: bool) -> float:
     """What is taken off the count in the running variance, which must leave something to divide by."""
     result = _number("ddof", value, "a finite number >= 0", 0.0, math.inf)
-    if updates and layout.group_size and result >= layout.group_size:
+    if updates and 0 not in layout.shape and result >= layout.group_size:
         raise ValueError(
             f"ddof must be less than the {layout.group_size} values per channel of x with shape {layout.shape},"
             f" got {value}"

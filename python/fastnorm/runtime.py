@@ -5,7 +5,6 @@ for every number of threads.
 """
 
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -173,6 +172,8 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
 
 
 def _report() -> dict[str, dict[str, Any]]:
+    import platform  # not at the top: only this report needs it
+
     from . import __version__
 
     versions = {"fastnorm": __version__, "numpy": np.__version__, "python": platform.python_version()}

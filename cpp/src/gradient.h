@@ -1,0 +1,72 @@
+// One backward call: what its drivers share.
+//
+// A cell is one group restricted to one value of the parameters: all elements of a cell have one mean, one scale, one
+// weight. db = sum dy and dh = sum dy*xhat over each cell give everything else:
+//
+//     s1 = sum over the group's cells of weight*db      dbias   = sum over the parameter's cells of db
+//     s2 = sum over the group's cells of weight*dh      dweight = sum over the parameter's cells of dh
+//
+// In layer norm a cell would be a single element; there the two sums are taken directly, see span_rows.cpp.
+#pragma once
+
+#include <vector>
+
+#include "call.h"
+
+namespace fastnorm {
+
+struct Cell {
+    double db = 0, dh = 0;
+};
+
+inline Cell merge(const Cell& a, const Cell& b) { return {a.db + b.db, a.dh + b.dh}; }
+
+template <class T>
+struct GradientCall {
+    Call<T> call;
+    const double* mean;  // nullptr is zero
+    const double* rstd;
+    Gradients out;
+
+    bool wants_dx() const { return out.dx.data != nullptr; }
+    bool wants_parameters() const { return out.dweight || out.dbias; }
+
+    void set_statistics(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group) const {
+        stats.set(i, mean ? mean[group] : 0.0, 0.0, rstd[group]);
+    }
+    void set_sums(Coefficients<Compute<T>>& stats, std::size_t i, const Cell& sums, std::size_t n) const {
+        stats.set_gradient(i, call.centred() ? sums.db / call.divisor(n) : 0.0, sums.dh / call.divisor(n));
+    }
+    void add_parameter(std::ptrdiff_t i, const Cell& sums) const {
+        if (out.dbias) out.dbias[i] = sums.db;
+        if (out.dweight) out.dweight[i] = sums.dh;
+    }
+};
+
+// The sums of `n` elements in double, for groups that the compute type cannot handle. Steps in elements.
+template <class T>
+Cell exact_sums(const T* dy, const T* x, std::size_t n, double mean, double rstd, const Compute<T>* weight,
+                std::ptrdiff_t weight_step) {
+    Cell sums;
+    for (std::size_t i = 0; i < n; ++i) {
+        const double g = widen(dy[i]) * weight[static_cast<std::ptrdiff_t>(i) * weight_step];
+        sums.db += g;
+        sums.dh += g * ((widen(x[i]) - mean) * rstd);
+    }
+    return sums;
+}
+
+// Adds up the cells of every parameter in the order of the groups. Cells are indexed [statistic][cell of the group].
+template <class T>
+void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells);
+
+// Drivers. Spans with a cell for every value of the parameters; spans whose parameters vary element by element;
+// columns with a cell for every lane.
+template <class T>
+void span_cell_gradients(const GradientCall<T>& gradient);
+template <class T>
+void span_row_gradients(const GradientCall<T>& gradient);
+template <class T>
+void column_gradients(const GradientCall<T>& gradient);
+
+}  // namespace fastnorm

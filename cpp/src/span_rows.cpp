@@ -1,0 +1,194 @@
+// Backward along spans whose parameters vary element by element: layer and RMS norm. The groups are the rows. A task
+// takes a stretch of them, a few at a time: the sums of each row, its dx, and its share of the parameters' gradients,
+// summed down the columns of the same rows while they are in the cache.
+#include "gradient.h"
+#include "spans.h"
+
+namespace fastnorm {
+namespace {
+
+// Stretches of rows depend on the shape only: at least kRows, at most this many of them.
+constexpr std::size_t kMostStretches = 64;
+
+template <class T>
+class SpanRows {
+public:
+    using C = Compute<T>;
+
+    explicit SpanRows(const GradientCall<T>& gradient)
+        : gradient_(gradient), call_(gradient.call), blocks_(call_.plan), n_(blocks_.elements()) {
+        for (std::size_t i = 0; i < call_.plan.kept.size(); ++i) {
+            (call_.plan.kept[i].is_param() ? owners_ : rows_).push(call_.plan.kept[i]);
+        }
+        rows_.merge(false);
+        count_ = rows_.count();
+        stretch_ = std::max<std::size_t>(kRows, (count_ + kMostStretches - 1) / kMostStretches);
+        stretches_ = (count_ + stretch_ - 1) / stretch_;
+        batch_ = std::clamp<std::size_t>(GroupTasks::kBytes / (2 * n_ * sizeof(T)), 4, kRows);
+        // Rows of a batch lie along one axis, so that they make a plane.
+        inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
+    }
+
+    void run() {
+        std::vector<std::vector<double>> db(owners_.count() * stretches_), dw(db.size());
+        parallel_for(db.size(), call_.threads, [&](std::size_t task) {
+            if (gradient_.wants_parameters()) {
+                db[task].assign(n_, 0.0);
+                dw[task].assign(n_, 0.0);
+            }
+            const Offset owner = owners_.offset(task / stretches_);
+            const std::size_t begin = task % stretches_ * stretch_, end = std::min(begin + stretch_, count_);
+            for (std::size_t row = begin; row < end;) {
+                const std::size_t some = std::min({batch_, end - row, inner_.n - row % inner_.n});
+                batch(owner, row, some, db[task].data(), dw[task].data());
+                row += some;
+            }
+        });
+        if (gradient_.wants_parameters()) reduce(db, dw);
+    }
+
+private:
+    void batch(const Offset& owner, std::size_t row, std::size_t n, double* db, double* dw) const {
+        Offset offset = rows_.offset(row);
+        offset.stat += owner.stat, offset.param += owner.param;
+        const Bases first = at(at(call_.bases, owner), rows_.offset(row));
+        Coefficients<C> stats(n);
+        for (std::size_t i = 0; i < n; ++i) {
+            gradient_.set_statistics(stats, i, offset.stat + static_cast<std::ptrdiff_t>(i) * inner_.stat);
+        }
+        if (gradient_.wants_dx()) {
+            for (std::size_t i = 0; i < n; ++i) {
+                gradient_.set_sums(stats, i, sum(at(first, step(i)), stats, i, offset.param), n_);
+            }
+            const Planes<T> planes(call_.kernels, box(n), call_.affine, true);
+            planes.run(first, stats, 0, planes.units(), 0, offset.param);
+        }
+        if (gradient_.wants_parameters()) add_columns(first, stats, n, db, dw);
+    }
+
+    Offset step(std::size_t i) const {
+        Offset step;
+        step.advance(inner_, i);
+        return step;
+    }
+
+    Axes box(std::size_t n) const {
+        Axes axes;
+        Axis rows = inner_;
+        rows.n = n, rows.stat = 1;
+        if (n > 1) axes.push(rows);
+        for (std::size_t i = 0; i < call_.plan.reducing.size(); ++i) axes.push(call_.plan.reducing[i]);
+        return axes;
+    }
+
+    Plane<T> plane(const Coefficients<C>& stats, std::size_t i) const {
+        Plane<T> p{};
+        p.rows = 1, p.stat_row = 1;
+        p.h = stats.h + i, p.l = stats.l + i, p.r = stats.r + i;
+        p.param_lanes = true;
+        return p;
+    }
+
+    // Weighted sums of row i. Blocks follow the order of the parameters.
+    Cell sum(const Bases& bases, const Coefficients<C>& stats, std::size_t i, std::ptrdiff_t param) const {
+        T x_tile[kBlock], dy_tile[kBlock];
+        Tree<Cell> tree;
+        Plane<T> p = plane(stats, i);
+        for (std::size_t block = 0; block < blocks_.count(); ++block) {
+            p.lanes = blocks_.length(block);
+            p.x = blocks_.read(kX, bases[kX], block, x_tile);
+            p.dy = blocks_.read(kDy, bases[kDy], block, dy_tile);
+            p.w = p.b = call_.affine.w + param + blocks_.first(block);
+            if (stats.extreme(i)) {
+                tree.add(exact_sums(p.dy, p.x, p.lanes, stats.mean[i], stats.rstd[i], p.w, 1));
+                continue;
+            }
+            GradSums sums;
+            call_.kernels.span_gradients(p, &sums);
+            tree.add({sums.s1, sums.s2});
+        }
+        return tree.result();
+    }
+
+    // Adds dy and dy*xhat of n rows to the sums of every element.
+    void add_columns(const Bases& first, const Coefficients<C>& stats, std::size_t n, double* db, double* dw) const {
+        static constexpr C one = 1;
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        Plane<T> p = plane(stats, 0);
+        p.param_lanes = false;
+        p.w = p.b = &one;
+        const bool rows = inner_.stride[kX] % size == 0 && inner_.stride[kDy] % size == 0;
+        if (rows && !stats.any_extreme && blocks_.contiguous<T>(kX) && blocks_.contiguous<T>(kDy) &&
+            aligned<T>(first[kX]) && aligned<T>(first[kDy])) {
+            p.rows = n, p.lanes = n_;
+            p.x = reinterpret_cast<const T*>(first[kX]), p.x_row = inner_.stride[kX] / size;
+            p.dy = reinterpret_cast<const T*>(first[kDy]), p.dy_row = inner_.stride[kDy] / size;
+            call_.kernels.column_gradients(p, db, dw);
+            return;
+        }
+        // Gathered block by block: the rows of a batch side by side.
+        std::vector<T> x(n * kBlock), dy(n * kBlock);
+        for (std::size_t at_element = 0; at_element < n_; at_element += kBlock) {
+            p.rows = n, p.lanes = std::min(kBlock, n_ - at_element);
+            p.x = x.data(), p.dy = dy.data();
+            p.x_row = p.dy_row = static_cast<std::ptrdiff_t>(p.lanes);
+            for (std::size_t i = 0; i < n; ++i) {
+                const Bases row = at(first, step(i));
+                T *to_x = x.data() + i * p.lanes, *to_dy = dy.data() + i * p.lanes;
+                gather_range(blocks_.axes(), kX, row[kX], at_element, p.lanes, to_x);
+                gather_range(blocks_.axes(), kDy, row[kDy], at_element, p.lanes, to_dy);
+            }
+            if (stats.any_extreme) {
+                exact_columns(p, stats, db + at_element, dw + at_element);
+            } else {
+                call_.kernels.column_gradients(p, db + at_element, dw + at_element);
+            }
+        }
+    }
+
+    static void exact_columns(const Plane<T>& p, const Coefficients<C>& stats, double* db, double* dw) {
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            for (std::size_t j = 0; j < p.lanes; ++j) {
+                const Cell sums = exact_sums(p.dy + i * p.lanes + j, p.x + i * p.lanes + j, 1, stats.mean[i],
+                                             stats.rstd[i], p.w, 0);
+                db[j] += sums.db;
+                dw[j] += sums.dh;
+            }
+        }
+    }
+
+    void reduce(const std::vector<std::vector<double>>& db, const std::vector<std::vector<double>>& dw) const {
+        constexpr std::size_t kPiece = 256;
+        const std::size_t pieces = (n_ + kPiece - 1) / kPiece;
+        const std::size_t work = db.size() * n_ * sizeof(double);
+        parallel_for(owners_.count() * pieces, threads_for(work), [&](std::size_t task) {
+            const std::size_t owner = task / pieces, begin = task % pieces * kPiece;
+            for (std::size_t j = begin; j < std::min(begin + kPiece, n_); ++j) {
+                Tree<Cell> tree;
+                for (std::size_t s = owner * stretches_; s < (owner + 1) * stretches_; ++s) tree.add({db[s][j], dw[s][j]});
+                gradient_.add_parameter(owners_.offset(owner).param + static_cast<std::ptrdiff_t>(j), tree.result());
+            }
+        });
+    }
+
+    const GradientCall<T>& gradient_;
+    const Call<T>& call_;
+    SpanBlocks blocks_;
+    std::size_t n_, count_, stretch_, stretches_, batch_;
+    Axes rows_, owners_;
+    Axis inner_;
+};
+
+}  // namespace
+
+template <class T>
+void span_row_gradients(const GradientCall<T>& gradient) {
+    SpanRows<T>(gradient).run();
+}
+
+template void span_row_gradients(const GradientCall<float>&);
+template void span_row_gradients(const GradientCall<double>&);
+template void span_row_gradients(const GradientCall<BF16>&);
+template void span_row_gradients(const GradientCall<F16>&);
+
+}  // namespace fastnorm
