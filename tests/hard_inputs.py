@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Row = npt.NDArray[np.float64]
+Row = npt.NDArray[Any]
 Family = Callable[[int, np.random.Generator], Row]
 
 EPS: Final = (0.0, 1e-5)

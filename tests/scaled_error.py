@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnorm import reference
-from fastnorm.reference import _activation, _batch, _core, _group, _layer
+from fastnorm.reference import _activation, _batch, _core, _group, _layer, _standardization
 
 Array = npt.NDArray[Any]
 Errors = dict[str, float]
@@ -62,7 +62,7 @@ def tiny(dtype: npt.DTypeLike) -> float:
 
 def _finfo(dtype: npt.DTypeLike) -> Any:
     if np.dtype(dtype).kind == "f":
-        return np.finfo(np.dtype(dtype))
+        return np.finfo(dtype)  # type: ignore[no-untyped-call]
     import ml_dtypes
 
     return ml_dtypes.finfo(dtype)
@@ -197,7 +197,7 @@ def forward_errors(
     stats = _statistics(op, x, running, where, options)
     t = _terms(op, x, weight, bias, stats, where, options)
     if running is not None:
-        y = reference.batch_norm(x, *map(wide, running), weight, bias, **extra)
+        y = reference.batch_norm(x, wide(running[0]), wide(running[1]), weight, bias, **extra)
     else:
         y = getattr(reference, f"{op}_forward")(x, weight=weight, bias=bias, where=where, **extra).y
     slack: Any = 0.0
@@ -310,11 +310,9 @@ def weight_standardization_errors(
     over = _core.others(w, axis)
     kept = [1 if a in over else n for a, n in enumerate(w.shape)]
     factor = np.abs(scale * (np.ones(kept) if gain is None else wide(gain).reshape(kept)))
-    # What the deviations are multiplied by, from standardization without gain and scale of its own result.
-    plain = reference.weight_standardization(w, **{**options, "scale": 1.0})
-    size = np.abs(plain)
-    with np.errstate(all="ignore"):
-        s = np.sqrt(_core.total(plain**2, over) / _core.total((w - ref.mean.reshape(kept)) ** 2, over))
+    mode, eps = options.get("mode", "var"), options.get("eps")
+    s, _ = _standardization.multiplier(ref.var.reshape(kept), w.size // max(w.shape[axis], 1), mode, eps)
+    size = np.abs((w - ref.mean.reshape(kept)) * s)
     if dw is None:
         std = np.sqrt(ref.var)
         return {
@@ -327,7 +325,7 @@ def weight_standardization_errors(
     g = np.abs(dw) * factor
 
     def average(a: Array) -> Array:
-        return np.mean(a, axis=over, keepdims=True)
+        return np.asarray(np.mean(a, axis=over, keepdims=True))
 
     dw_scale = s * (g + (1 + size) * (average(g) + average(g * size)))
     dgain_scale = np.abs(scale) * _core.total(np.abs(dw) * (1 + size), over).reshape(w.shape[axis])

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcheck import assert_gradients
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastnorm import reference as ref
+from gradcheck import assert_gradients
 
 OIHW = (4, 3, 2, 3)
 

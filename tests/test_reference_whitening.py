@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcheck import assert_gradients, central_difference
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastnorm import reference as ref
+from gradcheck import assert_gradients, central_difference
 
 METHODS: list[Any] = ["pca", "zca", "cholesky", "cholesky-prec", "zca-cor", "pca-cor"]
 BATCH_METHODS: list[Any] = ["zca", "cholesky", "iternorm"]

@@ -71,7 +71,7 @@ std::size_t count(const Space& space, std::uint8_t role, bool with) {
 }  // namespace
 
 void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training, const double* mean,
-              const double* rstd, Gradients gradients) {
+              const double* rstd, Gradients gradients, const double* slope) {
     const std::size_t parameters = count(space, Role::param, true);
     for (double* sums : {gradients.dweight, gradients.dbias}) {
         if (sums) std::fill_n(sums, parameters, 0.0);
@@ -96,8 +96,30 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
                           static_cast<char*>(const_cast<void*>(dy.data))};
         const int threads = threads_for(2 * elements * sizeof(T));
         GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads},
-                                 mean, rstd, gradients};
+                                 mean, rstd, gradients, slope};
         run(gradient);
+    });
+}
+
+void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight, const double* mean,
+                    const double* rstd, const double* mean_g, const double* mean_gx) {
+    const std::size_t groups = count(space, reduced, false);
+    const std::size_t elements = groups * count(space, reduced, true);
+    if (elements == 0) return;
+    with_type(space.dtype, [&](auto type) {
+        using T = decltype(type);
+        using C = Compute<T>;
+        Axes axes = make_axes(space, {x.strides, dx.strides, dy.strides});
+        const Affine<C> affine(axes, weight, nullptr);
+        Coefficients<C> stats(groups);
+        for (std::size_t i = 0; i < groups; ++i) {
+            stats.set(i, mean ? mean[i] : 0.0, 0.0, rstd[i]);
+            stats.set_gradient(i, mean_g[i], mean_gx[i]);
+        }
+        const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(dx.data),
+                          static_cast<char*>(const_cast<void*>(dy.data))};
+        const Planes<T> planes(kernels().of<T>(), axes, affine, true);
+        planes.run_parallel(bases, stats, threads_for(2 * elements * sizeof(T)));
     });
 }
 

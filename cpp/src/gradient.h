@@ -27,6 +27,7 @@ struct GradientCall {
     const double* mean;  // nullptr is zero
     const double* rstd;
     Gradients out;
+    const double* slope;  // of the scale, per group; nullptr is 1/n
 
     bool wants_dx() const { return out.dx.data != nullptr; }
     bool wants_parameters() const { return out.dweight || out.dbias; }
@@ -34,8 +35,11 @@ struct GradientCall {
     void set_statistics(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group) const {
         stats.set(i, mean ? mean[group] : 0.0, 0.0, rstd[group]);
     }
-    void set_sums(Coefficients<Compute<T>>& stats, std::size_t i, const Cell& sums, std::size_t n) const {
-        stats.set_gradient(i, call.centred() ? sums.db / call.divisor(n) : 0.0, sums.dh / call.divisor(n));
+    void set_sums(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group, const Cell& sums,
+                  std::size_t n) const {
+        const double divisor = call.divisor(n);
+        stats.set_gradient(i, call.centred() ? sums.db / divisor : 0.0,
+                           slope ? sums.dh * slope[group] : sums.dh / divisor);
     }
     void add_parameter(std::ptrdiff_t i, const Cell& sums) const {
         if (out.dbias) out.dbias[i] = sums.db;

@@ -155,7 +155,7 @@ private:
             const double w = call_.affine.w[first.param + own.param + cell_axes_.offset(j).param];
             total = merge(total, {w * cell[j].db, w * cell[j].dh});
         }
-        gradient_.set_sums(stats, i, total, elements_);
+        gradient_.set_sums(stats, i, first.stat + own.stat, total, elements_);
     }
 
     void run_split() {

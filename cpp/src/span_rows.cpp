@@ -58,7 +58,8 @@ private:
         }
         if (gradient_.wants_dx()) {
             for (std::size_t i = 0; i < n; ++i) {
-                gradient_.set_sums(stats, i, sum(at(first, step(i)), stats, i, offset.param), n_);
+                gradient_.set_sums(stats, i, offset.stat + step(i).stat,
+                                   sum(at(first, step(i)), stats, i, offset.param), n_);
             }
             const Planes<T> planes(call_.kernels, box(n), call_.affine, true);
             planes.run(first, stats, 0, planes.units(), 0, offset.param);

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 _Data = npt.NDArray[Any]
 _F64 = npt.NDArray[np.float64]
-_Mask = npt.NDArray[np.bool_]
 
 REDUCED: Final[int]
 PARAM: Final[int]
@@ -30,7 +29,7 @@ STD_UNBIASED: Final[int]
 STD_BIASED: Final[int]
 MAX: Final[int]
 
-def moments(x: _Data, roles: bytes, mean: _F64, m2: _F64, count: _F64 | None = None, where: _Mask | None = None) -> None: ...
+def moments(x: _Data, roles: bytes, mean: _F64, m2: _F64) -> None: ...
 def forward(
     x: _Data,
     y: _Data,
@@ -64,9 +63,22 @@ def backward(
     rstd: _F64,
     dweight: _F64 | None,
     dbias: _F64 | None,
+    slope: _F64 | None = None,
+) -> None: ...
+def input_gradient(
+    dy: _Data,
+    x: _Data,
+    dx: _Data,
+    roles: bytes,
+    weight: _Data | None,
+    mean: _F64,
+    rstd: _F64,
+    mean_g: _F64,
+    mean_gx: _F64,
 ) -> None: ...
 def get_num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
+def set_local_num_threads(n: int) -> int: ...
 def default_num_threads() -> int: ...
 def simd_targets() -> list[str]: ...
 def simd_target() -> str: ...

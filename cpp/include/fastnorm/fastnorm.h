@@ -90,9 +90,19 @@ struct Gradients {
     double* dbias = nullptr;
 };
 
-/// Gradients of `forward`; with `training = false` those of `apply`, where the statistics were constants.
+/// Gradients of `forward`; with `training = false` those of `apply`, where the statistics were constants. With
+/// s1 and s2 the sums of dy*weight and dy*weight*xhat over a group of n,
+///
+///     dx = rstd * (dy*weight - s1/n - xhat * slope*s2)
+///
+/// where the slope tells how the scale follows the second moment: 1/n if `slope` is nullptr (n = 1 for
+/// `Statistic::norm`), else one value a group. Without centring the term of s1 is left out.
 FASTNORM_API void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training,
-                           const double* mean, const double* rstd, Gradients gradients);
+                           const double* mean, const double* rstd, Gradients gradients, const double* slope = nullptr);
+
+/// The same dx from sums that are already there: dx = rstd * (dy*weight - mean_g - xhat*mean_gx), values per group.
+FASTNORM_API void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight,
+                                 const double* mean, const double* rstd, const double* mean_g, const double* mean_gx);
 
 /// Mean and sum of squared deviations of every group.
 FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2);

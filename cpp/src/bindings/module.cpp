@@ -76,12 +76,24 @@ void apply(const py::array& x, py::array y, const py::bytes& roles, const Option
 
 void backward(const py::array& dy, const py::array& x, std::optional<py::array> dx, const py::bytes& roles,
               const OptionalArray& weight, int statistic, bool training, const OptionalArray& mean,
-              const py::array& rstd, OptionalArray dweight, OptionalArray dbias) {
+              const py::array& rstd, OptionalArray dweight, OptionalArray dbias, const OptionalArray& slope) {
     const ArraySpace space(x, roles);
     const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias)};
     const py::gil_scoped_release release;
     fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0}, training,
-                 static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients);
+                 static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients,
+                 static_cast<const double*>(data(slope)));
+}
+
+void input_gradient(const py::array& dy, const py::array& x, py::array dx, const py::bytes& roles,
+                    const OptionalArray& weight, const py::array& mean, const py::array& rstd,
+                    const py::array& mean_g, const py::array& mean_gx) {
+    const ArraySpace space(x, roles);
+    const fn::Output out = output(dx);
+    const auto doubles_of = [](const py::array& array) { return static_cast<const double*>(array.data()); };
+    const py::gil_scoped_release release;
+    fn::input_gradient(space.space, input(dy), input(x), out, data(weight), doubles_of(mean), doubles_of(rstd),
+                       doubles_of(mean_g), doubles_of(mean_gx));
 }
 
 void moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2) {
@@ -123,7 +135,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("apply", &apply, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "mean"_a.none(true),
           "rstd"_a);
     m.def("backward", &backward, "dy"_a, "x"_a, "dx"_a.none(true), "roles"_a, "weight"_a.none(true), "statistic"_a,
-          "training"_a, "mean"_a.none(true), "rstd"_a, "dweight"_a.none(true), "dbias"_a.none(true));
+          "training"_a, "mean"_a.none(true), "rstd"_a, "dweight"_a.none(true), "dbias"_a.none(true),
+          "slope"_a = py::none());
+    m.def("input_gradient", &input_gradient, "dy"_a, "x"_a, "dx"_a, "roles"_a, "weight"_a.none(true), "mean"_a,
+          "rstd"_a, "mean_g"_a, "mean_gx"_a);
     m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);
 
     m.def("get_num_threads", &fn::get_num_threads);

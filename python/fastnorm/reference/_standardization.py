@@ -16,8 +16,8 @@ DEFAULT_EPS: Final = {"var": 1e-6, "std_unbiased": 1e-5, "std_biased": 1e-5, "ma
 
 
 @np.errstate(all="ignore")
-def _scale(var: Array, size: int, mode: Mode, eps: float | None) -> tuple[Array, Array]:
-    """Return what standardization multiplies by, a function of the biased variance, and its derivative."""
+def multiplier(var: Array, size: int, mode: Mode, eps: float | None) -> tuple[Array, Array]:
+    """Return what deviations are multiplied by, a function of the biased variance, and its derivative."""
     if eps is None:
         eps = DEFAULT_EPS[mode]
     if mode == "var":
@@ -104,7 +104,7 @@ def weight_standardization_forward(
     with np.errstate(all="ignore"):
         var = stats.m2 / size
         gains = scale if gain is None else scale * promote(gain).reshape(var.shape)
-        result = gains * stats.deviation * _scale(var, size, mode, eps)[0]
+        result = gains * stats.deviation * multiplier(var, size, mode, eps)[0]
     filters = (w.shape[axis],)
     return WeightStandardizationForward(deliver(result, out), stats.mean.reshape(filters), var.reshape(filters))
 
@@ -146,7 +146,7 @@ def weight_standardization_backward(
     kept = [1 if a in axes else n for a, n in enumerate(w.shape)]
     c = w - promote(mean).reshape(kept)
     c = c - total(c, axes) / size
-    s, slope = _scale(promote(var).reshape(kept), size, mode, eps)
+    s, slope = multiplier(promote(var).reshape(kept), size, mode, eps)
     g = dw * (scale if gain is None else scale * promote(gain).reshape(kept))
     dc = s * g + slope * (2 / size) * total(g * c, axes) * c if size else g
     dgain = scale * s * total(dw * c, axes)
