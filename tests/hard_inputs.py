@@ -96,6 +96,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "mean 1e5": _normal(1e5),
     "mean 1e6": _normal(1e6),
     "mean -1e6": _normal(-1e6),
+    "mean 1e12": _normal(1e12),  # for float64; constants in narrower types
     "mean 1e4 std 1e-2": _normal(1e4, 1e-2),
     "uniform": _uniform(0, 1),
     # Shapes that defeat a pivot, a single long sum, or both.
@@ -130,7 +131,9 @@ FAMILIES: Final[dict[str, Family]] = {
     "onnxruntime 28463": _cycle(40000, 40001, 40002, 40003),
     "onnxruntime 28463, 80000": _cycle(80000, 80001, 80002, 80003),
     "mlx 2238": _uniform(1449.5, 1450.5),
+    "burn 5607, 0": _counting(0),
     "burn 5607, 100": _counting(1e2),
+    "burn 5607, 1e3": _counting(1e3),
     "burn 5607, 1e4": _counting(1e4),
     "pytorch 51102": _normal(2000),
     "pytorch 40307": _normal(100, 1e-2),

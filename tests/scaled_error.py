@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnorm import reference
-from fastnorm.reference import _activation, _batch, _core, _group, _layer, _standardization
+from fastnorm.reference import _activation, _batch, _core, _group, _layer, _rms, _standardization
 
 Array = npt.NDArray[Any]
 Errors = dict[str, float]
@@ -62,10 +62,10 @@ def tiny(dtype: npt.DTypeLike) -> float:
 
 def _finfo(dtype: npt.DTypeLike) -> Any:
     if np.dtype(dtype).kind == "f":
-        return np.finfo(dtype)  # type: ignore[no-untyped-call]
+        return np.finfo(dtype)
     import ml_dtypes
 
-    return ml_dtypes.finfo(dtype)
+    return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
 
 
 def half_ulp(ref: Any, dtype: npt.DTypeLike) -> Array:
@@ -192,6 +192,8 @@ def forward_errors(
     running : (running_mean, running_var), optional
         Statistics of an evaluation, for "batch_norm".
     """
+    if "eps" in options:  # None depends on the dtype, which is about to change
+        options["eps"] = _rms.resolve_eps(options["eps"], x)
     dtype, x = np.asarray(x).dtype, wide(x)
     extra = {"activation": activation, **options}
     stats = _statistics(op, x, running, where, options)
@@ -241,6 +243,8 @@ def backward_errors(
     recentred : bool
         False grants what the rounding of a saved mean in the compute type costs: float64 data, no second centring.
     """
+    if "eps" in options:
+        options["eps"] = _rms.resolve_eps(options["eps"], x)
     dtype, x, dy = np.asarray(x).dtype, wide(x), wide(dy)
     stats = _statistics(op, x, running, where, options)
     extra = {key: value for key, value in options.items() if key != "eps"}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from scaled_error import backward_errors, exceeded, forward_errors
 
 import fastnorm as fn
 from fastnorm import _layout
+from scaled_error import backward_errors, exceeded, forward_errors
 
 SHAPE = (3, 4, 5, 2)
 
@@ -128,7 +128,7 @@ def calls(draw: st.DrawFn) -> Call:
     first = 0 if op == "batch_norm" else 1
     axis = draw(st.integers(first, dimensions - 1))
     others = math.prod(shape) // shape[axis]
-    if op == "batch_norm" and others == 1 or op == "instance_norm" and others == shape[0]:
+    if (op == "batch_norm" and others == 1) or (op == "instance_norm" and others == shape[0]):
         shape = (*shape, 3)  # one value is no statistic
     options: dict[str, Any] = {"axis": axis}
     if op == "group_norm":
@@ -152,11 +152,13 @@ def assert_right(call: Call, dtype: str, x_place: Place, dy_place: Place, out_pl
     assert result.y is out
     assert not exceeded(forward_errors(call.op, result, x, weight, bias, **call.options))
     gradients = call.backward(placed_dy, placed, weight, result[1:])
-    assert not exceeded(backward_errors(call.op, gradients, dy, x, weight, **call.options))
+    exact = dtype == "f4" or call.op == "rms_norm"  # one float64 mean of float64 data is rounded
+    errors = backward_errors(call.op, gradients, dy, x, weight, recentred=exact, **call.options)
+    assert not exceeded(errors)
     np.testing.assert_array_equal(placed, x)
     np.testing.assert_array_equal(placed_dy, dy)
     np.testing.assert_array_equal(call.forward(placed, weight, bias).y, out)
-    out.view(np.uint8 if out.dtype.itemsize == 1 else out.dtype)[...] = np.frombuffer(b"\xab" * 8, dtype)[0]
+    out[...] = np.frombuffer(b"\xab" * 8, dtype)[0]
     assert (memory_of(out) == 0xAB).all(), "written outside of out"
 
 
@@ -365,7 +367,9 @@ def test_out_over_the_parameters(op: str) -> None:
         memory = values(64 * 8, dtype="f8", seed=5) ** 2
         out = memory.reshape(8, 8, 8)
         arguments = {key: values(8, dtype="f8", seed=i) ** 2 for i, key in enumerate(("weight", "bias"))}
-        arguments |= {key: values(8, dtype="f8", seed=7 + i) ** 2 for i, key in enumerate(("running_mean", "running_var"))}
+        arguments |= {
+            key: values(8, dtype="f8", seed=7 + i) ** 2 for i, key in enumerate(("running_mean", "running_var"))
+        }
         arguments[op] = memory[3:11] if channels_first else memory[3:27:3]
         axis = 1 if channels_first else -1
         x = values(8, 8, 8, dtype="f8")

@@ -38,6 +38,18 @@ def test_running_statistics(axis: int, ddof: int) -> None:
         assert_allclose(buffers[1], 2.25 + 0.25 * var, rtol=1e-13)
 
 
+def test_running_variance_of_one_value() -> None:
+    """A channel of which the mask leaves one value has a mean and no variance, nor has a sample of that kind."""
+    x, where = data((3, 2, 4)), np.zeros((3, 2, 4), bool)
+    where[0, 0, 1] = where[:2, 1] = True
+    for forward in (ref.batch_norm_forward, ref.instance_norm_forward):
+        mean, var = np.full(2, 2.0), np.full(2, 3.0)
+        forward(x, None, None, mean, var, momentum=1.0, where=where)
+        assert_allclose(mean, [x[0, 0, 1], x[:2, 1].mean()])
+        own = x[:2, 1].var(ddof=1) if forward is ref.batch_norm_forward else x[:2, 1].var(1, ddof=1).mean()
+        assert_allclose(var, [3.0, own])
+
+
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
 def test_residual_is_rounded(name: str) -> None:
     dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16 if name == "bfloat16" else name)
@@ -173,6 +185,14 @@ def test_dtypes(name: str) -> None:
     assert result.y.dtype == result.mean.dtype == result.rstd.dtype == wide
     assert_array_equal(result.y, ref.layer_norm_forward(x.astype(wide), activation="gelu").y)
     assert ref.layer_norm_backward(x, x, x[0], result.mean, result.rstd).dx.dtype == wide
+
+
+def test_default_eps_of_rms_norm() -> None:
+    """None is the machine epsilon of the type that the data are computed in."""
+    for dtype, eps in ((np.float16, 2.0**-23), (np.float32, 2.0**-23), (np.float64, 2.0**-52)):
+        x = (1e-3 * data((3, 4))).astype(dtype)
+        assert_array_equal(ref.rms_norm(x, eps=None), ref.rms_norm(x, eps=eps))
+        assert_array_equal(ref.add_rms_norm(x, x, eps=None).y, ref.rms_norm(x + x, eps=eps))
 
 
 def test_activations() -> None:

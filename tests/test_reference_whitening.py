@@ -74,8 +74,10 @@ def test_signs_and_components(method: Any) -> None:
     projected = some.inverse_transform(some.transform(x))
     assert_allclose(some.inverse_transform(some.transform(projected)), projected, rtol=1e-10)
     # Two equal entries tie, and rounding must not decide between them.
-    equal = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]]) * [1, 1 + 1e-15]
-    assert (ref.fit_whitening(np.vstack([equal, equal[:2]]), method=method).matrix[:, 0] > 0).all()
+    rng, equal = np.random.default_rng(0), np.array([[3.0, 3], [-3, -3], [1, -1], [-1, 1]])
+    for _ in range(20):
+        noisy = equal * (1 + 1e-14 * rng.standard_normal(equal.shape))
+        assert (ref.fit_whitening(noisy, method=method).matrix[:, 0] > 0).all()
 
 
 def test_deficient_rank() -> None:

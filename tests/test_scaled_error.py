@@ -85,6 +85,7 @@ def test_careless_kernels_fail() -> None:
         ("batch_norm", {"running": (np.array([1.0, 2, 3, 4]), np.array([0.5, 1, 2, 3]))}),
         ("layer_norm", {"axis": (1, 2)}),
         ("rms_norm", {"offset": 1.0}),
+        ("rms_norm", {"eps": None}),
         ("group_norm", {"num_groups": 2}),
         ("instance_norm", {}),
     ],
@@ -98,6 +99,7 @@ def test_rounded_reference(op: str, options: dict[str, Any], name: str, masked: 
     where = rng.random(x.shape) < 0.7 if masked else None
     running = options.get("running")
     plain = {key: value for key, value in options.items() if key != "running"}
+    back = {key: value for key, value in plain.items() if key != "eps"}
     if running is None:
         got = getattr(ref, f"{op}_forward")(x, weight=weight, bias=bias, activation=activation, where=where, **plain)
         stats = {key: getattr(got, key) for key in got._fields[1:]}
@@ -106,7 +108,7 @@ def test_rounded_reference(op: str, options: dict[str, Any], name: str, masked: 
         got = ref.batch_norm(x, *running, weight, bias, activation=activation).astype(dtype)
         stats = {"mean": running[0], "rstd": 1 / np.sqrt(running[1] + 1e-5), "training": False}
     g = getattr(ref, f"{op}_backward")(
-        dy, x, weight=weight, bias=bias, activation=activation, where=where, **stats, **plain
+        dy, x, weight=weight, bias=bias, activation=activation, where=where, **stats, **back
     )
     common: dict[str, Any] = {"weight": weight, "bias": bias, "activation": activation, "where": where, **options}
     errors = forward_errors(op, got, x, **common) | backward_errors(

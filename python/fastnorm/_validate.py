@@ -68,52 +68,47 @@ def data(name: str, value: object) -> Array:
     return result
 
 
-def like(name: str, value: object, x: Array) -> Array:
-    """An array that goes with `x` element by element."""
+def like(name: str, value: object, x: Array, of: str = "x") -> Array:
+    """An array that goes with `x`, whose name is `of`, element by element."""
     result = array(name, value)
-    _same_form(name, result, x)
+    _same_form(name, result, x, of)
     return result
 
 
-def out(value: object, x: Array) -> Array | None:
+def out(value: object, x: Array, of: str = "x") -> Array | None:
     """Where the result goes, if the caller says so."""
     if value is None:
         return None
     result = _written("out", value)
-    _same_form("out", result, x)
+    _same_form("out", result, x, of)
     _writeable("out", result)
     return result
 
 
-def parameter(name: str, value: object, layout: Layout, x: Array) -> Array | None:
+def parameter(name: str, value: object, layout: Layout, x: Array, of: str = "x") -> Array | None:
     """A weight or a bias, in its own dtype."""
-    return None if value is None else per_channel(name, value, layout, x)
+    return None if value is None else per_channel(name, value, layout, x, of)
 
 
-def per_channel(name: str, value: object, layout: Layout, x: Array) -> Array:
+def per_channel(name: str, value: object, layout: Layout, x: Array, of: str = "x") -> Array:
     """An array with one value per index of the parameter axes, of the dtype of `x` or a wider one."""
     result = array(name, value)
-    if result.dtype not in DATA[x.dtype].parameters:
-        _native(name, result)
-        expected = _names(DATA[x.dtype].parameters)
-        raise TypeError(f"{name} must have dtype {expected} for x with dtype {x.dtype}, got {result.dtype}")
+    _dtype_of_parameter(name, result, x, of)
     if result.shape != layout.parameters:
         raise ValueError(
-            f"{name} must have shape {layout.parameters} to match {_of_axes(layout.axes)} of x with shape"
+            f"{name} must have shape {layout.parameters} to match {_of_axes(layout.axes)} of {of} with shape"
             f" {layout.shape}, got {result.shape}"
         )
     return result
 
 
-def statistic(name: str, value: object, layout: Layout) -> Array:
+def statistic(name: str, value: object, layout: Layout, of: str = "x") -> Array:
     """A statistic that a forward pass saved."""
     result = array(name, value)
-    if result.dtype not in STATISTICS:
-        _native(name, result)
-        raise TypeError(f"{name} must have dtype {_names(STATISTICS)}, got {result.dtype}")
+    _dtype_of_statistic(name, result)
     if result.shape != layout.statistics:
         raise ValueError(
-            f"{name} must have shape {layout.statistics} to match the statistics of x with shape {layout.shape},"
+            f"{name} must have shape {layout.statistics} to match the statistics of {of} with shape {layout.shape},"
             f" got {result.shape}"
         )
     return result
@@ -152,11 +147,24 @@ def _apart(name: str, value: Array, other: str, values: Array) -> None:
         raise ValueError(f"{name} must not share memory with {other}, got overlapping arrays")
 
 
-def _same_form(name: str, value: Array, x: Array) -> None:
+def _same_form(name: str, value: Array, x: Array, of: str) -> None:
     if value.dtype != x.dtype:
-        raise TypeError(f"{name} must have dtype {x.dtype} to match x, got {value.dtype}")
+        raise TypeError(f"{name} must have dtype {x.dtype} to match {of}, got {value.dtype}")
     if value.shape != x.shape:
-        raise ValueError(f"{name} must have shape {x.shape} to match x, got {value.shape}")
+        raise ValueError(f"{name} must have shape {x.shape} to match {of}, got {value.shape}")
+
+
+def _dtype_of_parameter(name: str, value: Array, x: Array, of: str) -> None:
+    if value.dtype not in DATA[x.dtype].parameters:
+        _native(name, value)
+        expected = _names(DATA[x.dtype].parameters)
+        raise TypeError(f"{name} must have dtype {expected} for {of} with dtype {x.dtype}, got {value.dtype}")
+
+
+def _dtype_of_statistic(name: str, value: Array) -> None:
+    if value.dtype not in STATISTICS:
+        _native(name, value)
+        raise TypeError(f"{name} must have dtype {_names(STATISTICS)}, got {value.dtype}")
 
 
 def _native(name: str, value: Array) -> None:
@@ -185,6 +193,51 @@ def _writeable(name: str, value: Array) -> None:
             f"{name} must have a place of its own for every element, got shape {value.shape} with strides"
             f" {value.strides}"
         )
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+def filter_axis(value: object, w: Array, of: str) -> int:
+    """The axis along which weights, whose name is `of`, have one filter per index, counted from the front."""
+    if w.ndim == 0:
+        raise ValueError(f"{of} must have one or more dimensions, got {of} with shape ()")
+    return _axis(value, w, of)
+
+
+def length(value: object, layout: Layout, v: Array) -> Array:
+    """The lengths of weight normalization, as they broadcast against `v`, in their own dtype."""
+    result = array("g", value)
+    _dtype_of_parameter("g", result, v, "v")
+    _one_per_filter("g", result, layout)
+    return result
+
+
+def norm(value: object, layout: Layout) -> Array:
+    """The norms that a forward pass saved."""
+    result = array("norm", value)
+    _dtype_of_statistic("norm", result)
+    _one_per_filter("norm", result, layout)
+    return result
+
+
+def _one_per_filter(name: str, value: Array, layout: Layout) -> None:
+    if not layout.axes:
+        if value.size != 1:
+            raise ValueError(f"{name} must have one element for axis=None, got shape {value.shape}")
+        return
+    shape = tuple(n if axis in layout.axes else 1 for axis, n in enumerate(layout.shape))
+    if value.shape != shape:
+        raise ValueError(
+            f"{name} must have shape {shape} to match {_of_axes(layout.axes)} of v with shape {layout.shape},"
+            f" got {value.shape}"
+        )
+
+
+def several_weights(layout: Layout) -> None:
+    """A variance that is divided by the number of weights less one needs two."""
+    if layout.group_size == 1:
+        raise ValueError(f"mode 'std_unbiased' needs two or more weights per filter, got w with shape {layout.shape}")
 
 
 # ---- axes and groups -------------------------------------------------------------------------------------------------
@@ -234,10 +287,10 @@ def num_groups(value: object, x: Array, axis: int) -> int:
     return groups
 
 
-def _axis(value: object, x: Array) -> int:
+def _axis(value: object, x: Array, of: str = "x") -> int:
     axis = _integer("axis", value)
     if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"axis must be from {-x.ndim} to {x.ndim - 1} for x with shape {x.shape}, got {axis}")
+        raise ValueError(f"axis must be from {-x.ndim} to {x.ndim - 1} for {of} with shape {x.shape}, got {axis}")
     return axis % x.ndim
 
 
@@ -263,6 +316,11 @@ def eps(value: object) -> float:
 def momentum(value: object) -> float:
     """The share of the batch in the running statistics."""
     return _number("momentum", value, "a number from 0 to 1", 0.0, 1.0)
+
+
+def scale(value: object) -> float:
+    """What the weight is multiplied by."""
+    return _number("scale", value, "a finite number", -math.inf, math.inf)
 
 
 def offset(value: object) -> float:

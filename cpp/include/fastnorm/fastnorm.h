@@ -107,6 +107,9 @@ FASTNORM_API void input_gradient(const Space& space, Input dy, Input x, Output d
 /// Mean and sum of squared deviations of every group.
 FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2);
 
+/// A plain copy by as many threads as the kernels would use: the memory-bound limit in benchmarks.
+FASTNORM_API void copy(const void* from, void* to, std::size_t bytes);
+
 /// Threads a call may use: this thread's override if set, else the process-wide number.
 FASTNORM_API int get_num_threads();
 /// Sets the process-wide number, at least 1.

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "fastnorm/fastnorm.h"
@@ -103,6 +104,13 @@ void moments(const py::array& x, const py::bytes& roles, py::array mean, py::arr
     fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data));
 }
 
+void copy(const py::array& from, py::array to) {
+    const auto bytes = static_cast<std::size_t>(std::min(from.nbytes(), to.nbytes()));
+    void* data = to.mutable_data();
+    const py::gil_scoped_release release;
+    fn::copy(from.data(), data, bytes);
+}
+
 py::dict build_info() {
     py::dict info;
     info["version"] = FASTNORM_VERSION;
@@ -141,6 +149,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           "rstd"_a, "mean_g"_a, "mean_gx"_a);
     m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);
 
+    m.def("copy", &copy, "from_"_a, "to"_a);
     m.def("get_num_threads", &fn::get_num_threads);
     m.def("set_num_threads", &fn::set_num_threads, "n"_a);
     m.def("set_local_num_threads", &fn::set_local_num_threads, "n"_a);

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from .._types import Activation, Array, Gradients, GradMask, RMSNormForward
 from ._core import backward, forward
 from ._layer import layout
+
+
+def resolve_eps(eps: float | None, x: Array) -> float:
+    """Return `eps`, for None the spacing of the numbers at 1 in the type that data like `x` are computed in."""
+    if eps is not None:
+        return eps
+    return float(np.finfo(np.float32 if np.asarray(x).dtype.itemsize <= 4 else np.float64).eps)
 
 
 def rms_norm(
@@ -15,7 +24,7 @@ def rms_norm(
     bias: Array | None = None,
     *,
     axis: int | Sequence[int] = -1,
-    eps: float = 1e-6,
+    eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
@@ -30,7 +39,7 @@ def rms_norm_forward(
     bias: Array | None = None,
     *,
     axis: int | Sequence[int] = -1,
-    eps: float = 1e-6,
+    eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
     where: Array | None = None,
@@ -40,8 +49,11 @@ def rms_norm_forward(
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, where, out
+    x, weight, bias, axis, activation, where, out
         As in `layer_norm_forward`.
+    eps : float, optional
+        Added to the mean square, inside the square root. None is the machine epsilon of float64 for float64, of
+        float32 for narrower data.
     offset : float
         Added to the weight, also to the implicit ones.
 
@@ -59,7 +71,7 @@ def rms_norm_forward(
         layout(x, axis),
         weight,
         bias,
-        eps=eps,
+        eps=resolve_eps(eps, x),
         offset=offset,
         centred=False,
         activation=activation,
