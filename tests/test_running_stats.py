@@ -65,7 +65,7 @@ def test_update_by_hand() -> None:
 
 
 def test_the_sum_is_rounded_once() -> None:
-    # 2^-60 of a float32 batch would be lost in float32 arithmetic: (1 - m) * old + m * batch is not a float32 each.
+    # In float32 both products would be rounded as well as their sum.
     x = np.array([[1.0], [3.0]], "f4")
     for momentum in (0.1, 0.3, 0.7):
         mean, var = np.array([7.7], "f4"), np.array([0.1], "f4")
@@ -96,7 +96,7 @@ def test_interleaved_columns_of_one_array() -> None:
     np.testing.assert_allclose(state[:, 3], 0.9 + 0.1 * x.var(axis=0, ddof=1))
 
 
-def test_the_same_buffers_twice_are_right_in_place() -> None:
+def test_update_of_a_batch_that_is_normalized_in_place() -> None:
     x = data(6, 3)
     mean, var = buffers(3)
     want_mean, want_var = mean.astype("f8"), var.astype("f8")

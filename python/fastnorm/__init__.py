@@ -10,11 +10,17 @@ from typing import Any
 from . import _core
 from ._types import (
     BatchNormForward,
+    BatchNormSums,
     Gradients,
     GroupNormForward,
     InstanceNormForward,
     LayerNormForward,
+    Moments,
     RMSNormForward,
+    WeightNormForward,
+    WeightNormGradients,
+    WeightStandardizationForward,
+    WeightStandardizationGradients,
 )
 from .batch import batch_norm, batch_norm_backward, batch_norm_forward
 from .group import (
@@ -42,22 +48,39 @@ from .runtime import (
     simd_targets,
     threads,
 )
+from .statistics import batch_norm_backward_apply, batch_norm_backward_reduce, merge_moments, moments
+from .weights import (
+    weight_norm,
+    weight_norm_backward,
+    weight_norm_forward,
+    weight_standardization,
+    weight_standardization_backward,
+    weight_standardization_forward,
+)
 
 __version__: str = _core.build_info()["version"]
 
 # Submodules that most programs never touch are imported at their first use.
-_LAZY = ("reference",)
+_LAZY = ("nn", "reference")
 
 __all__ = [
     "BatchNormForward",
+    "BatchNormSums",
     "Gradients",
     "GroupNormForward",
     "InstanceNormForward",
     "LayerNormForward",
+    "Moments",
     "RMSNormForward",
+    "WeightNormForward",
+    "WeightNormGradients",
+    "WeightStandardizationForward",
+    "WeightStandardizationGradients",
     "__version__",
     "batch_norm",
     "batch_norm_backward",
+    "batch_norm_backward_apply",
+    "batch_norm_backward_reduce",
     "batch_norm_forward",
     "get_num_threads",
     "group_norm",
@@ -69,6 +92,9 @@ __all__ = [
     "layer_norm",
     "layer_norm_backward",
     "layer_norm_forward",
+    "merge_moments",
+    "moments",
+    "nn",
     "reference",
     "rms_norm",
     "rms_norm_backward",
@@ -79,6 +105,12 @@ __all__ = [
     "simd_target",
     "simd_targets",
     "threads",
+    "weight_norm",
+    "weight_norm_backward",
+    "weight_norm_forward",
+    "weight_standardization",
+    "weight_standardization_backward",
+    "weight_standardization_forward",
 ]
 
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ._dtypes import DATA, STATISTICS
+from ._dtypes import DATA, FLOAT64, STATISTICS
 from ._layout import Layout, Shape, overlap, overlaps_itself
-from ._types import Array, GradMask
+from ._types import Array, GradMask, Moments
 
 # Far above any machine's number of processors, far below what makes a thread library give up.
 MAX_THREADS: Final = 1024
@@ -240,6 +240,53 @@ def several_weights(layout: Layout) -> None:
         raise ValueError(f"mode 'std_unbiased' needs two or more weights per filter, got w with shape {layout.shape}")
 
 
+# ---- moments ---------------------------------------------------------------------------------------------------------
+
+
+def moments(parts: object) -> list[Moments]:
+    """Moments of one shape in float64."""
+    if isinstance(parts, Moments) or not isinstance(parts, Iterable):
+        raise TypeError(f"parts must be a sequence of Moments, got {_kind(parts)}")
+    result = [_moments(f"parts[{i}]", part) for i, part in enumerate(parts)]
+    if not result:
+        raise ValueError("parts must be one or more, got none")
+    shapes = [values.shape for part in result for values in part]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"parts must have shapes that broadcast, got {', '.join(map(str, shapes))}") from None
+    return [Moments(*(np.array(np.broadcast_to(values, shape)) for values in part)) for part in result]
+
+
+def _moments(name: str, value: Any) -> Moments:
+    try:
+        count, mean, m2 = value
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a triple (count, mean, m2), got {_kind(value)}") from None
+    part = Moments(*(_real(f"{name}.{field}", v) for field, v in (("count", count), ("mean", mean), ("m2", m2))))
+    if not (np.isfinite(part.count) & (part.count >= 0)).all():
+        raise ValueError(f"{name}.count must be finite and >= 0, got {part.count}")
+    return part
+
+
+def count(value: object, layout: Layout) -> Array:
+    """How many values per channel a whole batch has: one number, or one for each channel."""
+    result = _real("count", value)
+    if result.shape not in ((), layout.statistics):
+        raise ValueError(f"count must have shape () or {layout.statistics}, got {result.shape}")
+    if 0 not in layout.shape and not (np.isfinite(result) & (result > 0)).all():
+        raise ValueError(f"count must be finite and > 0, got {result}")
+    return result
+
+
+def _real(name: str, value: object) -> Array:
+    """Numbers, in float64."""
+    result = array(name, value)
+    if result.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must have a real dtype, got {result.dtype}")
+    return result.astype(FLOAT64)
+
+
 # ---- axes and groups -------------------------------------------------------------------------------------------------
 
 
@@ -369,8 +416,13 @@ def grad_mask(value: object) -> GradMask:
 
 def training(value: object) -> bool:
     """Whether the statistics were the batch's own."""
+    return boolean("training", value)
+
+
+def boolean(name: str, value: object) -> bool:
+    """A choice of two."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"training must be a boolean, got {_kind(value)}")
+        raise TypeError(f"{name} must be a boolean, got {_kind(value)}")
     return bool(value)
 
 

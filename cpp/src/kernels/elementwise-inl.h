@@ -57,7 +57,7 @@ void NormalizePlane(const Plane<T>& p) {
         T* y = p.y + at * p.y_row;
         const Values<decltype(d), kStatLanes, 3> stat(d, at * p.stat_row, {p.h, p.l, p.r});
         const Values<decltype(d), kParamLanes, 2> param(d, at * p.param_row, {p.w, p.b});
-        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) HWY_ATTR {
+        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
             constexpr bool kFull = decltype(full)::value;
             const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
                                          stat.template Get<kFull>(1, i, n));
@@ -83,7 +83,7 @@ void InputGradientPlane(const Plane<T>& p) {
         T* dx = p.y + at * p.y_row;
         const Values<decltype(d), kStatLanes, 5> stat(d, at * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2});
         const Values<decltype(d), kParamLanes, 1> param(d, at * p.param_row, {p.w});
-        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) HWY_ATTR {
+        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
             constexpr bool kFull = decltype(full)::value;
             const auto r = stat.template Get<kFull>(2, i, n);
             const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),

@@ -41,20 +41,20 @@ HWY_INLINE hn::TFromD<D> SamplePivot(D d, const T* x, std::size_t n) {
     constexpr std::size_t kSample = 64;
     const std::size_t sample = std::min(n, kSample);
     hn::Vec<D> sum[L::kParts];
-    for (std::size_t part = 0; part < L::kParts; ++part) {
+    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
         sum[part] = hn::Zero(d);
         for (std::size_t at = part * L::kN; at < sample; at += L::kLanes) {
             const auto v = at + L::kN <= sample ? LoadLanes(d, x + at) : LoadTail(d, x + at, sample - at, hn::Zero(d));
             sum[part] = hn::Add(sum[part], v);
         }
-    }
+    });
     return static_cast<hn::TFromD<D>>(static_cast<double>(LaneSum(d, sum)) / static_cast<double>(sample));
 }
 
 template <class D, class T>
 HWY_INLINE bool AllEqual(D d, const T* x, std::size_t n, hn::Vec<D> value) {
     bool equal = true;
-    ForVectors<Virtual<D>::kN>(n, [&](std::size_t i, std::size_t count, auto full) HWY_ATTR {
+    ForVectors<Virtual<D>::kN>(n, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
         const auto v = decltype(full)::value ? LoadLanes(d, x + i) : LoadTail(d, x + i, count, value);
         equal = equal && hn::AllTrue(d, hn::Eq(v, value));
     });
@@ -92,7 +92,7 @@ void ColumnPivots(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t
     std::size_t sample = kRows;
     while (sample > rows) sample /= 2;
     const auto scale = hn::Set(d, static_cast<Compute<T>>(1.0 / static_cast<double>(sample)));
-    ForVectors<kN>(lanes, [&](std::size_t i, std::size_t count, auto full) HWY_ATTR {
+    ForVectors<kN>(lanes, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
         // A power-of-two tree adds equal values exactly: level k of the carry holds the sum of 2^k rows.
         hn::Vec<decltype(d)> carry[8];

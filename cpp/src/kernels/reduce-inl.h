@@ -30,13 +30,21 @@ HWY_INLINE void AddQuad(const Pair<V>& a, const Pair<V>& b, const Pair<V>& c, co
     s2 = hn::Add(s2, hn::Add(hn::MulAdd(b.u, b.v, hn::Mul(a.u, a.v)), hn::MulAdd(d.u, d.v, hn::Mul(c.u, c.v))));
 }
 
-// Sum over the virtual lanes held in kParts vectors.
+// Sum over the virtual lanes held in kParts vectors: part i and i + half, then within the vector.
 template <class D>
-HWY_INLINE hn::TFromD<D> LaneSum(D d, hn::Vec<D>* parts) {
-    for (std::size_t half = Virtual<D>::kParts / 2; half > 0; half /= 2) {
-        for (std::size_t i = 0; i < half; ++i) parts[i] = hn::Add(parts[i], parts[i + half]);
+HWY_INLINE hn::TFromD<D> LaneSum(D d, hn::Vec<D> (&parts)[Virtual<D>::kParts]) {
+    constexpr std::size_t kParts = Virtual<D>::kParts;
+    if constexpr (kParts > 1) {
+        hn::Vec<D> halves[kParts];
+        Unroll<kParts / 2>([&](auto i) FASTNORM_LAMBDA { halves[i] = hn::Add(parts[i], parts[i + kParts / 2]); });
+        Unroll<31>([&](auto level) FASTNORM_LAMBDA {
+            constexpr std::size_t kHalf = (kParts / 4) >> level;
+            Unroll<kHalf>([&](auto i) FASTNORM_LAMBDA { halves[i] = hn::Add(halves[i], halves[i + kHalf]); });
+        });
+        return HalvingSum(d, halves[0]);
+    } else {
+        return HalvingSum(d, parts[0]);
     }
-    return HalvingSum(d, parts[0]);
 }
 
 // source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero.
@@ -45,30 +53,30 @@ HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>
     using L = Virtual<D>;
     using V = hn::Vec<D>;
     V s1[L::kParts], s2[L::kParts];
-    for (std::size_t part = 0; part < L::kParts; ++part) s1[part] = s2[part] = hn::Zero(d);
+    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA { s1[part] = s2[part] = hn::Zero(d); });
 
     std::size_t i = 0;
     for (; i + L::kQuad <= n; i += L::kQuad) {
-        for (std::size_t part = 0; part < L::kParts; ++part) {
+        Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
             const std::size_t at = i + part * L::kN;
             const auto a = source.template At<true>(at, L::kN);
             const auto b = source.template At<true>(at + L::kLanes, L::kN);
             const auto c = source.template At<true>(at + 2 * L::kLanes, L::kN);
             const auto e = source.template At<true>(at + 3 * L::kLanes, L::kN);
             AddQuad(a, b, c, e, s1[part], s2[part]);
-        }
+        });
     }
     if (i < n) {
-        const auto some = [&](std::size_t at) HWY_ATTR {
+        const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
             if (at + L::kN <= n) return source.template At<true>(at, L::kN);
             if (at < n) return source.template At<false>(at, n - at);
             return Pair<V>{hn::Zero(d), hn::Zero(d)};
         };
-        for (std::size_t part = 0; part < L::kParts; ++part) {
+        Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
             const std::size_t at = i + part * L::kN;
             AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part],
                     s2[part]);
-        }
+        });
     }
     sum1 = LaneSum(d, s1);
     sum2 = LaneSum(d, s2);
@@ -88,12 +96,12 @@ HWY_INLINE void ColumnSums(D d, std::size_t rows, std::size_t lanes, const Sourc
         std::fill_n(acc2, kTile, hn::TFromD<D>(0));
         for (std::size_t row = 0; row < rows; row += 4) {
             const std::size_t some = std::min<std::size_t>(4, rows - row);
-            ForVectors<kN>(width, [&](std::size_t i, std::size_t count, auto full) HWY_ATTR {
+            ForVectors<kN>(width, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
                 constexpr bool kFull = decltype(full)::value;
                 using V = hn::Vec<D>;
                 const auto lane = source.template Lane<kFull>(first + i, count);
                 V s1 = hn::Load(d, acc1 + i), s2 = hn::Load(d, acc2 + i);
-                const auto at = [&](std::size_t k) HWY_ATTR {
+                const auto at = [&](std::size_t k) FASTNORM_LAMBDA {
                     return source.template At<kFull>(lane, row + k, first + i, count);
                 };
                 if (HWY_LIKELY(some == 4)) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "hwy/highway.h"
 #include "table.h"
@@ -16,6 +17,14 @@ HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+#undef FASTNORM_LAMBDA
+// Lambdas between the always-inlined functions must be inlined too, or vectors would pass through memory.
+#if HWY_COMPILER_MSVC
+#define FASTNORM_LAMBDA
+#else
+#define FASTNORM_LAMBDA HWY_ATTR __attribute__((always_inline))
+#endif
 
 // A vector of the compute type, at most 64 bytes.
 template <class T>
@@ -134,17 +143,34 @@ HWY_INLINE void ForVectors(std::size_t n, F&& body) {
     if (i < n) body(i, n - i, std::false_type{});
 }
 
+// Calls f(constant 0), f(constant 1), ...: loops over vectors that must stay in registers.
+template <class F, std::size_t... kIndex>
+HWY_INLINE void UnrollIndices(F& f, std::index_sequence<kIndex...>) {
+    (f(std::integral_constant<std::size_t, kIndex>()), ...);
+}
+template <std::size_t kCount, class F>
+HWY_INLINE void Unroll(F&& f) {
+    UnrollIndices(f, std::make_index_sequence<kCount>());
+}
+
 // Sum of the lanes by halving: lane i and i + half, down to one.
 template <class D>
-HWY_INLINE hn::TFromD<D> HalvingSum(D, hn::Vec<D> v) {
-    if constexpr (Virtual<D>::kN == 1) {
-        return hn::GetLane(v);
-    } else {
-#if HWY_TARGET != HWY_SCALAR
+HWY_INLINE hn::TFromD<D> HalvingSum(D d, hn::Vec<D> v) {
+#if HWY_TARGET == HWY_SCALAR
+    (void)d;
+    return hn::GetLane(v);
+#else
+    if constexpr (sizeof(hn::TFromD<D>) * Virtual<D>::kN > 16) {
         const hn::Half<D> half;
         return HalvingSum(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-#endif
+    } else if constexpr (sizeof(hn::TFromD<D>) == 4) {
+        v = hn::Add(v, hn::Shuffle1032(v));
+        return hn::GetLane(hn::Add(v, hn::Shuffle2301(v)));
+    } else {
+        (void)d;
+        return hn::GetLane(hn::Add(v, hn::Shuffle01(v)));
     }
+#endif
 }
 
 }  // namespace HWY_NAMESPACE

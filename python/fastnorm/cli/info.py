@@ -2,15 +2,18 @@
 
 import argparse
 import json
-import sys
+import os
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from .. import runtime
-from .limits import thread_limits
+from .limits import Limit, thread_limits
 
 _HELP = "version, SIMD targets, threads and what limits them, OpenMP, compiler"
+_OPENMP = {"201511": "4.5", "201811": "5.0", "202011": "5.1", "202111": "5.2", "202411": "6.0"}
 
 
 def add_command(commands: Any) -> None:
@@ -39,50 +42,51 @@ def facts() -> dict[str, dict[str, str]]:
     config = cast("dict[str, dict[str, Any]]", runtime.show_config(mode="dicts"))
     versions, simd, build = config["versions"], config["simd"], config["build"]
     return {
-        f"fastnorm {versions['fastnorm']}": {
+        "versions": {
+            "fastnorm": f"{versions['fastnorm']} in {Path(__file__).parents[1]}",
             "NumPy": np.__version__,
-            "Python": versions["python"],
-            "platform": versions["platform"],
-            "installed in": str(__import__("fastnorm").__path__[0]),
+            "Python": f"{versions['python']} on {versions['platform']}",
         },
         "SIMD": {
-            "target in use": f"{simd['target']} ({_why_target(simd)})",
+            "target in use": f"{simd['target']}, {_why_target(simd['target'], simd['targets'])}",
             "targets that run here": ", ".join(simd["targets"]),
         },
         "threads": {
             "in use": str(config["threads"]["in use"]),
-            **{limit.name: _describe(limit.threads, limit.decides) for limit in thread_limits()},
+            **{limit.name: _describe(limit) for limit in thread_limits()},
         },
-        "build": {"compiler": build["compiler"], "OpenMP": _openmp(build["openmp"])},
+        "build": {
+            "compiler": build["compiler"],
+            "OpenMP": _openmp(build["openmp"]),
+        },
     }
 
 
-def _why_target(simd: dict[str, Any]) -> str:
-    wanted = config_variable("FASTNORM_SIMD_TARGET")
-    if wanted == simd["target"]:
-        return "FASTNORM_SIMD_TARGET asks for it"
-    best = "the best of those that run here" if simd["target"] == simd["targets"][0] else "set by the program"
-    return f"{best}; FASTNORM_SIMD_TARGET={wanted} is not one of them" if wanted else best
+def _why_target(target: str, targets: list[str]) -> str:
+    wanted = os.environ.get("FASTNORM_SIMD_TARGET", "")
+    if wanted == target:
+        return "which FASTNORM_SIMD_TARGET asks for"
+    if target != targets[0]:
+        return "which the program has set"
+    return "the best of those that run here" + (f" (there is no {wanted} as FASTNORM_SIMD_TARGET asks)" * bool(wanted))
 
 
-def config_variable(name: str) -> str:
-    """Return an environment variable, empty if not set."""
-    import os
-
-    return os.environ.get(name, "")
-
-
-def _describe(threads: int | None, decides: bool) -> str:
-    return ("not set" if threads is None else str(threads)) + (" <- decides" if decides else "")
+def _describe(limit: Limit) -> str:
+    value = "none" if limit.threads is None else str(limit.threads)
+    return f"{value}  <- decides" if limit.decides else value
 
 
 def _openmp(version: str) -> str:
-    """Name the runtime after the specification date it was built with."""
-    if version in ("", "0", "no"):
-        return "no: every call runs on the calling thread"
-    names = {"201511": "4.5", "201811": "5.0", "202011": "5.1", "202111": "5.2"}
-    return f"{names.get(version, '')} ({version})".strip()
+    """Name version and runtime, after the specification's date that the library was built with."""
+    if not version.isdecimal() or version == "0":
+        return "none: every call is done by the calling thread"
+    return ", ".join([f"{_OPENMP.get(version, 'of')} ({version})", *_openmp_runtimes()])
 
 
-if __name__ == "__main__":
-    sys.exit(run(argparse.Namespace(json=False)))
+def _openmp_runtimes() -> list[str]:
+    """Return the OpenMP libraries that this process has loaded; two of them share the processors badly."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return sorted(set(re.findall(r"\S*/lib(?:g|i|)omp[^/\s]*\.so[^/\s]*", maps)))

@@ -1,0 +1,185 @@
+"""The operations as a NumPy user writes them: straightforward, in the dtype of the data. What fastnorm is timed against.
+
+Names, arguments and results are those of :mod:`fastnorm`, as far as the comparisons need them. Each function computes
+every array once and makes no copy that it could do without, but it is no hand-tuned code either: no ``out=`` buffers,
+no blocking for the caches.
+"""
+
+import numpy as np
+
+from .._types import (
+    Array,
+    BatchNormForward,
+    Gradients,
+    GroupNormForward,
+    InstanceNormForward,
+    LayerNormForward,
+    RMSNormForward,
+)
+
+Axes = tuple[int, ...]
+
+
+# ---- over any axes ---------------------------------------------------------------------------------------------------
+
+
+def _forward(x: Array, axes: Axes, weight: Array, bias: Array, eps: float) -> tuple[Array, Array, Array]:
+    mean = x.mean(axis=axes, keepdims=True)
+    centred = x - mean
+    rstd = 1 / np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + eps)
+    return centred * rstd * weight + bias, mean, rstd
+
+
+def _backward(
+    dy: Array, x: Array, axes: Axes, weight: Array, mean: Array, rstd: Array, along: Axes
+) -> tuple[Array, Array, Array]:
+    """Return dx, dweight and dbias; the weight varies along the axes `along`."""
+    xhat = (x - mean) * rstd
+    g = dy * weight
+    average, correlation = g.mean(axis=axes, keepdims=True), (g * xhat).mean(axis=axes, keepdims=True)
+    dx = rstd * (g - average - xhat * correlation)
+    rest = _but(x, along)
+    return dx, (dy * xhat).sum(axis=rest), dy.sum(axis=rest)
+
+
+def _but(x: Array, axes: Axes) -> Axes:
+    return tuple(a for a in range(x.ndim) if a not in axes)
+
+
+def _at(values: Array, x: Array, axes: Axes) -> Array:
+    """Shape parameters or statistics to broadcast against `x`, along whose axes `axes` they vary."""
+    return values.reshape([n if a in axes else 1 for a, n in enumerate(x.shape)])
+
+
+def _axes(x: Array, axis: int | Axes) -> Axes:
+    return tuple(sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)))
+
+
+# ---- batch -----------------------------------------------------------------------------------------------------------
+
+
+def batch_norm(
+    x: Array, running_mean: Array, running_var: Array, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5
+) -> Array:
+    """Batch normalization with given statistics."""
+    c = _axes(x, axis)
+    scale = weight / np.sqrt(running_var + eps)
+    return (x - _at(running_mean, x, c)) * _at(scale, x, c) + _at(bias, x, c)
+
+
+def batch_norm_forward(x: Array, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5) -> BatchNormForward:
+    """Batch normalization with the batch's statistics."""
+    c = _axes(x, axis)
+    y, mean, rstd = _forward(x, _but(x, c), _at(weight, x, c), _at(bias, x, c), eps)
+    return BatchNormForward(y, mean.ravel(), rstd.ravel())
+
+
+def batch_norm_backward(dy: Array, x: Array, weight: Array, mean: Array, rstd: Array, *, axis: int = 1) -> Gradients:
+    """Gradients of batch normalization."""
+    c = _axes(x, axis)
+    return Gradients(*_backward(dy, x, _but(x, c), *(_at(a, x, c) for a in (weight, mean, rstd)), along=c))
+
+
+# ---- layer and root mean square --------------------------------------------------------------------------------------
+
+
+def layer_norm(x: Array, weight: Array, bias: Array, *, axis: int | Axes = -1, eps: float = 1e-5) -> Array:
+    """Layer normalization."""
+    return layer_norm_forward(x, weight, bias, axis=axis, eps=eps).y
+
+
+def layer_norm_forward(
+    x: Array, weight: Array, bias: Array, *, axis: int | Axes = -1, eps: float = 1e-5
+) -> LayerNormForward:
+    """Layer normalization with its statistics."""
+    axes = _axes(x, axis)
+    return LayerNormForward(*_forward(x, axes, _at(weight, x, axes), _at(bias, x, axes), eps))
+
+
+def layer_norm_backward(
+    dy: Array, x: Array, weight: Array, mean: Array, rstd: Array, *, axis: int | Axes = -1
+) -> Gradients:
+    """Gradients of layer normalization."""
+    axes = _axes(x, axis)
+    return Gradients(*_backward(dy, x, axes, _at(weight, x, axes), mean, rstd, along=axes))
+
+
+def rms_norm(x: Array, weight: Array, *, axis: int | Axes = -1, eps: float = 1e-6) -> Array:
+    """Root mean square normalization."""
+    return rms_norm_forward(x, weight, axis=axis, eps=eps).y
+
+
+def rms_norm_forward(x: Array, weight: Array, *, axis: int | Axes = -1, eps: float = 1e-6) -> RMSNormForward:
+    """Root mean square normalization with its statistic."""
+    axes = _axes(x, axis)
+    rstd = 1 / np.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
+    return RMSNormForward(x * rstd * _at(weight, x, axes), rstd)
+
+
+def rms_norm_backward(dy: Array, x: Array, weight: Array, rstd: Array, *, axis: int | Axes = -1) -> Gradients:
+    """Gradients of root mean square normalization without bias."""
+    axes = _axes(x, axis)
+    xhat, g = x * rstd, dy * _at(weight, x, axes)
+    dx = rstd * (g - xhat * (g * xhat).mean(axis=axes, keepdims=True))
+    return Gradients(dx, (dy * xhat).sum(axis=_but(x, axes)), None)
+
+
+# ---- group and instance ----------------------------------------------------------------------------------------------
+
+
+def group_norm(
+    x: Array, num_groups: int, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5
+) -> Array:
+    """Group normalization."""
+    return group_norm_forward(x, num_groups, weight, bias, axis=axis, eps=eps).y
+
+
+def group_norm_forward(
+    x: Array, num_groups: int, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5
+) -> GroupNormForward:
+    """Group normalization with its statistics."""
+    groups, c = _grouped(x, num_groups, axis)
+    y, mean, rstd = _forward(groups, _but(groups, (0, c)), *(_at(a, groups, (c, c + 1)) for a in (weight, bias)), eps)
+    return GroupNormForward(y.reshape(x.shape), mean.reshape(-1, num_groups), rstd.reshape(-1, num_groups))
+
+
+def group_norm_backward(
+    dy: Array, x: Array, num_groups: int, weight: Array, mean: Array, rstd: Array, *, axis: int = 1
+) -> Gradients:
+    """Gradients of group normalization."""
+    groups, c = _grouped(x, num_groups, axis)
+    statistics = (_at(a, groups, (0, c)) for a in (mean, rstd))
+    scale = _at(weight, groups, (c, c + 1))
+    dx, dweight, dbias = _backward(
+        dy.reshape(groups.shape), groups, _but(groups, (0, c)), scale, *statistics, along=(c, c + 1)
+    )
+    return Gradients(dx.reshape(x.shape), dweight.ravel(), dbias.ravel())
+
+
+def _grouped(x: Array, num_groups: int, axis: int) -> tuple[Array, int]:
+    """View the channel axis as two: groups, and the channels of a group. Return the first's number too."""
+    c = axis % x.ndim
+    return x.reshape(*x.shape[:c], num_groups, x.shape[c] // num_groups, *x.shape[c + 1 :]), c
+
+
+def instance_norm(x: Array, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5) -> Array:
+    """Instance normalization."""
+    return instance_norm_forward(x, weight, bias, axis=axis, eps=eps).y
+
+
+def instance_norm_forward(
+    x: Array, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5
+) -> InstanceNormForward:
+    """Instance normalization with its statistics."""
+    (c,) = _axes(x, axis)
+    y, mean, rstd = _forward(x, _but(x, (0, c)), _at(weight, x, (c,)), _at(bias, x, (c,)), eps)
+    return InstanceNormForward(y, mean.reshape(-1, x.shape[c]), rstd.reshape(-1, x.shape[c]))
+
+
+def instance_norm_backward(
+    dy: Array, x: Array, weight: Array, mean: Array, rstd: Array, *, axis: int = 1
+) -> Gradients:
+    """Gradients of instance normalization."""
+    (c,) = _axes(x, axis)
+    statistics = (_at(a, x, (0, c)) for a in (mean, rstd))
+    return Gradients(*_backward(dy, x, _but(x, (0, c)), _at(weight, x, (c,)), *statistics, along=(c,)))

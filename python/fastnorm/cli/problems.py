@@ -1,0 +1,107 @@
+"""One computation that several libraries can do: what the demonstration and the benchmarks compare.
+
+A library is anything that has the functions of :mod:`fastnorm` with their names, arguments and results:
+fastnorm itself, its reference, the plain NumPy code. So a problem of a new operation is its arguments and its error.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from . import accuracy
+
+_SUFFIX = {"inference": "", "forward": "_forward", "backward": "_backward"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One pass of an operation on given arrays.
+
+    Attributes
+    ----------
+    op : str
+        Name of the operation, as ``"layer_norm"``.
+    direction : str
+        ``"inference"``, ``"forward"`` (training) or ``"backward"``.
+    layout : str
+        What the axes are, for people to read, as ``"NCHW"``.
+    data : ndarray
+        The array that is normalized.
+    arguments : mapping
+        Keyword arguments of the forward pass.
+    gradient : ndarray, optional
+        Gradient of the output, for the backward.
+    """
+
+    op: str
+    direction: str
+    layout: str
+    data: Array
+    arguments: Mapping[str, Any] = field(repr=False)
+    gradient: Array | None = field(default=None, repr=False)
+
+    def call(self, library: Any, **more: Any) -> Callable[[], Any]:
+        """Return the call in a library, to be made and timed. A backward gets what the library's forward saved."""
+        function = getattr(library, self.op + _SUFFIX[self.direction])
+        if self.direction != "backward":
+            return functools.partial(function, **self.arguments, **more)
+        saved = getattr(library, f"{self.op}_forward")(**self.arguments)
+        kept = dict(zip(saved._fields[1:], saved[1:], strict=True))
+        arguments = {name: value for name, value in self.arguments.items() if name not in ("bias", "eps")}
+        return functools.partial(function, self.gradient, **arguments, **kept, **more)
+
+    def errors(self, result: Any) -> dict[str, float]:
+        """Return the scaled errors of a result by name: see :mod:`fastnorm.cli.accuracy`."""
+        return accuracy.errors(self, result)
+
+    @property
+    def streams(self) -> int:
+        """How many arrays of the data's size cross the memory at least: read, or written.
+
+        Statistics of a batch need a sweep of their own over data that no cache holds.
+        """
+        sweeps_twice = self.op == "batch_norm" and self.direction != "inference"
+        inputs, outputs = (2, 1) if self.direction == "backward" else (1, 1)
+        return inputs * (2 if sweeps_twice else 1) + outputs
+
+
+def normalization(op: str, direction: str, layout: str, x: Array, **options: Any) -> Problem:
+    """Make a problem of one of the core normalizations.
+
+    Weight, bias and the gradient of the output are random, drawn once for a shape; `options` are the operation's own:
+    axis, num_groups.
+    """
+    rng = np.random.default_rng(1234)
+    shape = _parameter_shape(op, x, options)
+    arguments: dict[str, Any] = {"x": x, "weight": _draw(rng, shape, x, 1.0)}
+    if op != "rms_norm":
+        arguments["bias"] = _draw(rng, shape, x, 0.0)
+    if op == "batch_norm" and direction == "inference":
+        others = tuple(a for a in range(x.ndim) if a != options["axis"] % x.ndim)
+        arguments["running_mean"] = x.mean(axis=others, dtype=np.float64).astype(x.dtype)
+        arguments["running_var"] = x.var(axis=others, dtype=np.float64).astype(x.dtype)
+    gradient = None
+    if direction == "backward":
+        gradient = _like(rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype), x)
+    return Problem(op, direction, layout, x, {**arguments, **options}, gradient)
+
+
+def _parameter_shape(op: str, x: Array, options: Mapping[str, Any]) -> tuple[int, ...]:
+    axis = options.get("axis", -1 if op in ("layer_norm", "rms_norm") else 1)
+    axes = (axis,) if isinstance(axis, int) else axis
+    return tuple(x.shape[a] for a in sorted(a % x.ndim for a in axes))
+
+
+def _draw(rng: np.random.Generator, shape: tuple[int, ...], x: Array, mean: float) -> Array:
+    return np.asarray(mean + 0.2 * rng.standard_normal(shape)).astype(x.dtype)
+
+
+def _like(values: Array, x: Array) -> Array:
+    """Return the values with the order of axes in memory of `x`."""
+    out = np.empty_like(x)
+    out[...] = values
+    return out

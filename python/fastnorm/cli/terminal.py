@@ -1,0 +1,57 @@
+"""Tables and progress bars with rich, which is imported when a command starts."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import __version__, runtime
+from .extras import require
+
+# Tables are about this wide. Where output goes to a file, rich would fold them to 80 columns.
+_WIDTH = 120
+
+Column = tuple[str, str]  # heading, and "left" or "right"
+
+
+def console(command: str) -> Any:
+    """Return rich's console, wide enough if it is no terminal."""
+    found = require(command, "rich.console", "rich").Console()
+    return found if found.is_terminal else require(command, "rich.console", "rich").Console(width=_WIDTH)
+
+
+def table(title: str, columns: Sequence[Column]) -> Any:
+    """Return an empty table."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, side in columns:
+        made.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
+    return made
+
+
+@contextlib.contextmanager
+def progress(screen: Any, text: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar that goes on by one with every call of what is yielded; the text of the call stands beside it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        begun = False
+
+        def step(description: str) -> None:
+            nonlocal begun
+            bar.update(task, description=description, advance=1 if begun else 0)
+            begun = True
+
+        yield step
+
+
+def versions() -> str:
+    """Return a line about what is compared on what."""
+    n = runtime.get_num_threads()
+    threads = "1 thread" if n == 1 else f"{n} threads"
+    return f"fastnorm {__version__} ({runtime.simd_target()}, {threads}), NumPy {np.__version__}"

@@ -1,0 +1,101 @@
+"""Fair timing: the implementations take turns, so that whatever else the machine does meets all of them alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+Call = Callable[[], object]
+
+# A thread pool keeps its threads spinning for a while after a call, on the processors that the next one needs.
+_SETTLE = 0.005
+
+# What is timed takes at least this long: the clock's own call takes a twentieth of a microsecond.
+_SHORTEST = 2e-5
+
+
+class Plan(NamedTuple):
+    """How long to measure.
+
+    Attributes
+    ----------
+    rounds : int
+        How often the implementations take turns.
+    turn : float
+        Seconds of one turn; a turn makes at least one call.
+    """
+
+    rounds: int = 7
+    turn: float = 0.02
+
+
+class Ratio(NamedTuple):
+    """Median of the ratios of two implementations' times, round by round, and their quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+def interleaved(calls: Mapping[str, Call], plan: Plan) -> dict[str, list[float]]:
+    """Time calls in turns.
+
+    Parameters
+    ----------
+    calls : mapping
+        Calls by name.
+    plan : Plan
+        How long to measure.
+
+    Returns
+    -------
+    dict
+        By name the seconds of one call, one number a round.
+    """
+    counts = {name: _calls_at_once(call) for name, call in calls.items()}
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(plan.rounds):
+        for name, call in calls.items():
+            time.sleep(_SETTLE)
+            call()  # wakes threads and caches again, not timed
+            times[name].append(_turn(call, counts[name], plan.turn))
+    return times
+
+
+def ratio(slow: list[float], fast: list[float]) -> Ratio:
+    """Return how many times as long the first takes, from times of the same rounds."""
+    ratios = sorted(a / b for a, b in zip(slow, fast, strict=True))
+    if len(ratios) == 1:
+        return Ratio(ratios[0], ratios[0], ratios[0])
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(median, low, high)
+
+
+def seconds(times: list[float]) -> str:
+    """Write the median of times with a unit and three digits."""
+    t = statistics.median(times)
+    scale, unit = next(((s, u) for s, u in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")) if t >= s), (1e-6, "µs"))
+    value = t / scale
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def _turn(call: Call, count: int, duration: float) -> float:
+    """Return the median of what calls took for a while: a call that the system interrupts does not count."""
+    samples = []
+    end = time.perf_counter() + duration
+    while not samples or time.perf_counter() < end:
+        samples.append(_time(call, count))
+    return statistics.median(samples)
+
+
+def _calls_at_once(call: Call) -> int:
+    """Return how many calls to time together, so that reading the clock does not count."""
+    call()  # the first call of all pays for threads, caches and memory
+    return max(1, round(_SHORTEST / max(min(_time(call, 1) for _ in range(3)), 1e-7)))
+
+
+def _time(call: Call, count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - start) / count

@@ -1,0 +1,24 @@
+"""Layers with state over the functions of :mod:`fastnorm`: parameters, running statistics, gradients.
+
+Names, defaults and state follow PyTorch's layers, so that a state goes from one to the other. `layer(x)` normalizes,
+`layer.backward(dy)` returns the gradient of `x` and keeps those of the parameters, in the dictionary
+`layer.gradients()`. The parameters in `layer.parameters()` are the layer's own arrays: change them in place.
+
+The layers that make weights, :class:`WeightNorm` and :class:`WeightStandardization`, have these as their parameters
+and are called without an argument.
+"""
+
+from ._batch import BatchNorm
+from ._group import GroupNorm, InstanceNorm
+from ._rows import LayerNorm, RMSNorm
+from ._weights import WeightNorm, WeightStandardization
+
+__all__ = [
+    "BatchNorm",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "RMSNorm",
+    "WeightNorm",
+    "WeightStandardization",
+]

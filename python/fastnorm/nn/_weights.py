@@ -1,0 +1,203 @@
+"""Weight normalization and weight standardization: layers that hold weights and make others of them."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _validate as check
+from .._types import Array, WeightNormGradients, WeightStandardizationGradients
+from ..weights import (
+    Mode,
+    weight_norm_backward,
+    weight_norm_forward,
+    weight_standardization_backward,
+    weight_standardization_forward,
+)
+from ._layer import Layer
+
+
+class WeightNorm(Layer):
+    """Weight normalization, as :func:`torch.nn.utils.parametrizations.weight_norm` does it.
+
+    ``layer()`` makes the weights of a filter from its length and its direction (:func:`fastnorm.weight_norm`), both
+    parameters. At first it makes the weights that it was given.
+
+    Parameters
+    ----------
+    weight : array_like
+        Weights to start from.
+    axis : int or None, optional
+        The axis with one filter per index, None for one length of the whole array: PyTorch's `dim`, except that -1
+        is the last axis.
+    eps : float, optional
+        Added to the sum of squares.
+
+    Attributes
+    ----------
+    original0 : ndarray
+        Lengths, of length 1 along all axes but `axis`; a 0-d array for ``axis=None``. Gradients go by the same name.
+    original1 : ndarray
+        Directions, of the shape of `weight`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnorm import nn
+    >>> layer = nn.WeightNorm(np.array([[3.0, 4.0]]))
+    >>> layer(), layer.original0
+    (array([[3., 4.]]), array([[5.]]))
+    >>> dv = layer.backward(np.array([[1.0, 0.0]]))
+    >>> dv.round(2), layer.gradients()["original0"]
+    (array([[ 0.64, -0.48]]), array([[0.6]]))
+    """
+
+    _parameters = ("original0", "original1")
+    _shown = ("shape", "axis", "eps")
+
+    def __init__(self, weight: npt.ArrayLike, axis: int | None = 0, eps: float = 0.0) -> None:
+        super().__init__()
+        self.original1: Array = np.array(check.data("weight", weight), order="C")
+        self.axis, self.eps = axis, eps
+        kept = [1] * self.original1.ndim
+        if axis is not None:
+            axis = check.filter_axis(axis, self.original1, "weight")
+            kept[axis] = self.original1.shape[axis]
+        ones = np.ones(kept, self.original1.dtype)
+        norm = weight_norm_forward(self.original1, ones, axis=axis, eps=eps).norm
+        self.original0: Array = norm.astype(self.original1.dtype).reshape(() if axis is None else kept)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the weights."""
+        return self.original1.shape
+
+    def __call__(self) -> Array:
+        """Make the weights."""
+        v, g = self.original1, self.original0
+        w, norm = weight_norm_forward(v, g, axis=self.axis, eps=self.eps)
+        self._backward = partial(weight_norm_backward, v=v, g=g, norm=norm, axis=self.axis)
+        return w
+
+    def backward(self, dw: npt.ArrayLike) -> Array:
+        """Go back through the latest call.
+
+        Parameters
+        ----------
+        dw : array_like
+            Gradient of the weights that the layer made.
+
+        Returns
+        -------
+        ndarray
+            Gradient of the directions. It and that of the lengths are in :meth:`gradients`.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer has not been called yet.
+        ValueError, TypeError
+            If `dw` does not fit.
+        """
+        gradients: WeightNormGradients = self._latest()(dw)
+        self._gradients = {"original0": gradients.dg, "original1": gradients.dv}
+        return gradients.dv
+
+
+class WeightStandardization(Layer):
+    """Weight standardization (:func:`fastnorm.weight_standardization`).
+
+    ``layer()`` makes the standardized weights from its parameter ``weight``.
+
+    Parameters
+    ----------
+    weight : array_like
+        Weights to start from.
+    gain : bool, optional
+        Whether there is a gain, which starts as ones.
+    axis : int, optional
+        The axis with one filter per index: 0 for weights in the order OIHW, -1 for HWIO.
+    mode : {'var', 'std_unbiased', 'std_biased', 'max'}, optional
+        What the deviations are divided by.
+    eps : float, optional
+        Depends on the mode if None.
+    scale : float, optional
+        A constant factor.
+
+    Attributes
+    ----------
+    weight : ndarray
+        Weights before standardization.
+    gain : ndarray, shape (filters,), or None
+        Scale of every filter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnorm import nn
+    >>> layer = nn.WeightStandardization(np.array([[1.0, 1.0, 3.0, 3.0]]), gain=True, eps=0.0)
+    >>> layer()
+    array([[-1., -1.,  1.,  1.]])
+    >>> layer.backward(np.array([[0.0, 0.0, 0.0, 1.0]]))
+    array([[ 0. ,  0. , -0.5,  0.5]])
+    >>> layer.gradients()["gain"]
+    array([1.])
+    """
+
+    _parameters = ("weight", "gain")
+    _shown = ("shape", "axis", "mode", "eps", "scale")
+
+    def __init__(
+        self,
+        weight: npt.ArrayLike,
+        gain: bool = False,
+        *,
+        axis: int = 0,
+        mode: Mode = "var",
+        eps: float | None = None,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight: Array = np.array(check.data("weight", weight), order="C")
+        self.axis, self.mode, self.eps, self.scale = axis, mode, eps, scale
+        filters = self.weight.shape[check.filter_axis(axis, self.weight, "weight")]
+        self.gain: Array | None = np.ones(filters, self.weight.dtype) if check.boolean("gain", gain) else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the weights."""
+        return self.weight.shape
+
+    def __call__(self) -> Array:
+        """Make the weights."""
+        form: dict[str, Any] = {"axis": self.axis, "mode": self.mode, "eps": self.eps, "scale": self.scale}
+        w, mean, var = weight_standardization_forward(self.weight, self.gain, **form)
+        saved = {"w": self.weight, "gain": self.gain, "mean": mean, "var": var}
+        self._backward = partial(weight_standardization_backward, **saved, **form)
+        return w
+
+    def backward(self, dw: npt.ArrayLike) -> Array:
+        """Go back through the latest call.
+
+        Parameters
+        ----------
+        dw : array_like
+            Gradient of the weights that the layer made.
+
+        Returns
+        -------
+        ndarray
+            Gradient of ``weight``. It and that of the gain are in :meth:`gradients`.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer has not been called yet.
+        ValueError, TypeError
+            If `dw` does not fit.
+        """
+        gradients: WeightStandardizationGradients = self._latest()(dw)
+        both = {"weight": gradients.dw, "gain": gradients.dgain}
+        self._gradients = {name: both[name] for name in self.parameters()}
+        return gradients.dw
