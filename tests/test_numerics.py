@@ -32,7 +32,7 @@ def stack(norm: Any, rows: Iterable[np.ndarray]) -> np.ndarray:
 def errors(norm: Any, x: np.ndarray, eps: float) -> dict[str, float]:
     """Scaled errors beyond their thresholds, forward and backward."""
     rng = np.random.default_rng(x.size)
-    weight, bias = (rng.uniform(0.5, 2, (2, *norm.parameters(x))) * rng.choice([-1, 1], (2, 1))).astype(x.dtype)
+    weight, bias = rng.uniform(-2, 2, (2, *norm.parameters(x))).astype(x.dtype)
     dy = rng.standard_normal(x.shape).astype(x.dtype)
     return exceeded(norm.forward_errors(x, weight, bias, eps=eps) | norm.backward_errors(dy, x, weight, eps=eps))
 
@@ -46,7 +46,7 @@ def assert_accurate(norm: Any, n: int, dtype: str, names: Iterable[str], eps: fl
 
 @pytest.mark.parametrize("eps", hard_inputs.EPS)
 def test_hard_inputs(norm: Any, dtype: str, eps: float) -> None:
-    for n in (2, 3, 64, 100, 1100):
+    for n in (2, 3, 64, 99, 1101):
         assert_accurate(norm, n, dtype, families(norm, dtype), eps)
 
 
@@ -58,15 +58,13 @@ def test_first_value_far_from_the_others(norm: Any, family: str) -> None:
     assert_accurate(norm, 1100, "float64", [family], 0.0)
 
 
-@pytest.mark.parametrize("eps", hard_inputs.EPS)
-def test_simd_targets(norm: Any, simd_target: str, eps: float) -> None:
-    for n in (33, 1030):
+def test_simd_targets(norm: Any, simd_target: str) -> None:
+    for n, eps in ((33, 1e-5), (1030, 0.0)):
         assert_accurate(norm, n, "float32", families(norm, "float32"), eps)
 
 
 def test_many_values(norm: Any) -> None:
-    names = ("mean 1e4 std 1e-2", "pytorch 40307", "atypical start", "outlier 1e6 first", "ramp")
-    assert_accurate(norm, 66_000, "float32", names, 1e-5)
+    assert_accurate(norm, 66_000, "float32", ("mean 1e4 std 1e-2", "atypical start"), 1e-5)
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-5])

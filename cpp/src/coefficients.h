@@ -25,7 +25,12 @@ template <class C>
 class Coefficients {
 public:
     explicit Coefficients(std::size_t n) {
-        if (n > kInline) heap_.resize(n * kDoubles);
+        // Whole vectors may be written, so a small set has all of the room.
+        if (n <= kInline) {
+            n = kInline;
+        } else {
+            heap_.resize(n * kDoubles);
+        }
         double* at = heap_.empty() ? inline_ : heap_.data();
         for (double** p : {&mean, &rstd, &d1, &d2}) *p = at, at += n;
         C* single = reinterpret_cast<C*>(at);

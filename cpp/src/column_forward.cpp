@@ -57,10 +57,6 @@ private:
         offset.advance(columns_.lane_axis(), lane);
         return at(call_.bases, offset);
     }
-    double origin(const Bases& first, std::size_t lane) const {
-        return call_.centred() ? origin_of<T>(first[kX] + columns_.lane_bytes(kX, lane)) : 0.0;
-    }
-
     // Moments of one superblock of one tile of lanes.
     void sum(std::size_t outer, std::size_t part, std::size_t tile) {
         const std::size_t lanes = columns_.lanes_of(tile), rows = columns_.rows_of(part);
@@ -85,12 +81,10 @@ private:
         accumulate();
         if (call_.centred() && move_pivots(rows, s1, s2, pivots)) accumulate();
         for (std::size_t i = 0; i < lanes; ++i) {
-            const double start = origin(first, i);
             const char* column = first[kX] + columns_.lane_bytes(kX, i);
             const bool safe = is_safe<C>(s2[i]) || (s2[i] == 0 && is_constant(column, first_row, rows, pivots[i]));
-            partial(outer, part, first_lane + i) =
-                safe ? from_sums(static_cast<double>(rows), pivots[i], start, s1[i], s2[i], call_.centred())
-                     : exact(column, first_row, rows, start);
+            partial(outer, part, first_lane + i) = safe ? from_sums(rows, pivots[i], s1[i], s2[i], call_.centred())
+                                                        : exact(column, first_row, rows);
         }
     }
 
@@ -116,12 +110,12 @@ private:
         return true;
     }
 
-    Moments exact(const char* column, std::size_t first_row, std::size_t rows, double start) const {
+    Moments exact(const char* column, std::size_t first_row, std::size_t rows) const {
         std::vector<T> values(rows);
         for (std::size_t i = 0; i < rows; ++i) {
             std::memcpy(&values[i], column + columns_.row(first_row + i).at[kX], sizeof(T));
         }
-        return exact_moments(values.data(), 1, rows, start, call_.centred());
+        return exact_moments(values.data(), rows, call_.centred());
     }
 
     Planes<T> plane_of(std::size_t lanes) const {
@@ -139,25 +133,21 @@ private:
     // Merges the superblocks of a tile's lanes, and the lanes of a group.
     void finish(std::size_t outer, std::size_t tile) {
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
-        const Bases first = bases(outer, 0);
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
-            const double start = origin(first, lane);
             Tree<Moments> group;
             for (std::size_t i = lane; i < lane + width; ++i) {
                 Tree<Moments> column;
                 for (std::size_t part = 0; part < columns_.parts(); ++part) column.add(partial(outer, part, i));
-                Moments m = column.result();
-                m.mean += origin(first, i) - start;
-                group.add(m);
+                group.add(column.result());
             }
             const Moments m = group.result();
             const double scale = rstd(call_.scale, m.m2, m.n);
             for (std::size_t i = lane; i < lane + width; ++i) {
-                stats_.set(outer * columns_.lanes() + i, start, m.mean, scale);
+                stats_.set(outer * columns_.lanes() + i, m.origin, m.rest, scale);
             }
             const std::ptrdiff_t stat = call_.plan.kept.offset(outer).stat +
                                         static_cast<std::ptrdiff_t>(lane / width) * call_.plan.lane.stat;
-            save(saved_, stat, start + m.mean, scale, m.m2);
+            save(saved_, stat, m.origin + m.rest, scale, m.m2);
         }
     }
 

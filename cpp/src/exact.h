@@ -7,28 +7,24 @@
 namespace fastnorm {
 
 template <class T>
-Moments exact_moments(const T* x, std::ptrdiff_t step, std::size_t n, double origin, bool centred) {
-    const auto size = static_cast<double>(n);
+Moments exact_moments(const T* x, std::size_t n, bool centred) {
     double sum = 0;
-    if (centred) {
-        for (std::size_t i = 0; i < n; ++i) sum += widen(x[static_cast<std::ptrdiff_t>(i) * step]) - origin;
-    }
-    const double mean = sum / size;
+    for (std::size_t i = 0; centred && i < n; ++i) sum += widen(x[i]);
+    const double pivot = sum / static_cast<double>(n);
     double s1 = 0, s2 = 0;
     for (std::size_t i = 0; i < n; ++i) {
-        const double d = (widen(x[static_cast<std::ptrdiff_t>(i) * step]) - origin) - mean;
+        const double d = widen(x[i]) - pivot;
         s1 += d;
         s2 += d * d;
     }
-    return from_sums(size, origin + mean, origin, s1, s2, centred);
+    return from_sums(n, pivot, s1, s2, centred);
 }
 
-// The moments of a block from its sums, or from the block where the sums are of no use.
+// The moments of block k from its sums, or from its elements where the sums are of no use.
 template <class T>
-Moments block_moments(const BlockSums& sums, const T* x, std::ptrdiff_t step, std::size_t n, double origin,
-                      bool centred) {
-    if (std::isnan(sums.s2)) return exact_moments(x, step, n, centred ? origin : 0.0, centred);
-    return from_sums(static_cast<double>(n), sums.pivot, origin, sums.s1, sums.s2, centred);
+Moments block_moments(const BlockSums& sums, std::size_t k, const T* x, std::size_t n, bool centred) {
+    if (std::isnan(sums.s2[k])) return exact_moments(x, n, centred);
+    return from_sums(n, sums.pivot[k], sums.s1[k], sums.s2[k], centred);
 }
 
 }  // namespace fastnorm

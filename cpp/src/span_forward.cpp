@@ -41,35 +41,47 @@ public:
     }
 
 private:
-    void finish(std::size_t i, const Bases& bases, std::ptrdiff_t stat, const Moments& m, Coefficients<C>& stats) {
-        const double origin = call_.centred() ? origin_of<T>(bases[kX]) : 0.0;
-        const double scale = rstd(call_.scale, m.m2, static_cast<double>(blocks_.elements()));
-        stats.set(i, origin, m.mean, scale);
+    void finish(std::size_t i, std::ptrdiff_t stat, const Moments& m, Coefficients<C>& stats) {
+        const double scale = rstd(call_.scale, m.m2, m.n);
+        stats.set(i, m.origin, m.rest, scale);
         save(saved_, stat, stats.mean[i], scale, m.m2);
     }
 
+    // Statistics of n neighbouring groups.
     void moments(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
         const std::ptrdiff_t step = tasks_.groups().stride[kX];
         if (blocks_.count() == 1 && blocks_.contiguous<T>(kX) && step % size == 0 && aligned<T>(first[kX])) {
-            // Every group is one block in place: sum them in one call.
-            BlockSums sums[GroupTasks::kMost];
-            const T* x = reinterpret_cast<const T*>(first[kX]);
-            call_.kernels.span_moments(x, step / size, n, blocks_.elements(), call_.centred(), sums);
+            rows(reinterpret_cast<const T*>(first[kX]), step / size, stat, n, stats);
+            return;
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            const Moments m = span_moments<T>(call_.kernels, blocks_, at(first, tasks_.step(i))[kX], 0,
+                                              blocks_.count(), call_.centred());
+            finish(i, stat + tasks_.step(i).stat, m, stats);
+        }
+    }
+
+    // The same for groups that are one block each, in place: all at once.
+    void rows(const T* x, std::ptrdiff_t step, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+        BlockSums sums;
+        double m2[kBatch];
+        call_.kernels.span_moments(x, step, n, blocks_.elements(), call_.centred(), sums);
+        const bool mean_of_squares =
+            call_.scale.statistic == Statistic::variance || call_.scale.statistic == Statistic::mean_square;
+        if (mean_of_squares &&
+            call_.kernels.group_statistics(sums, n, blocks_.elements(), call_.centred(), call_.scale.eps,
+                                           {stats.mean, stats.rstd, m2, stats.h, stats.l, stats.r})) {
+            if (!saved_.any()) return;
             for (std::size_t i = 0; i < n; ++i) {
-                const Bases bases = at(first, tasks_.step(i));
-                const double origin = call_.centred() ? origin_of<T>(bases[kX]) : 0.0;
-                finish(i, bases, stat + static_cast<std::ptrdiff_t>(i) * tasks_.groups().stat,
-                       block_moments(sums[i], reinterpret_cast<const T*>(bases[kX]), 1, blocks_.elements(), origin,
-                                     call_.centred()),
-                       stats);
+                save(saved_, stat + tasks_.step(i).stat, stats.mean[i], stats.rstd[i], m2[i]);
             }
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
-            const Bases bases = at(first, tasks_.step(i));
-            finish(i, bases, stat + static_cast<std::ptrdiff_t>(i) * tasks_.groups().stat,
-                   span_moments<T>(call_.kernels, blocks_, bases[kX], 0, blocks_.count(), call_.centred()), stats);
+            const T* row = x + static_cast<std::ptrdiff_t>(i) * step;
+            finish(i, stat + tasks_.step(i).stat, block_moments(sums, i, row, blocks_.elements(), call_.centred()),
+                   stats);
         }
     }
 
@@ -88,8 +100,7 @@ private:
         for (std::size_t g = 0; g < groups; ++g) {
             Tree<Moments> tree;
             for (std::size_t part = 0; part < parts; ++part) tree.add(partial[g * parts + part]);
-            const Offset offset = call_.plan.kept.offset(g);
-            finish(g, at(call_.bases, offset), offset.stat, tree.result(), stats);
+            finish(g, call_.plan.kept.offset(g).stat, tree.result(), stats);
         }
         if (!output_) return;
         planes.run_groups(call_.bases, stats, call_.plan.kept, 1, call_.threads);

@@ -83,7 +83,7 @@ private:
 class GroupTasks {
 public:
     static constexpr std::size_t kBytes = 32 * 1024;
-    static constexpr std::size_t kMost = 64;
+    static constexpr std::size_t kMost = kBatch;
 
     GroupTasks(const Plan& plan, std::size_t group_bytes) : plan_(plan), outer_(plan.kept) {
         if (outer_.size() > 0) {
@@ -132,22 +132,12 @@ private:
     std::size_t chunk_, chunks_;
 };
 
-// The value that a group's means are relative to.
-template <class T>
-double origin_of(const char* first) {
-    T value;
-    std::memcpy(&value, first, sizeof(T));
-    const double wide = widen(value);
-    return std::isfinite(wide) ? wide : 0.0;
-}
-
 // Moments of blocks [begin, end) of the group at `base`.
 template <class T>
 Moments span_moments(const Kernels<T>& kernels, const SpanBlocks& blocks, const char* base, std::size_t begin,
                      std::size_t end, bool centred) {
-    const double origin = centred ? origin_of<T>(base) : 0.0;
     T tile[kBlock];
-    BlockSums sums[kSuperblock];
+    BlockSums sums;
     Tree<Moments> tree;
     while (begin < end) {
         const std::size_t n = blocks.length(begin);
@@ -155,7 +145,7 @@ Moments span_moments(const Kernels<T>& kernels, const SpanBlocks& blocks, const 
         const T* x = blocks.read(kX, base, begin, tile);
         kernels.span_moments(x, kBlock, some, n, centred, sums);
         for (std::size_t k = 0; k < some; ++k) {
-            tree.add(block_moments(sums[k], x + k * kBlock, 1, n, origin, centred));
+            tree.add(block_moments(sums, k, x + k * kBlock, n, centred));
         }
         begin += some;
     }

@@ -10,9 +10,10 @@
 
 namespace fastnorm {
 
-// Count, mean relative to the group's origin (its first element), sum of squared deviations. Not centred: mean is 0.
+// Count, mean as origin + rest, sum of squared deviations. The origin is a value near the mean: what is small then
+// carries the digits. Not centred: both parts of the mean are zero.
 struct Moments {
-    double n = 0, mean = 0, m2 = 0;
+    double n = 0, origin = 0, rest = 0, m2 = 0;
 };
 
 // Chan, Golub and LeVeque's exact update. An empty side leaves the other as it is.
@@ -20,8 +21,8 @@ inline Moments merge(const Moments& a, const Moments& b) {
     if (a.n == 0) return b;
     if (b.n == 0) return a;
     const double n = a.n + b.n;
-    const double delta = b.mean - a.mean;
-    return {n, a.mean + delta * (b.n / n), a.m2 + b.m2 + delta * delta * (a.n * (b.n / n))};
+    const double delta = (b.origin - a.origin) + (b.rest - a.rest);
+    return {n, a.origin, a.rest + delta * (b.n / n), a.m2 + b.m2 + delta * delta * (a.n * (b.n / n))};
 }
 
 inline double merge(double a, double b) { return a + b; }
@@ -53,11 +54,13 @@ private:
     Value levels_[64];
 };
 
-// Moments of n values from their sums about a pivot, relative to the origin.
-inline Moments from_sums(double n, double pivot, double origin, double s1, double s2, bool centred) {
-    if (!centred) return {n, 0, s2};
-    const double m2 = s2 - s1 * s1 / n;
-    return {n, (pivot - origin) + s1 / n, m2 < 0 ? 0 : m2};
+// Moments of n values from their sums about a pivot.
+inline Moments from_sums(std::size_t count, double pivot, double s1, double s2, bool centred) {
+    const auto n = static_cast<double>(count);
+    if (!centred) return {n, 0, 0, s2};
+    const double inverse_n = 1.0 / n;
+    const double m2 = s2 - s1 * s1 * inverse_n;
+    return {n, pivot, s1 * inverse_n, m2 < 0 ? 0 : m2};
 }
 
 inline bool is_centred(Statistic s) { return s != Statistic::mean_square && s != Statistic::norm; }
@@ -77,7 +80,7 @@ inline double rstd(const Scale& scale, double m2, double n) {
         case Statistic::max:
             return inverse(std::sqrt(m2 > scale.eps || std::isnan(m2) ? m2 : scale.eps));
         default:
-            return inverse(std::sqrt(m2 / n + scale.eps));
+            return inverse(std::sqrt(m2 * (1.0 / n) + scale.eps));
     }
 }
 

@@ -76,6 +76,24 @@ def input_gradient(
     mean_g: _F64,
     mean_gx: _F64,
 ) -> None: ...
+def comoments(
+    a: _Data,
+    b: _Data | None,
+    roles: bytes,
+    centre_a: _F64 | None,
+    centre_b: _F64 | None,
+    sums: _F64,
+) -> None: ...
+def transform(
+    x: _Data,
+    dy: _Data | None,
+    y: _Data,
+    roles: bytes,
+    centre_x: _F64 | None,
+    centre_dy: _F64 | None,
+    matrix: _F64,
+    shift: _F64 | None,
+) -> None: ...
 def copy(from_: _Data, to: _Data) -> None: ...
 def get_num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...

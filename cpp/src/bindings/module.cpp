@@ -104,6 +104,30 @@ void moments(const py::array& x, const py::bytes& roles, py::array mean, py::arr
     fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data));
 }
 
+void comoments(const py::array& a, const OptionalArray& b, const py::bytes& roles, const OptionalArray& centre_a,
+               const OptionalArray& centre_b, py::array sums) {
+    const ArraySpace space(a, roles);
+    const fn::Input right = b ? input(*b) : fn::Input{};
+    const fn::Output out = output(sums);
+    const py::gil_scoped_release release;
+    fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
+                  static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data));
+}
+
+void transform(const py::array& x, const OptionalArray& dy, py::array y, const py::bytes& roles,
+               const OptionalArray& centre_x, const OptionalArray& centre_dy, const py::array& matrix,
+               const OptionalArray& shift) {
+    const ArraySpace space(x, roles);
+    const fn::Input second = dy ? input(*dy) : fn::Input{};
+    const fn::Output out = output(y);
+    const fn::LinearMap map{static_cast<const double*>(matrix.data()),
+                            static_cast<std::size_t>(matrix.shape(matrix.ndim() - 2)),
+                            static_cast<const double*>(data(shift))};
+    const py::gil_scoped_release release;
+    fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
+                  static_cast<const double*>(data(centre_dy)), out);
+}
+
 void copy(const py::array& from, py::array to) {
     const auto bytes = static_cast<std::size_t>(std::min(from.nbytes(), to.nbytes()));
     void* data = to.mutable_data();
@@ -149,6 +173,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           "rstd"_a, "mean_g"_a, "mean_gx"_a);
     m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);
 
+    m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
+          "sums"_a);
+    m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
+          "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
     m.def("copy", &copy, "from_"_a, "to"_a);
     m.def("get_num_threads", &fn::get_num_threads);
     m.def("set_num_threads", &fn::set_num_threads, "n"_a);

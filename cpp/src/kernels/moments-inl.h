@@ -62,17 +62,17 @@ HWY_INLINE bool AllEqual(D d, const T* x, std::size_t n, hn::Vec<D> value) {
 }
 
 template <class T>
-void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums* out) {
+void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums& out) {
     const Tag<T> d;
     using C = Compute<T>;
     // Squares outside of this range may have lost bits; a sum of zero is exact only if all deviations are zero.
     constexpr double kLeast = sizeof(C) == 4 ? 0x1p-80 : 0x1p-960;
     constexpr double kMost = sizeof(C) == 4 ? 0x1p120 : 0x1p1000;
+    const double size = static_cast<double>(n);
     for (std::size_t k = 0; k < count; ++k, x += step) {
         C pivot = centred ? SamplePivot(d, x, n) : C(0);
         C s1, s2;
         SpanSums(d, n, Deviations<decltype(d), T>{d, x, hn::Set(d, pivot)}, s1, s2);
-        const double size = static_cast<double>(n);
         if (centred && !(double{s1} * s1 <= 0.25 * size * s2)) {
             pivot = static_cast<C>(pivot + s1 / size);
             SpanSums(d, n, Deviations<decltype(d), T>{d, x, hn::Set(d, pivot)}, s1, s2);
@@ -81,7 +81,7 @@ void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t
         if (!(square >= kLeast && square <= kMost) && !(square == 0 && AllEqual(d, x, n, hn::Set(d, pivot)))) {
             square = std::numeric_limits<double>::quiet_NaN();
         }
-        out[k] = {pivot, s1, square};
+        out.pivot[k] = pivot, out.s1[k] = s1, out.s2[k] = square;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "../types.h"
+#include "matrix.h"
 
 namespace fastnorm {
 
@@ -11,10 +12,19 @@ namespace fastnorm {
 inline constexpr std::size_t kBlock = 1024;  // elements of a span
 inline constexpr std::size_t kRows = 64;     // rows of columns
 
-// Sums of one span block about its pivot: s1 = sum (x - pivot), s2 = sum (x - pivot)^2. s2 is NaN where the compute
+inline constexpr std::size_t kBatch = 64;    // blocks or rows that one kernel call reports about
+
+// Sums of span blocks about their pivots: s1 = sum (x - pivot), s2 = sum (x - pivot)^2. s2 is NaN where the compute
 // type cannot hold the squares.
 struct BlockSums {
-    double pivot, s1, s2;
+    double pivot[kBatch], s1[kBatch], s2[kBatch];
+};
+
+// What follows from the sums of whole groups: see Moments and Coefficients, whose arithmetic this is, in vectors.
+template <class C>
+struct GroupStatistics {
+    double *mean, *rstd, *m2;
+    C *h, *l, *r;
 };
 
 // s1 = sum dy*weight, s2 = sum dy*weight*xhat.
@@ -47,9 +57,13 @@ template <class T>
 struct Kernels {
     using C = Compute<T>;
 
-    // Sums of `count` blocks of n <= kBlock elements, `step` elements apart. Not centred: the pivot is zero.
+    // Sums of count <= kBatch blocks of n <= kBlock elements, `step` elements apart. Not centred: the pivot is zero.
     void (*span_moments)(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred,
-                         BlockSums* out);
+                         BlockSums& out);
+    // Statistics of groups of n elements that are one block each, with rstd = (m2/n + eps)^-1/2. False if a group needs
+    // another way: the compute type cannot hold its squares or its statistics.
+    bool (*group_statistics)(const BlockSums& sums, std::size_t count, std::size_t n, bool centred, double eps,
+                             const GroupStatistics<C>& out);
     // Per lane the mean of the first rows, as many as the largest power of two <= min(rows, kRows).
     void (*column_pivots)(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, C* pivots);
     // Adds the sums about the pivots of rows <= kRows to s1 and s2.
@@ -70,6 +84,7 @@ struct KernelTable {
     Kernels<double> f64;
     Kernels<BF16> bf16;
     Kernels<F16> f16;
+    MatrixKernels matrix;
 
     template <class T>
     const Kernels<T>& of() const {

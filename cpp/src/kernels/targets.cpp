@@ -25,7 +25,9 @@
 #include "hwy/highway.h"
 
 #include "gradients-inl.h"
+#include "matrix-inl.h"
 #include "moments-inl.h"
+#include "statistics-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
@@ -33,13 +35,13 @@ namespace HWY_NAMESPACE {
 
 template <class T>
 constexpr Kernels<T> MakeKernels() {
-    return {SpanMoments<T>,   ColumnPivots<T>,  ColumnMoments<T>,  Normalize<T>,
-            InputGradient<T>, SpanGradients<T>, ColumnGradients<T>};
+    return {SpanMoments<T>, GroupStatisticsOf<T>, ColumnPivots<T>,  ColumnMoments<T>,
+            Normalize<T>,   InputGradient<T>,     SpanGradients<T>, ColumnGradients<T>};
 }
 
 const KernelTable* Table() {
     static constexpr KernelTable table{MakeKernels<float>(), MakeKernels<double>(), MakeKernels<BF16>(),
-                                       MakeKernels<F16>()};
+                                       MakeKernels<F16>(), MakeMatrixKernels()};
     return &table;
 }
 

@@ -7,7 +7,6 @@ S the sum of the absolute values of the terms that the output is made of. For ``
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -43,42 +42,57 @@ def scaled_error(out: Array, ref: Array, scale: Array, dtype: npt.DTypeLike) -> 
     return float(np.max(error, initial=0.0, where=~np.isnan(ref)))
 
 
-def errors(problem: Problem, result: Any) -> dict[str, float]:
-    """Return the scaled errors of what a call of the problem returned, by name of output.
+class Judge:
+    """The reference's answer to a problem, and what its outputs are made of.
 
-    The reference computes its own statistics: what the backward inherits from an error of the forward counts too.
+    It computes its own statistics: what a backward inherits from an error of the forward counts too.
     """
-    dtype = problem.data.dtype
-    terms = _terms(_widened(problem))
-    if problem.direction == "inference":
-        return {"y": scaled_error(result, terms.y, terms.y_scale, dtype)}
-    if problem.direction == "forward":
-        rstd = terms.rstd.reshape(result.rstd.shape)
+
+    def __init__(self, problem: Problem) -> None:
+        self._dtype = problem.data.dtype
+        terms = _terms(problem)
+        self._outputs = {
+            "inference": _inference_outputs,
+            "forward": _forward_outputs,
+            "backward": _gradient_outputs,
+        }[problem.direction](problem, terms)
+
+    def errors(self, result: Any) -> dict[str, float]:
+        """Return the scaled errors of a result by name of output: of an array, which is y, or of named outputs."""
+        got = {"y": result} if isinstance(result, np.ndarray) else result._asdict()
         return {
-            "y": scaled_error(result.y, terms.y, terms.y_scale, dtype),
-            "rstd": scaled_error(result.rstd, rstd, rstd, dtype),
+            name: scaled_error(np.reshape(got[name], ref.shape), ref, scale, self._dtype)
+            for name, (ref, scale) in self._outputs.items()
+            if got.get(name) is not None
         }
-    return _gradient_errors(_widened(problem), terms, result, dtype)
+
+
+# By name the reference's output, and the sum of the absolute values of its terms.
+_Outputs = dict[str, tuple[Array, Array]]
 
 
 class _Terms(NamedTuple):
-    """The forward pass of the reference, and what outputs are made of, shaped as its layout views the data."""
+    """The forward pass of the reference, shaped as its layout views the data."""
 
     layout: _core.Layout
-    y: Array  # in the shape of the data, as y_scale
-    y_scale: Array
+    y: Array  # in the shape of the data
     xhat: Array
     mean: Array
     rstd: Array
-    weight: Array
 
 
-def _widened(problem: Problem) -> Problem:
-    """Return the problem for the reference: float64 data as longdouble, which is more where the platform has it."""
-    if problem.data.dtype != np.float64:
-        return problem
-    x = problem.data.astype(np.longdouble)
-    return dataclasses.replace(problem, data=x, arguments={**problem.arguments, "x": x})
+def _terms(problem: Problem) -> _Terms:
+    layout, arguments = _layout(problem), problem.widened().arguments
+    if "running_mean" in arguments:
+        y, mean = reference.batch_norm(**arguments), arguments["running_mean"]
+        rstd = _core.reciprocal_root(_core.promote(arguments["running_var"]) + arguments.get("eps", 1e-5))
+    else:
+        saved = getattr(reference, f"{problem.op}_forward")(**arguments)
+        y, rstd = saved.y, saved.rstd
+        mean = getattr(saved, "mean", np.zeros_like(rstd))
+    mean, rstd = layout.statistic(mean), layout.statistic(rstd)
+    xhat = (_core.promote(arguments["x"]).reshape(layout.view) - mean) * rstd
+    return _Terms(layout, y, xhat, mean, rstd)
 
 
 def _layout(problem: Problem) -> _core.Layout:
@@ -91,29 +105,22 @@ def _layout(problem: Problem) -> _core.Layout:
     return _group.layout(x, arguments.get("num_groups", x.shape[axis]), axis)
 
 
-def _terms(problem: Problem) -> _Terms:
-    layout, arguments = _layout(problem), problem.arguments
-    centred = problem.op != "rms_norm"
-    if "running_mean" in arguments:
-        y, mean = reference.batch_norm(**arguments), arguments["running_mean"]
-        rstd = _core.reciprocal_root(_core.promote(arguments["running_var"]) + arguments.get("eps", 1e-5))
-    else:
-        saved = getattr(reference, f"{problem.op}_forward")(**arguments)
-        y, rstd = saved.y, saved.rstd
-        mean = saved.mean if centred else np.zeros_like(rstd)
-    mean, rstd = layout.statistic(mean), layout.statistic(rstd)
-    xhat = (_core.promote(problem.data).reshape(layout.view) - mean) * rstd
-    weight = np.abs(layout.parameter(arguments["weight"]))
-    y_scale = weight * ((1 if centred else 0) + np.abs(xhat))
-    if "bias" in arguments:
-        y_scale = y_scale + np.abs(layout.parameter(arguments["bias"]))
-    return _Terms(layout, y, y_scale.reshape(y.shape), xhat, mean, rstd, weight)
+def _inference_outputs(problem: Problem, t: _Terms) -> _Outputs:
+    shift = 0 if problem.op == "rms_norm" else 1
+    scale = np.abs(t.layout.parameter(problem.arguments["weight"])) * (shift + np.abs(t.xhat))
+    if "bias" in problem.arguments:
+        scale = scale + np.abs(t.layout.parameter(problem.arguments["bias"]))
+    return {"y": (t.y, scale.reshape(t.y.shape))}
 
 
-def _gradient_errors(problem: Problem, t: _Terms, result: Any, dtype: npt.DTypeLike) -> dict[str, float]:
-    ref = problem.call(reference)()
+def _forward_outputs(problem: Problem, t: _Terms) -> _Outputs:
+    return {**_inference_outputs(problem, t), "rstd": (t.rstd, t.rstd)}
+
+
+def _gradient_outputs(problem: Problem, t: _Terms) -> _Outputs:
+    ref = problem.widened().call(reference)()
     dy = np.abs(_core.promote(problem.gradient)).reshape(t.layout.view)
-    g, size = dy * t.weight, np.abs(t.xhat)
+    g, size = dy * np.abs(t.layout.parameter(problem.arguments["weight"])), np.abs(t.xhat)
 
     def average(a: Array) -> Array:
         return np.asarray(a.mean(axis=t.layout.reduced, keepdims=True))
@@ -123,14 +130,12 @@ def _gradient_errors(problem: Problem, t: _Terms, result: Any, dtype: npt.DTypeL
     else:
         through = (1 + size) * (average(g) + average(g * size))
     # A mean saved in float64 is exact for float32 data only: its rounding shows in the gradients of float64 data.
-    condition = 1 + np.abs(t.mean) * t.rstd if dtype == np.float64 else 1.0
+    condition = 1 + np.abs(t.mean) * t.rstd if problem.data.dtype == np.float64 else 1.0
     rest = tuple(a for a in range(size.ndim) if a not in t.layout.parameters)
-    scales = {
-        "dx": (t.rstd * (g + through) * condition).reshape(problem.data.shape),
-        "dweight": (dy * (1 + size) * condition).sum(axis=rest).reshape(t.layout.parameter_shape),
-        "dbias": dy.sum(axis=rest).reshape(t.layout.parameter_shape),
+    outputs = {
+        "dx": (ref.dx, (t.rstd * (g + through) * condition).reshape(problem.data.shape)),
+        "dweight": (ref.dweight, (dy * (1 + size) * condition).sum(axis=rest).reshape(ref.dweight.shape)),
     }
-    got = {name: getattr(result, name) for name in scales}
-    return {
-        name: scaled_error(out, getattr(ref, name), scales[name], dtype) for name, out in got.items() if out is not None
-    }
+    if ref.dbias is not None:
+        outputs["dbias"] = ref.dbias, dy.sum(axis=rest).reshape(ref.dbias.shape)
+    return outputs

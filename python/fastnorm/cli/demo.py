@@ -1,8 +1,10 @@
 """``python -m fastnorm demo``: every operation on real images, checked, timed, and shown in a picture."""
 
 import argparse
+import functools
 import math
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,18 +15,16 @@ from .cases import Case, cases
 from .extras import require
 
 _HELP = "normalize photographs and handwritten digits; print accuracy and speed, write a picture"
-_COLUMNS = (
-    *((name, "left") for name in ("operation", "pass", "data", "shape", "layout")),
-    *((name, "right") for name in ("error / limit", "NumPy's", "NumPy", "fastnorm", "ratio")),
-)
 _FOOTNOTE = """\
 error: worst scaled error against fastnorm.reference (float64), in units of the rounding errors that float32
 arithmetic cannot avoid. The limit is what the library's tests demand; the output named is the nearest to its limit.
-NumPy: straightforward float32 code (fastnorm/cli/plain_numpy.py), its worst error and its time."""
+NumPy: straightforward float32 code on one thread (fastnorm/cli/plain_numpy.py), its worst error and its time.
+ratio: NumPy's time by that of fastnorm, on all threads or on one, whichever is less."""
+_BESIDE_DATA = 126  # columns of a terminal that has room for the name of the data
 
 
 class Outcome(NamedTuple):
-    """What came out of a case: scaled errors by output of fastnorm and of NumPy, and seconds of both, a round each."""
+    """What came out of a case: scaled errors by output of fastnorm and of NumPy, and seconds, a round each, by name."""
 
     case: Case
     errors: dict[str, float]
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
     @property
     def ratio(self) -> float:
         """NumPy's time by fastnorm's."""
-        return timing.ratio(self.times["NumPy"], self.times["fastnorm"]).median
+        return max(timing.ratio(self.times["NumPy"], self.times[name]).median for name in self.times if name != "NumPy")
 
 
 def add_command(commands: Any) -> None:
@@ -74,16 +74,33 @@ def run(options: argparse.Namespace) -> int:
 
 def solve(case: Case, plan: timing.Plan) -> Outcome:
     """Run a case in fastnorm and in NumPy: errors first, then times."""
-    calls = {"fastnorm": case.problem.call(fastnorm), "NumPy": case.problem.call(plain_numpy)}
-    errors, numpy_errors = (case.problem.errors(call()) for call in calls.values())
+    fast, plain = case.problem.call(fastnorm), case.problem.call(plain_numpy)
+    judge = case.problem.judge()
+    errors, numpy_errors = judge.errors(fast()), judge.errors(plain())
+    calls = {"NumPy": plain, **{terminal.threads(n): functools.partial(_with_threads, n, fast) for n in _thread_counts()}}
     return Outcome(case, errors, numpy_errors, timing.interleaved(calls, plan))
 
 
+def _thread_counts() -> list[int]:
+    return sorted({1, fastnorm.get_num_threads()})
+
+
+def _with_threads(n: int, call: Callable[[], object]) -> None:
+    with fastnorm.threads(n):
+        call()
+
+
 def _print(screen: Any, outcomes: list[Outcome]) -> None:
-    table = terminal.table(f"{terminal.versions()}, float32", _COLUMNS)
+    timed = ["NumPy", *map(terminal.threads, _thread_counts())]
+    left, right = ["operation", "pass", "data", "shape", "layout"], ["error / limit", "NumPy's", *timed, "ratio"]
+    wide = screen.width >= _BESIDE_DATA
+    columns = [*((name, "left") for name in left), *((name, "right") for name in right)]
+    table = terminal.table(f"{terminal.versions()}, float32", columns if wide else columns[:2] + columns[3:])
     previous = ""
     for outcome in outcomes:
-        table.add_row(*_row(outcome, previous), style="" if accuracy.within_limits(outcome.errors) else "red")
+        cells = _row(outcome, previous)
+        style = "" if accuracy.within_limits(outcome.errors) else "red"
+        table.add_row(*(cells if wide else cells[:2] + cells[3:]), style=style)
         previous = outcome.case.title
     screen.print(table)
     screen.print(_FOOTNOTE, style="dim", highlight=False)
@@ -93,11 +110,11 @@ def _print(screen: Any, outcomes: list[Outcome]) -> None:
     screen.print(text, style="bold", highlight=False)
 
 
-def _row(outcome: Outcome, previous: str) -> tuple[str, ...]:
+def _row(outcome: Outcome, previous: str) -> list[str]:
     case, problem = outcome.case, outcome.case.problem
     name = accuracy.worst(outcome.errors)
     numpy_error = max(outcome.numpy_errors.values())
-    return (
+    return [
         case.title if case.title != previous else "",
         problem.direction,
         case.data,
@@ -105,7 +122,6 @@ def _row(outcome: Outcome, previous: str) -> tuple[str, ...]:
         problem.layout,
         f"{name} {outcome.errors[name]:.2f} / {accuracy.LIMITS[name]:>2}",
         f"{numpy_error:.{0 if numpy_error >= 10 else 2}f}" if math.isfinite(numpy_error) else "wrong",
-        timing.seconds(outcome.times["NumPy"]),
-        timing.seconds(outcome.times["fastnorm"]),
+        *map(timing.seconds, outcome.times.values()),
         f"{outcome.ratio:.1f}x",
-    )
+    ]

@@ -11,6 +11,7 @@ from .._types import (
     Array,
     BatchNormForward,
     Gradients,
+    GradMask,
     GroupNormForward,
     InstanceNormForward,
     LayerNormForward,
@@ -116,8 +117,16 @@ def rms_norm_forward(x: Array, weight: Array, *, axis: int | Axes = -1, eps: flo
     return RMSNormForward(x * rstd * _at(weight, x, axes), rstd)
 
 
-def rms_norm_backward(dy: Array, x: Array, weight: Array, rstd: Array, *, axis: int | Axes = -1) -> Gradients:
-    """Gradients of root mean square normalization without bias."""
+def rms_norm_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    rstd: Array,
+    *,
+    axis: int | Axes = -1,
+    grad_mask: GradMask = (True, True, False),
+) -> Gradients:
+    """Gradients of root mean square normalization without bias: `grad_mask` is what it is."""
     axes = _axes(x, axis)
     xhat, g = x * rstd, dy * _at(weight, x, axes)
     dx = rstd * (g - xhat * (g * xhat).mean(axis=axes, keepdims=True))

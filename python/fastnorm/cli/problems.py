@@ -4,6 +4,7 @@ A library is anything that has the functions of :mod:`fastnorm` with their names
 fastnorm itself, its reference, the plain NumPy code. So a problem of a new operation is its arguments and its error.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class Problem:
         Keyword arguments of the forward pass.
     gradient : ndarray, optional
         Gradient of the output, for the backward.
+    backward : mapping
+        Keyword arguments of the backward pass alone.
     """
 
     op: str
@@ -43,6 +46,7 @@ class Problem:
     data: Array
     arguments: Mapping[str, Any] = field(repr=False)
     gradient: Array | None = field(default=None, repr=False)
+    backward: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def call(self, library: Any, **more: Any) -> Callable[[], Any]:
         """Return the call in a library, to be made and timed. A backward gets what the library's forward saved."""
@@ -52,11 +56,18 @@ class Problem:
         saved = getattr(library, f"{self.op}_forward")(**self.arguments)
         kept = dict(zip(saved._fields[1:], saved[1:], strict=True))
         arguments = {name: value for name, value in self.arguments.items() if name not in ("bias", "eps")}
-        return functools.partial(function, self.gradient, **arguments, **kept, **more)
+        return functools.partial(function, self.gradient, **arguments, **kept, **self.backward, **more)
 
-    def errors(self, result: Any) -> dict[str, float]:
-        """Return the scaled errors of a result by name: see :mod:`fastnorm.cli.accuracy`."""
-        return accuracy.errors(self, result)
+    def judge(self) -> accuracy.Judge:
+        """Return the judge of the accuracy of results."""
+        return accuracy.Judge(self)
+
+    def widened(self) -> "Problem":
+        """Return the problem for the reference: float64 data as longdouble, which is more where the platform has it."""
+        if self.data.dtype != np.float64:
+            return self
+        x = self.data.astype(np.longdouble)
+        return dataclasses.replace(self, data=x, arguments={**self.arguments, "x": x})
 
     @property
     def streams(self) -> int:
@@ -84,10 +95,9 @@ def normalization(op: str, direction: str, layout: str, x: Array, **options: Any
         others = tuple(a for a in range(x.ndim) if a != options["axis"] % x.ndim)
         arguments["running_mean"] = x.mean(axis=others, dtype=np.float64).astype(x.dtype)
         arguments["running_var"] = x.var(axis=others, dtype=np.float64).astype(x.dtype)
-    gradient = None
-    if direction == "backward":
-        gradient = _like(rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype), x)
-    return Problem(op, direction, layout, x, {**arguments, **options}, gradient)
+    gradient = rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype) if direction == "backward" else None
+    backward = {} if "bias" in arguments else {"grad_mask": (True, True, False)}
+    return Problem(op, direction, layout, x, {**arguments, **options}, gradient, backward)
 
 
 def _parameter_shape(op: str, x: Array, options: Mapping[str, Any]) -> tuple[int, ...]:
@@ -99,9 +109,3 @@ def _parameter_shape(op: str, x: Array, options: Mapping[str, Any]) -> tuple[int
 def _draw(rng: np.random.Generator, shape: tuple[int, ...], x: Array, mean: float) -> Array:
     return np.asarray(mean + 0.2 * rng.standard_normal(shape)).astype(x.dtype)
 
-
-def _like(values: Array, x: Array) -> Array:
-    """Return the values with the order of axes in memory of `x`."""
-    out = np.empty_like(x)
-    out[...] = values
-    return out

@@ -10,7 +10,7 @@ from .. import __version__, runtime
 from .extras import require
 
 # Tables are about this wide. Where output goes to a file, rich would fold them to 80 columns.
-_WIDTH = 120
+_WIDTH = 130
 
 Column = tuple[str, str]  # heading, and "left" or "right"
 
@@ -26,7 +26,7 @@ def table(title: str, columns: Sequence[Column]) -> Any:
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading, side in columns:
         made.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
     return made
@@ -50,8 +50,12 @@ def progress(screen: Any, text: str, total: int) -> Iterator[Callable[[str], Non
         yield step
 
 
+def threads(n: int) -> str:
+    """Return "1 thread", "2 threads" and so on."""
+    return f"{n} thread{'s' * (n != 1)}"
+
+
 def versions() -> str:
     """Return a line about what is compared on what."""
-    n = runtime.get_num_threads()
-    threads = "1 thread" if n == 1 else f"{n} threads"
-    return f"fastnorm {__version__} ({runtime.simd_target()}, {threads}), NumPy {np.__version__}"
+    target, n = runtime.simd_target(), runtime.get_num_threads()
+    return f"fastnorm {__version__} ({target}, {threads(n)}), NumPy {np.__version__}"

@@ -173,7 +173,7 @@ class WeightStandardization(Layer):
         """Make the weights."""
         form: dict[str, Any] = {"axis": self.axis, "mode": self.mode, "eps": self.eps, "scale": self.scale}
         w, mean, var = weight_standardization_forward(self.weight, self.gain, **form)
-        saved = {"w": self.weight, "gain": self.gain, "mean": mean, "var": var}
+        saved: dict[str, Any] = {"w": self.weight, "gain": self.gain, "mean": mean, "var": var}
         self._backward = partial(weight_standardization_backward, **saved, **form)
         return w
 

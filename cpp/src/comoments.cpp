@@ -1,0 +1,151 @@
+// Sums over samples of the products of all pairs of features.
+//
+// The matrix is cut into blocks of features and the samples into chunks. A task sums one block over one chunk, panel by
+// panel, and the chunks of a block merge in a fixed tree. The cuts depend on the shape alone.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "dispatch.h"
+#include "parallel.h"
+#include "samples.h"
+
+namespace fastnorm {
+namespace {
+
+constexpr std::size_t kPanel = 128;         // samples: two strips of a panel fit the first cache
+constexpr std::size_t kChunk = 1024;        // samples, at least
+constexpr std::size_t kMostFeatures = 256;  // of a block: a panel of them fits the second cache
+constexpr std::size_t kTasks = 32;          // as many as that are worth a partial sum of their own
+
+std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+struct Cuts {
+    Cuts(const Features& features, bool symmetric) : groups(features.groups.count()), n(features.n) {
+        const std::size_t blocks = divide_up(n, kMostFeatures);
+        width = divide_up(divide_up(n, blocks), kStrip<double>) * kStrip<double>;
+        for (std::size_t i = 0; i * width < n; ++i) {
+            for (std::size_t j = symmetric ? i : 0; j * width < n; ++j) pairs.emplace_back(i * width, j * width);
+        }
+        samples = features.samples.count();
+        const std::size_t most = std::max<std::size_t>(1, kTasks / (groups * pairs.size()));
+        chunk = divide_up(divide_up(samples, std::min(most, divide_up(samples, kChunk))), kPanel) * kPanel;
+        chunks = divide_up(samples, chunk);
+    }
+    std::size_t features_of(std::size_t begin) const { return std::min(width, n - begin); }
+    std::size_t blocks() const { return groups * pairs.size(); }
+
+    std::size_t groups, n, samples, width, chunk, chunks;
+    std::vector<std::pair<std::size_t, std::size_t>> pairs;  // first rows and columns
+};
+
+template <class T>
+class Comoments {
+    using Reader = FeatureReader<T, double>;
+
+public:
+    Comoments(const Features& features, const Reader& left, const Reader* right)
+        : cuts_(features, !right), left_(left), right_(right), product_(kernels().matrix.product_f64) {}
+
+    void run(int threads, double* sums) {
+        const std::size_t size = cuts_.width * cuts_.width;
+        parts_.reset(new double[cuts_.chunks * cuts_.blocks() * size]);
+        parallel_for(cuts_.chunks * cuts_.blocks(), threads,
+                     [&](std::size_t i) { sum(i % cuts_.blocks(), i / cuts_.blocks(), parts_.get() + i * size); });
+        const std::size_t strips = cuts_.width / kStrip<double>;
+        parallel_for(cuts_.blocks() * strips, threads,
+                     [&](std::size_t i) { merge(i / strips, i % strips * kStrip<double>, sums); });
+    }
+
+private:
+    // One block over one chunk.
+    void sum(std::size_t block, std::size_t chunk, double* part) const {
+        const auto [row, column] = cuts_.pairs[block % cuts_.pairs.size()];
+        const std::size_t group = block / cuts_.pairs.size();
+        const bool diagonal = !right_ && row == column;
+        std::vector<double> a(kPanel * cuts_.width), b(diagonal ? 0 : a.size());
+        const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
+        for (std::size_t first = begin; first < end; first += kPanel) {
+            const std::size_t count = std::min(kPanel, end - first);
+            pack(left_, group, first, count, row, a.data());
+            if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b.data());
+            multiply(a.data(), diagonal ? a.data() : b.data(), count, cuts_.features_of(row), cuts_.features_of(column),
+                     diagonal, first > begin, part);
+        }
+    }
+
+    void pack(const Reader& reader, std::size_t group, std::size_t first, std::size_t count, std::size_t begin,
+              double* to) const {
+        constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<double>);
+        const std::size_t n = cuts_.features_of(begin);
+        for (std::size_t i = 0; i < n; i += kStrip<double>, to += kPanel * kStrip<double>) {
+            reader.read(group, first, count, begin + i, std::min(kStrip<double>, n - i), to, strip, 1);
+        }
+    }
+
+    void multiply(const double* a, const double* b, std::size_t count, std::size_t rows, std::size_t columns,
+                  bool upper, bool add, double* part) const {
+        constexpr std::size_t strip = kStrip<double>;
+        constexpr auto step = static_cast<std::ptrdiff_t>(strip);
+        for (std::size_t j = 0; j < columns; j += strip) {
+            for (std::size_t i = 0; i < (upper ? j + 1 : rows); i += strip) {
+                const std::size_t some = divide_up(std::min(strip, rows - i), kTileRows) * kTileRows;
+                product_({some, count, std::min(strip, columns - j), a + i * kPanel, 1, step, b + j * kPanel,
+                          part + i * cuts_.width + j, static_cast<std::ptrdiff_t>(cuts_.width), add});
+            }
+        }
+    }
+
+    // Some rows of one block: all its chunks become one, which goes to its place, mirrored if it is symmetric.
+    void merge(std::size_t block, std::size_t row, double* sums) const {
+        const auto [first_row, first_column] = cuts_.pairs[block % cuts_.pairs.size()];
+        const std::size_t n = cuts_.n, width = cuts_.width, rows = cuts_.features_of(first_row);
+        const std::size_t columns = cuts_.features_of(first_column);
+        double* const to = sums + block / cuts_.pairs.size() * n * n;
+        for (std::size_t i = row; i < std::min(rows, row + kStrip<double>); ++i) {
+            const std::size_t begin = !right_ && first_row == first_column ? i : 0;
+            const auto part = [&, i = i, block = block](std::size_t chunk) {
+                return parts_.get() + ((chunk * cuts_.blocks() + block) * width + i) * width;
+            };
+            for (std::size_t step = 1; step < cuts_.chunks; step *= 2) {
+                for (std::size_t chunk = 0; chunk + step < cuts_.chunks; chunk += 2 * step) {
+                    double* const into = part(chunk);
+                    const double* const other = part(chunk + step);
+                    for (std::size_t j = begin; j < columns; ++j) into[j] += other[j];
+                }
+            }
+            const double* const total = part(0);
+            for (std::size_t j = begin; j < columns; ++j) {
+                to[(first_row + i) * n + first_column + j] = total[j];
+                if (!right_) to[(first_column + j) * n + first_row + i] = total[j];
+            }
+        }
+    }
+
+    Cuts cuts_;
+    const Reader& left_;
+    const Reader* right_;
+    void (*product_)(const Product<double>&);
+    std::unique_ptr<double[]> parts_;
+};
+
+}  // namespace
+
+void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums) {
+    const Features features(space, {a.strides, a.strides, b.data ? b.strides : a.strides});
+    const std::size_t groups = features.groups.count(), samples = features.samples.count();
+    if (groups * samples * features.n == 0) {
+        std::fill_n(sums, groups * features.n * features.n, 0.0);
+        return;
+    }
+    with_type(space.dtype, [&](auto type) {
+        using T = decltype(type);
+        const auto& blocks = kernels().matrix.of<T, double>();
+        const FeatureReader<T, double> left(features, kX, a.data, centre_a, blocks);
+        const FeatureReader<T, double> right(features, kDy, b.data, centre_b, blocks);
+        const int threads = threads_for(groups * samples * features.n * (sizeof(T) + features.n / 8));
+        Comoments<T>(features, left, b.data ? &right : nullptr).run(threads, sums);
+    });
+}
+
+}  // namespace fastnorm

@@ -1,0 +1,67 @@
+"""Named shapes of real networks, and the few of them that ``python -m fastnorm bench`` compares."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .problems import Problem, normalization
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One operation somewhere in a network.
+
+    Attributes
+    ----------
+    place : str
+        Where it comes from.
+    op, direction : str
+        As in :class:`~fastnorm.cli.problems.Problem`.
+    shape : tuple of ints
+        Shape of the data.
+    layout : str
+        Names of the axes; the channels are the axis C, for layer and RMS norm the last axis is normalized.
+    groups : int
+        Number of groups of group norm.
+    """
+
+    place: str
+    op: str
+    direction: str
+    shape: tuple[int, ...]
+    layout: str
+    groups: int = 0
+
+    @property
+    def name(self) -> str:
+        """All of it in one word without spaces."""
+        where = self.place.replace(" ", "-").replace(",", "")
+        return f"{where}:{self.op}:{self.direction}:{'x'.join(map(str, self.shape))}:{self.layout}"
+
+    def problem(self, dtype: npt.DTypeLike = np.float32) -> Problem:
+        """Return the problem on random data, mean 0.5 and deviation 2."""
+        rng = np.random.default_rng(7)
+        x = (2 * rng.standard_normal(self.shape, dtype=np.float32) + np.float32(0.5)).astype(dtype)
+        options: dict[str, Any] = {"num_groups": self.groups} if self.groups else {}
+        axis = -1 if self.op in ("layer_norm", "rms_norm") else self.layout.index("C")
+        return normalization(self.op, self.direction, self.layout, x, axis=axis, **options)
+
+
+COMPARED: Final = (
+    Shape("BERT, one token", "layer_norm", "inference", (1, 768), "MD"),
+    Shape("BERT, 8 x 512 tokens", "layer_norm", "inference", (4096, 768), "MD"),
+    Shape("BERT, 8 x 512 tokens", "layer_norm", "backward", (4096, 768), "MD"),
+    Shape("Swin-T, first stage", "layer_norm", "inference", (8 * 3136, 96), "MD"),
+    Shape("Llama 7B, 512 tokens", "rms_norm", "inference", (512, 4096), "MD"),
+    Shape("Llama 7B, 512 tokens", "rms_norm", "backward", (512, 4096), "MD"),
+    Shape("ResNet-50, first stage", "batch_norm", "inference", (8, 64, 56, 56), "NCHW"),
+    Shape("ResNet-50, first stage", "batch_norm", "forward", (16, 64, 56, 56), "NCHW"),
+    Shape("ResNet-50, first stage", "batch_norm", "forward", (16, 56, 56, 64), "NHWC"),
+    Shape("ResNet-50, third stage", "batch_norm", "backward", (32, 256, 14, 14), "NCHW"),
+    Shape("Stable Diffusion U-Net", "group_norm", "inference", (2, 320, 64, 64), "NCHW", groups=32),
+    Shape("Stable Diffusion U-Net", "group_norm", "backward", (2, 320, 64, 64), "NCHW", groups=32),
+    Shape("style transfer", "instance_norm", "inference", (4, 64, 128, 128), "NCHW"),
+    Shape("style transfer", "instance_norm", "inference", (4, 128, 128, 64), "NHWC"),
+)
