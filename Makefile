@@ -39,13 +39,15 @@ format: $(VENV)/.installed-dev ## rewrite the sources the way `make lint` wants 
 	$(BIN)/clang-format -i $(CPP)
 
 # --- benchmarks: on a quiet machine ------------------------------------------------------------------------------------
+# Against NumPy, and what else .venv has: .venv/bin/pip install torch onnx onnxruntime
 
-bench: $(VENV)/.installed-bench ## measure speed on network shapes, write build/bench.json
-	@mkdir -p build
-	@$(PYTEST) bench --benchmark-only --benchmark-json=build/bench.json
+bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks (20 minutes)
+	@$(BIN)/python bench/run.py --output build/bench.json
+	@$(BIN)/python bench/report.py build/bench.json --output docs/benchmarks
 
-bench-quick: $(VENV)/.installed-bench ## a small comparison with NumPy (and PyTorch, ONNX Runtime if installed)
-	@$(BIN)/python -m fastnorm bench
+bench-quick: $(VENV)/.installed-bench ## the same for a few shapes, into build/benchmarks (3 minutes)
+	@$(BIN)/python bench/run.py --quick --output build/bench-quick.json
+	@$(BIN)/python bench/report.py build/bench-quick.json --output build/benchmarks
 
 # --- deeper checks -----------------------------------------------------------------------------------------------------
 

@@ -85,6 +85,11 @@ class Norm(NamedTuple):
         axis = self.fixed.get("axis", -1 if self.op in ("layer_norm", "rms_norm") else 1)
         return {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
 
+    @property
+    def batch_axis(self) -> int:
+        """The axis of samples, which an evaluation and all but batch norm treat one by one."""
+        return self._axes()[3].index("m" if "m" in self.pattern else "n")
+
     def parameters(self, x: Any) -> tuple[int, ...]:
         """The shape of weight and bias."""
         return tuple(x.shape[a] for a in sorted(self._varies(x)))

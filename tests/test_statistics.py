@@ -55,7 +55,7 @@ def test_moments_are_the_statistics_of_the_norms() -> None:
     count, mean, m2 = fn.moments(x, axis=(0, 2))
     saved = fn.batch_norm_forward(x, eps=0.0)
     assert_array_equal(mean, saved.mean)
-    assert_array_equal(1 / np.sqrt(m2 / count), saved.rstd)
+    assert_allclose(1 / np.sqrt(m2 / count), saved.rstd, rtol=1e-15)
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
@@ -193,7 +193,7 @@ def test_ranks_are_the_whole_batch(axis: int, mean: float, dtype: str) -> None:
     fn.batch_norm_forward(x, None, None, *running, axis=axis)
     tolerance = 16 * scaled_error.unit_roundoff(dtype)
     assert_allclose(0.1 * merged.mean, running[0], rtol=tolerance, atol=tolerance)
-    assert_allclose(0.9 + 0.1 * merged.m2 / (merged.count - 1), running[1], rtol=tolerance)
+    assert_allclose(0.9 + 0.1 * merged.m2 / (merged.count - 1), running[1], rtol=tolerance * condition)
 
 
 def test_one_rank_is_the_backward() -> None:

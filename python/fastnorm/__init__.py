@@ -11,6 +11,8 @@ from . import _core
 from ._types import (
     BatchNormForward,
     BatchNormSums,
+    BatchWhiteningForward,
+    BatchWhiteningSaved,
     Gradients,
     GroupNormForward,
     InstanceNormForward,
@@ -23,6 +25,7 @@ from ._types import (
     WeightStandardizationGradients,
 )
 from .batch import batch_norm, batch_norm_backward, batch_norm_forward
+from .batch_whitening import batch_whitening, batch_whitening_backward, batch_whitening_forward
 from .group import (
     group_norm,
     group_norm_backward,
@@ -57,6 +60,7 @@ from .weights import (
     weight_standardization_backward,
     weight_standardization_forward,
 )
+from .whitening import Whitening, fit_whitening, whiten
 
 __version__: str = _core.build_info()["version"]
 
@@ -66,6 +70,8 @@ _LAZY = ("nn", "reference")
 __all__ = [
     "BatchNormForward",
     "BatchNormSums",
+    "BatchWhiteningForward",
+    "BatchWhiteningSaved",
     "Gradients",
     "GroupNormForward",
     "InstanceNormForward",
@@ -76,12 +82,17 @@ __all__ = [
     "WeightNormGradients",
     "WeightStandardizationForward",
     "WeightStandardizationGradients",
+    "Whitening",
     "__version__",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_backward_apply",
     "batch_norm_backward_reduce",
     "batch_norm_forward",
+    "batch_whitening",
+    "batch_whitening_backward",
+    "batch_whitening_forward",
+    "fit_whitening",
     "get_num_threads",
     "group_norm",
     "group_norm_backward",
@@ -111,6 +122,7 @@ __all__ = [
     "weight_standardization",
     "weight_standardization_backward",
     "weight_standardization_forward",
+    "whiten",
 ]
 
 

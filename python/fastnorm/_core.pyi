@@ -8,6 +8,9 @@ Parameters have one value per index of the PARAM axes, statistics one per index 
 both in the axes' logical order. Parameters are in the compute dtype (float32 for data of up to 32 bits, else
 float64), statistics and parameter gradients in float64. `None` for a parameter is the constant one (weight) or zero
 (bias); `None` for an output means that nobody wants it.
+
+For `comoments` and `transform` the one PARAM axis is the features, REDUCED axes are the samples and the others groups.
+Centres and shifts have one value per group and feature, matrices are (groups, rows, columns), all C-contiguous float64.
 """
 
 from typing import Any, Final

@@ -7,6 +7,7 @@ or two.
 
 import math
 import operator
+import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any, Final
@@ -15,7 +16,7 @@ import numpy as np
 
 from ._dtypes import DATA, FLOAT64, STATISTICS
 from ._layout import Layout, Shape, overlap, overlaps_itself
-from ._types import Array, GradMask, Moments
+from ._types import Array, BatchWhiteningSaved, GradMask, Moments
 
 # Far above any machine's number of processors, far below what makes a thread library give up.
 MAX_THREADS: Final = 1024
@@ -240,6 +241,147 @@ def several_weights(layout: Layout) -> None:
         raise ValueError(f"mode 'std_unbiased' needs two or more weights per filter, got w with shape {layout.shape}")
 
 
+# ---- whitening -------------------------------------------------------------------------------------------------------
+
+
+def samples(name: str, value: object, width: int | None = None, of: str = "features") -> Array:
+    """A table of samples, `width` columns wide if that is given."""
+    result = data(name, value)
+    if result.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, samples and {of}, got {name} with shape {result.shape}")
+    if width is None and result.shape[1] == 0:
+        raise ValueError(f"{name} must have one or more {of}, got {name} with shape {result.shape}")
+    if width is not None and result.shape[1] != width:
+        raise ValueError(f"{name} must have {width} {of}, as the fit has, got {name} with shape {result.shape}")
+    return result
+
+
+def same_features(name: str, value: int, expected: int) -> None:
+    """A fit that goes with another one."""
+    if value != expected:
+        raise ValueError(f"{name} must have {expected} features, as this fit has, got {value}")
+
+
+def finite_features(mean: Array, m2: Array) -> None:
+    """Means and sums of squared deviations of data that something can be fitted to."""
+    bad = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(m2)))
+    if bad.size:
+        what = "NaN, inf or squares beyond the range of float64"
+        raise ValueError(f"x must be finite, got {what} in column {bad[0]} ({bad.size} of {mean.size} columns)")
+
+
+def ddof_of_samples(value: object, x: Array) -> float:
+    """What is taken off the number of samples, which must leave something to divide by."""
+    result = _number("ddof", value, "a finite number >= 0", 0.0, math.inf)
+    if result >= len(x):
+        raise ValueError(f"ddof must be less than the {len(x)} samples of x with shape {x.shape}, got {value}")
+    return result
+
+
+def components(value: object, method: str, x: Array) -> int | None:
+    """How many components are kept, if not all."""
+    if value is None:
+        return None
+    result = _integer("n_components", value)
+    if not method.startswith("pca"):
+        raise ValueError(f"n_components must be None for method {method!r}, got {result}")
+    if not 1 <= result <= x.shape[1]:
+        raise ValueError(f"n_components must be from 1 to the {x.shape[1]} features of x, got {result}")
+    return result
+
+
+def out_of_shape(value: object, shape: Shape, x: Array) -> Array | None:
+    """Where a result of another shape than the data's goes, if the caller says so."""
+    if value is None:
+        return None
+    result = _written("out", value)
+    if result.dtype != x.dtype:
+        raise TypeError(f"out must have dtype {x.dtype} to match the data, got {result.dtype}")
+    if result.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {result.shape}")
+    _writeable("out", result)
+    return result
+
+
+def full_rank(values: Array, d: int, eps: float) -> None:
+    """Eigenvalues of d x d matrices that can be inverted."""
+    if eps == 0.0 and (values.min(axis=-1) <= d * 2.0**-52 * values.max(axis=-1)).any():
+        raise singular(eps)
+
+
+def singular(eps: float) -> np.linalg.LinAlgError:
+    """What to raise for a covariance that cannot be inverted."""
+    more = "pass eps > 0" if eps == 0.0 else f"pass eps > {eps}"
+    return np.linalg.LinAlgError(f"the covariance has no full rank: {more}")
+
+
+def iterations(value: object) -> int:
+    """A number of steps."""
+    result = _integer("iterations", value)
+    if result < 0:
+        raise ValueError(f"iterations must be >= 0, got {result}")
+    return result
+
+
+def covariances(name: str, value: object, shape: Shape, x: Array) -> Array:
+    """A square matrix for every group of channels, of the dtype of `x` or a wider one."""
+    result = array(name, value)
+    _dtype_of_parameter(name, result, x, "x")
+    if result.shape != shape:
+        raise ValueError(f"{name} must have shape {shape} to match x with shape {x.shape}, got {result.shape}")
+    return result
+
+
+def running_covariances(
+    mean: object, cov: object, layout: Layout, shape: Shape, x: Array, others: dict[str, object]
+) -> tuple[Array, Array] | None:
+    """As `running`, with a covariance for every group of channels."""
+    if mean is None and cov is None:
+        return None
+    if mean is None or cov is None:
+        missing = "running_mean" if mean is None else "running_cov"
+        raise ValueError(f"running_mean and running_cov must be given together, got {missing}=None")
+    buffers = {
+        "running_mean": _buffer("running_mean", mean, layout, x),
+        "running_cov": covariances("running_cov", _written("running_cov", cov), shape, x),
+    }
+    _writeable("running_cov", buffers["running_cov"])
+    _apart("running_cov", buffers["running_cov"], "running_mean", buffers["running_mean"])
+    for other, value in {"x": x, **others}.items():
+        for name, buffer in buffers.items():
+            if value is not None:
+                _apart(name, buffer, other, array(other, value))
+    return buffers["running_mean"], buffers["running_cov"]
+
+
+def whitening_saved(value: object, x: Array) -> BatchWhiteningSaved:
+    """What the forward pass of batch whitening returned for data of the shape of `x`."""
+    kind("saved", value, BatchWhiteningSaved)
+    assert isinstance(value, BatchWhiteningSaved)
+    axis, groups = value.axis, value.groups
+    channels = x.shape[axis] if 0 <= axis < x.ndim else -1
+    stack = (groups, channels // max(groups, 1), channels // max(groups, 1))
+    shapes = {"mean": (channels,), "matrix": stack, "covariance": stack}
+    if value.method == "zca":
+        shapes |= {"eigenvalues": stack[:2], "eigenvectors": stack}
+    for name, shape in shapes.items():
+        field = getattr(value, name)
+        if not isinstance(field, np.ndarray) or field.shape != shape or field.dtype != FLOAT64:
+            raise ValueError(f"saved must come from a forward pass of x with shape {x.shape}, got another {name}")
+    return value
+
+
+def samples_of_covariance(samples: int, features: int) -> None:
+    """Warn of a batch too small for the covariances that it is whitened with."""
+    if 0 < samples <= features:
+        warnings.warn(
+            f"{samples} values per channel give the covariance of {features} channels a rank of at most {samples - 1}:"
+            f" directions without variance are scaled by 1 / sqrt(eps)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
 # ---- moments ---------------------------------------------------------------------------------------------------------
 
 
@@ -319,18 +461,18 @@ def normalized_axes(value: object, x: Array) -> Shape:
     return axes
 
 
-def num_groups(value: object, x: Array, axis: int) -> int:
+def num_groups(value: object, x: Array, axis: int, name: str = "num_groups", of: str = "group_norm") -> int:
     """How many groups the channels fall into."""
-    groups = _integer("num_groups", value)
+    groups = _integer(name, value)
     channels = x.shape[axis]
     if groups < 1:
-        raise ValueError(f"num_groups must be positive, got {groups}")
+        raise ValueError(f"{name} must be positive, got {groups}")
     if channels % groups:
         raise ValueError(
-            f"num_groups must divide the {channels} channels on axis {axis} of x with shape {x.shape}, got {groups}"
+            f"{name} must divide the {channels} channels on axis {axis} of x with shape {x.shape}, got {groups}"
         )
     if x.ndim == _MAX_DIMENSIONS and 1 < groups < channels:
-        raise ValueError(f"x must have at most {_MAX_DIMENSIONS - 1} dimensions for group_norm, got {x.ndim}")
+        raise ValueError(f"x must have at most {_MAX_DIMENSIONS - 1} dimensions for {of}, got {x.ndim}")
     return groups
 
 
@@ -424,6 +566,12 @@ def boolean(name: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a boolean, got {_kind(value)}")
     return bool(value)
+
+
+def kind(name: str, value: object, expected: type) -> None:
+    """An instance of a class of ours."""
+    if not isinstance(value, expected):
+        raise TypeError(f"{name} must be a {expected.__name__}, got {_kind(value)}")
 
 
 def _text(value: object) -> str:

@@ -110,25 +110,25 @@ FASTNORM_API void input_gradient(const Space& space, Input dy, Input x, Output d
 FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2);
 
 /// The two operations below mix features: the one `param` axis of the space. `kept` axes are groups of features with
-/// matrices of their own, in order, and the `reduced` axes are the samples. A centre has one value per group and feature;
-/// nullptr is zero.
+/// matrices of their own, in order, and the `reduced` axes are the samples. A centre has one value per group and
+/// feature; nullptr is zero.
 ///
-/// sums[g][i][j] = sum over the samples of (a[g][i] - centre_a[g][i]) * (b[g][j] - centre_b[g][j]), in double. Without b
-/// it is a, with the same centre, and the matrices are exactly symmetric.
+/// sums[g][i][j] = sum over the samples of (a[g][i] - centre_a[g][i]) * (b[g][j] - centre_b[g][j]), in double. Without
+/// b it is a, with the same centre, and the matrices are exactly symmetric.
 FASTNORM_API void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b,
                             double* sums);
 
-/// Matrices of all groups, `rows` x features or, for two inputs, `rows` x 2 features; `shift` (nullptr: zero) is added to
-/// the result.
+/// Matrices of all groups, `rows` x features or, for two inputs, `rows` x 2 features; `shift` (nullptr: zero) is added
+/// to the result.
 struct LinearMap {
     const double* matrix;
     std::size_t rows;
     const double* shift = nullptr;
 };
 
-/// y[g] = matrix[g] * (x[g] - centre_x[g]) + shift[g] for every sample; with dy, the matrix applies to the features of x
-/// followed by those of dy. y has `rows` features, which it needs strides for if there are not as many as in x. y may be x
-/// if there are.
+/// y[g] = matrix[g] * (x[g] - centre_x[g]) + shift[g] for every sample; with dy, the matrix applies to the features of
+/// x followed by those of dy. y has `rows` features, which it needs strides for if they are not as many as those of x,
+/// and it may be x if they are.
 FASTNORM_API void transform(const Space& space, const LinearMap& map, Input x, const double* centre_x, Input dy,
                             const double* centre_dy, Output y);
 

@@ -38,18 +38,23 @@ struct SpanTerms {
 template <class T, bool kStatLanes, bool kParamLanes>
 void SpanGradientsPlane(const Plane<T>& p, GradSums* out) {
     const Tag<T> d;
-    using D = decltype(d);
-    for (std::size_t row = 0; row < p.rows; ++row) {
-        const auto at = static_cast<std::ptrdiff_t>(row);
-        const SpanTerms<std::remove_const_t<D>, T, kStatLanes, kParamLanes> terms{
-            d,
-            p.x + at * p.x_row,
-            p.dy + at * p.dy_row,
-            {d, at * p.stat_row, {p.h, p.l, p.r}},
-            {d, at * p.param_row, {p.w}}};
-        Compute<T> s1, s2;
-        SpanSums(d, p.lanes, terms, s1, s2);
-        out[row] = {s1, s2};
+    using D = std::remove_const_t<decltype(d)>;
+    for (std::size_t first = 0; first < p.rows; first += kFoldedRows) {
+        const std::size_t rows = std::min(kFoldedRows, p.rows - first);
+        Folded<D> fold1{}, fold2{};
+        for (std::size_t k = 0; k < rows; ++k) {
+            const auto at = static_cast<std::ptrdiff_t>(first + k);
+            const SpanTerms<D, T, kStatLanes, kParamLanes> terms{d,
+                                                                 p.x + at * p.x_row,
+                                                                 p.dy + at * p.dy_row,
+                                                                 {d, at * p.stat_row, {p.h, p.l, p.r}},
+                                                                 {d, at * p.param_row, {p.w}}};
+            SpanSums(d, p.lanes, terms, fold1.row(k), fold2.row(k));
+        }
+        Compute<T> s1[kFoldedRows], s2[kFoldedRows];
+        fold1.Sum(s1);
+        fold2.Sum(s2);
+        for (std::size_t k = 0; k < rows; ++k) out[first + k] = {s1[k], s2[k]};
     }
 }
 

@@ -34,21 +34,23 @@ struct Deviations {
     }
 };
 
-// Mean of the first 64 elements, or of all if there are fewer.
+inline constexpr std::size_t kSample = 64;
+
+// Sum of the first kSample elements, or of all if there are fewer.
 template <class D, class T>
-HWY_INLINE hn::TFromD<D> SamplePivot(D d, const T* x, std::size_t n) {
+HWY_INLINE void SampleSum(D d, const T* x, std::size_t n, hn::TFromD<D>* folded) {
     using L = Virtual<D>;
-    constexpr std::size_t kSample = 64;
     const std::size_t sample = std::min(n, kSample);
-    hn::Vec<D> sum[L::kParts];
-    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
-        sum[part] = hn::Zero(d);
-        for (std::size_t at = part * L::kN; at < sample; at += L::kLanes) {
+    HWY_ALIGN hn::TFromD<D> lanes[L::kLanes];
+    for (std::size_t part = 0; part < L::kLanes; part += L::kN) {
+        auto sum = hn::Zero(d);
+        for (std::size_t at = part; at < sample; at += L::kLanes) {
             const auto v = at + L::kN <= sample ? LoadLanes(d, x + at) : LoadTail(d, x + at, sample - at, hn::Zero(d));
-            sum[part] = hn::Add(sum[part], v);
+            sum = hn::Add(sum, v);
         }
-    });
-    return static_cast<hn::TFromD<D>>(static_cast<double>(LaneSum(d, sum)) / static_cast<double>(sample));
+        hn::Store(sum, d, lanes + part);
+    }
+    FoldParts(d, lanes, folded);
 }
 
 template <class D, class T>
@@ -61,27 +63,50 @@ HWY_INLINE bool AllEqual(D d, const T* x, std::size_t n, hn::Vec<D> value) {
     return equal;
 }
 
+// Squares outside of this range may have lost bits.
+template <class C>
+HWY_INLINE bool IsSafe(double s2) {
+    return sizeof(C) == 4 ? s2 >= 0x1p-80 && s2 <= 0x1p120 : s2 >= 0x1p-960 && s2 <= 0x1p1000;
+}
+
+// Four blocks at a time, so that the chains of dependent steps overlap: sample, pivot, sweep, guard.
 template <class T>
 void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums& out) {
     const Tag<T> d;
+    using D = std::remove_const_t<decltype(d)>;
     using C = Compute<T>;
-    // Squares outside of this range may have lost bits; a sum of zero is exact only if all deviations are zero.
-    constexpr double kLeast = sizeof(C) == 4 ? 0x1p-80 : 0x1p-960;
-    constexpr double kMost = sizeof(C) == 4 ? 0x1p120 : 0x1p1000;
-    const double size = static_cast<double>(n);
-    for (std::size_t k = 0; k < count; ++k, x += step) {
-        C pivot = centred ? SamplePivot(d, x, n) : C(0);
-        C s1, s2;
-        SpanSums(d, n, Deviations<decltype(d), T>{d, x, hn::Set(d, pivot)}, s1, s2);
-        if (centred && !(double{s1} * s1 <= 0.25 * size * s2)) {
-            pivot = static_cast<C>(pivot + s1 / size);
-            SpanSums(d, n, Deviations<decltype(d), T>{d, x, hn::Set(d, pivot)}, s1, s2);
+    const double size = static_cast<double>(n), inverse_n = 1.0 / size;
+    const double inverse_sample = 1.0 / static_cast<double>(std::min(n, kSample));
+    for (std::size_t first = 0; first < count; first += kFoldedRows, x += kFoldedRows * step) {
+        const std::size_t rows = std::min(kFoldedRows, count - first);
+        Folded<D> fold1{}, fold2{};
+        C pivot[kFoldedRows] = {}, s1[kFoldedRows], s2[kFoldedRows];
+        const auto row = [&](std::size_t k) FASTNORM_LAMBDA { return x + static_cast<std::ptrdiff_t>(k) * step; };
+        if (centred) {
+            for (std::size_t k = 0; k < rows; ++k) SampleSum(d, row(k), n, fold1.row(k));
+            fold1.Sum(s1);
+            for (std::size_t k = 0; k < rows; ++k) pivot[k] = static_cast<C>(s1[k] * inverse_sample);
         }
-        double square = s2;
-        if (!(square >= kLeast && square <= kMost) && !(square == 0 && AllEqual(d, x, n, hn::Set(d, pivot)))) {
-            square = std::numeric_limits<double>::quiet_NaN();
+        for (std::size_t k = 0; k < rows; ++k) {
+            SpanSums(d, n, Deviations<D, T>{d, row(k), hn::Set(d, pivot[k])}, fold1.row(k), fold2.row(k));
         }
-        out.pivot[k] = pivot, out.s1[k] = s1, out.s2[k] = square;
+        fold1.Sum(s1);
+        fold2.Sum(s2);
+        for (std::size_t k = 0; k < rows; ++k) {
+            if (HWY_UNLIKELY(centred && !(double{s1[k]} * s1[k] <= 0.25 * size * s2[k]))) {
+                pivot[k] = static_cast<C>(pivot[k] + s1[k] * inverse_n);
+                SpanSums(d, n, Deviations<D, T>{d, row(k), hn::Set(d, pivot[k])}, fold1.row(k), fold2.row(k));
+                C again[kFoldedRows];
+                fold1.Sum(again), s1[k] = again[k];
+                fold2.Sum(again), s2[k] = again[k];
+            }
+            double square = s2[k];
+            // A sum of zero is exact only if all deviations are zero.
+            if (HWY_UNLIKELY(!IsSafe<C>(square) && !(square == 0 && AllEqual(d, row(k), n, hn::Set(d, pivot[k]))))) {
+                square = std::numeric_limits<double>::quiet_NaN();
+            }
+            out.pivot[first + k] = pivot[k], out.s1[first + k] = s1[k], out.s2[first + k] = square;
+        }
     }
 }
 

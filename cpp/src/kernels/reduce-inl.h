@@ -30,26 +30,33 @@ HWY_INLINE void AddQuad(const Pair<V>& a, const Pair<V>& b, const Pair<V>& c, co
     s2 = hn::Add(s2, hn::Add(hn::MulAdd(b.u, b.v, hn::Mul(a.u, a.v)), hn::MulAdd(d.u, d.v, hn::Mul(c.u, c.v))));
 }
 
-// Sum over the virtual lanes held in kParts vectors: part i and i + half, then within the vector.
+// Adds the virtual lanes in memory down to a folded row: part i and i + half, then within the vector.
 template <class D>
-HWY_INLINE hn::TFromD<D> LaneSum(D d, hn::Vec<D> (&parts)[Virtual<D>::kParts]) {
-    constexpr std::size_t kParts = Virtual<D>::kParts;
-    if constexpr (kParts > 1) {
-        hn::Vec<D> halves[kParts];
-        Unroll<kParts / 2>([&](auto i) FASTNORM_LAMBDA { halves[i] = hn::Add(parts[i], parts[i + kParts / 2]); });
-        Unroll<31>([&](auto level) FASTNORM_LAMBDA {
-            constexpr std::size_t kHalf = (kParts / 4) >> level;
-            Unroll<kHalf>([&](auto i) FASTNORM_LAMBDA { halves[i] = hn::Add(halves[i], halves[i + kHalf]); });
-        });
-        return HalvingSum(d, halves[0]);
-    } else {
-        return HalvingSum(d, parts[0]);
+HWY_INLINE void FoldParts(D d, hn::TFromD<D> (&lanes)[Virtual<D>::kLanes], hn::TFromD<D>* folded) {
+    using L = Virtual<D>;
+    for (std::size_t half = L::kParts / 2; half > 0; half /= 2) {
+        for (std::size_t i = 0; i < half * L::kN; i += L::kN) {
+            hn::Store(hn::Add(hn::Load(d, lanes + i), hn::Load(d, lanes + half * L::kN + i)), d, lanes + i);
+        }
     }
+    hn::StoreU(Fold(d, hn::Load(d, lanes)), FoldedTag<D>(), folded);
 }
+
+// The folded sums of up to kFoldedRows rows, waiting to be added across.
+template <class D>
+struct Folded {
+    using C = hn::TFromD<D>;
+    static constexpr std::size_t kLanes = Virtual<FoldedTag<D>>::kN;
+
+    HWY_ALIGN C rows[kFoldedRows * kLanes];
+
+    HWY_INLINE C* row(std::size_t k) { return rows + k * kLanes; }
+    HWY_INLINE void Sum(C (&sums)[kFoldedRows]) const { SumFolded(FoldedTag<D>(), rows, sums); }
+};
 
 // source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero.
 template <class D, class Source>
-HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>& sum1, hn::TFromD<D>& sum2) {
+HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>* folded1, hn::TFromD<D>* folded2) {
     using L = Virtual<D>;
     using V = hn::Vec<D>;
     V s1[L::kParts], s2[L::kParts];
@@ -66,20 +73,27 @@ HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>
             AddQuad(a, b, c, e, s1[part], s2[part]);
         });
     }
-    if (i < n) {
+    HWY_ALIGN hn::TFromD<D> lanes1[L::kLanes];
+    HWY_ALIGN hn::TFromD<D> lanes2[L::kLanes];
+    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
+        hn::Store(s1[part], d, lanes1 + part * L::kN);
+        hn::Store(s2[part], d, lanes2 + part * L::kN);
+    });
+    // The last quad, with zeros for what is missing. Parts that have nothing stay as they are.
+    for (std::size_t part = 0; i < n && part < L::kParts && i + part * L::kN < n; ++part) {
         const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
             if (at + L::kN <= n) return source.template At<true>(at, L::kN);
             if (at < n) return source.template At<false>(at, n - at);
             return Pair<V>{hn::Zero(d), hn::Zero(d)};
         };
-        Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
-            const std::size_t at = i + part * L::kN;
-            AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part],
-                    s2[part]);
-        });
+        const std::size_t at = i + part * L::kN;
+        V sum1 = hn::Load(d, lanes1 + part * L::kN), sum2 = hn::Load(d, lanes2 + part * L::kN);
+        AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), sum1, sum2);
+        hn::Store(sum1, d, lanes1 + part * L::kN);
+        hn::Store(sum2, d, lanes2 + part * L::kN);
     }
-    sum1 = LaneSum(d, s1);
-    sum2 = LaneSum(d, s2);
+    FoldParts(d, lanes1, folded1);
+    FoldParts(d, lanes2, folded2);
 }
 
 // source.Lane<kFull>(lane, count) gives what a lane needs for all rows, source.At<kFull>(it, row, lane, count) the

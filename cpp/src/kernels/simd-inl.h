@@ -143,7 +143,14 @@ HWY_INLINE void ForVectors(std::size_t n, F&& body) {
     if (i < n) body(i, n - i, std::false_type{});
 }
 
-// Calls f(constant 0), f(constant 1), ...: loops over vectors that must stay in registers.
+// Calls f(0), f(1), ... with constants: loops over vectors that must stay in registers. Without SIMD the "vectors" are
+// many and may stay in memory.
+#if HWY_TARGET == HWY_SCALAR
+template <std::size_t kCount, class F>
+HWY_INLINE void Unroll(F&& f) {
+    for (std::size_t i = 0; i < kCount; ++i) f(i);
+}
+#else
 template <class F, std::size_t... kIndex>
 HWY_INLINE void UnrollIndices(F& f, std::index_sequence<kIndex...>) {
     (f(std::integral_constant<std::size_t, kIndex>()), ...);
@@ -152,23 +159,48 @@ template <std::size_t kCount, class F>
 HWY_INLINE void Unroll(F&& f) {
     UnrollIndices(f, std::make_index_sequence<kCount>());
 }
+#endif
 
-// Sum of the lanes by halving: lane i and i + half, down to one.
+// Horizontal sums of several rows at a time: the lanes of a vector fold to 16 bytes, and four such rows are added
+// across together. Each sum is the halving tree: lane i and i + half, down to one.
 template <class D>
-HWY_INLINE hn::TFromD<D> HalvingSum(D d, hn::Vec<D> v) {
+using FoldedTag = hn::CappedTag<hn::TFromD<D>, 16 / sizeof(hn::TFromD<D>)>;
+inline constexpr std::size_t kFoldedRows = 4;
+
+template <class D>
+HWY_INLINE hn::Vec<FoldedTag<D>> Fold(D, hn::Vec<D> v) {
+#if HWY_TARGET == HWY_SCALAR
+    return v;
+#else
+    if constexpr (Virtual<D>::kN == Virtual<FoldedTag<D>>::kN) {
+        return v;
+    } else {
+        const hn::Half<D> half;
+        return Fold(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+    }
+#endif
+}
+
+// Sums of four folded rows at `rows`, each of the tag's lanes.
+template <class D, class C>
+HWY_INLINE void SumFolded(D d, const C* rows, C* sums) {
 #if HWY_TARGET == HWY_SCALAR
     (void)d;
-    return hn::GetLane(v);
+    std::copy(rows, rows + kFoldedRows, sums);
 #else
-    if constexpr (sizeof(hn::TFromD<D>) * Virtual<D>::kN > 16) {
-        const hn::Half<D> half;
-        return HalvingSum(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-    } else if constexpr (sizeof(hn::TFromD<D>) == 4) {
-        v = hn::Add(v, hn::Shuffle1032(v));
-        return hn::GetLane(hn::Add(v, hn::Shuffle2301(v)));
+    const auto row = [&](std::size_t k) FASTNORM_LAMBDA { return hn::Load(d, rows + k * Virtual<D>::kN); };
+    if constexpr (sizeof(C) == 4) {
+        const auto fold = [&](auto a, auto b) FASTNORM_LAMBDA {
+            return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a));
+        };
+        const auto ab = fold(row(0), row(1)), cd = fold(row(2), row(3));
+        hn::StoreU(hn::Add(hn::ConcatEven(d, cd, ab), hn::ConcatOdd(d, cd, ab)), d, sums);
     } else {
-        (void)d;
-        return hn::GetLane(hn::Add(v, hn::Shuffle01(v)));
+        const auto pair = [&](auto a, auto b, C* to) FASTNORM_LAMBDA {
+            hn::StoreU(hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)), d, to);
+        };
+        pair(row(0), row(1), sums);
+        pair(row(2), row(3), sums + 2);
     }
 #endif
 }

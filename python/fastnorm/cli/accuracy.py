@@ -125,9 +125,8 @@ def _gradient_outputs(problem: Problem, t: _Terms) -> _Outputs:
     def average(a: Array) -> Array:
         return np.asarray(a.mean(axis=t.layout.reduced, keepdims=True))
 
-    if problem.op == "rms_norm":
-        through = size * average(g * size)
-    else:
+    through = size * average(g * size)
+    if problem.op != "rms_norm":
         through = (1 + size) * (average(g) + average(g * size))
     # A mean saved in float64 is exact for float32 data only: its rounding shows in the gradients of float64 data.
     condition = 1 + np.abs(t.mean) * t.rstd if problem.data.dtype == np.float64 else 1.0

@@ -3,6 +3,7 @@
 A normalization reads its input and writes its output. No code does that faster than a copy of the same bytes.
 """
 
+import itertools
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -24,7 +25,7 @@ class Copy(Repeatable):
         size = max(16 * threads, nbytes // 4)
         bounds = [size * i // threads // 16 * 16 for i in range(threads)] + [size]
         source, target = np.ones(size, np.float32), np.zeros(size, np.float32)
-        self._slices = [(target[a:b], source[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._slices = [(target[a:b], source[a:b]) for a, b in itertools.pairwise(bounds)]
         self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def repeat(self, count: int) -> None:

@@ -77,7 +77,9 @@ def solve(case: Case, plan: timing.Plan) -> Outcome:
     fast, plain = case.problem.call(fastnorm), case.problem.call(plain_numpy)
     judge = case.problem.judge()
     errors, numpy_errors = judge.errors(fast()), judge.errors(plain())
-    calls = {"NumPy": plain, **{terminal.threads(n): functools.partial(_with_threads, n, fast) for n in _thread_counts()}}
+    calls: dict[str, timing.Call] = {"NumPy": plain}
+    for n in _thread_counts():
+        calls[terminal.threads(n)] = functools.partial(_with_threads, n, fast)
     return Outcome(case, errors, numpy_errors, timing.interleaved(calls, plan))
 
 

@@ -28,7 +28,7 @@ def draw(inputs: Inputs, path: Path) -> None:
     """Draw the picture and write it as PNG."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(21, 11.6), dpi=90, layout="constrained")
+    figure: Any = Figure(figsize=(21, 11.6), dpi=90, layout="constrained")
     figure.suptitle(
         "fastnorm: what normalization does to photographs and digits\n"
         f"normalized values are shown from {-_RANGE} (black) to {_RANGE} (white)",

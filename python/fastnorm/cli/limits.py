@@ -8,7 +8,7 @@ from .. import _core
 
 
 class Limit(NamedTuple):
-    """One source of the number of threads: its value, None if it says nothing, and whether it is the one that counts."""
+    """One source of the number of threads: its value, None if it says nothing, and whether it decides."""
 
     name: str
     threads: int | None

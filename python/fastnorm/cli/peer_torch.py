@@ -25,7 +25,7 @@ class Torch:
         torch.set_num_threads(threads)
         axis, place = channel_axis(problem), -1 if problem.op in _LAST else 1
         tensors = {name: torch.from_numpy(a) for name, a in problem.arguments.items() if name in _TENSORS}
-        # Channel last in memory is what PyTorch knows as torch.channels_last: the axes' order stays, the strides change.
+        # PyTorch's channels_last is this too: axes in the order NCHW, and the strides of NHWC.
         tensors["x"] = tensors["x"].movedim(axis, place)
         forward = _FUNCTIONS[problem.op](problem, tensors)
         if problem.direction == "backward":

@@ -91,4 +91,3 @@ def channel_axis(problem: Problem) -> int:
     """Return the axis of the channels, or of the one normalized axis, from 0 on."""
     default = -1 if problem.op in ("layer_norm", "rms_norm") else 1
     return int(problem.arguments.get("axis", default)) % problem.data.ndim
-

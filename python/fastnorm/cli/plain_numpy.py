@@ -1,4 +1,4 @@
-"""The operations as a NumPy user writes them: straightforward, in the dtype of the data. What fastnorm is timed against.
+"""The operations as a NumPy user writes them, straightforward, in the dtype of the data: fastnorm's measure.
 
 Names, arguments and results are those of :mod:`fastnorm`, as far as the comparisons need them. Each function computes
 every array once and makes no copy that it could do without, but it is no hand-tuned code either: no ``out=`` buffers,
@@ -78,7 +78,8 @@ def batch_norm_forward(x: Array, weight: Array, bias: Array, *, axis: int = 1, e
 def batch_norm_backward(dy: Array, x: Array, weight: Array, mean: Array, rstd: Array, *, axis: int = 1) -> Gradients:
     """Gradients of batch normalization."""
     c = _axes(x, axis)
-    return Gradients(*_backward(dy, x, _but(x, c), *(_at(a, x, c) for a in (weight, mean, rstd)), along=c))
+    scale, mean, rstd = _at(weight, x, c), _at(mean, x, c), _at(rstd, x, c)
+    return Gradients(*_backward(dy, x, _but(x, c), scale, mean, rstd, along=c))
 
 
 # ---- layer and root mean square --------------------------------------------------------------------------------------
@@ -136,9 +137,7 @@ def rms_norm_backward(
 # ---- group and instance ----------------------------------------------------------------------------------------------
 
 
-def group_norm(
-    x: Array, num_groups: int, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5
-) -> Array:
+def group_norm(x: Array, num_groups: int, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5) -> Array:
     """Group normalization."""
     return group_norm_forward(x, num_groups, weight, bias, axis=axis, eps=eps).y
 
@@ -148,7 +147,8 @@ def group_norm_forward(
 ) -> GroupNormForward:
     """Group normalization with its statistics."""
     groups, c = _grouped(x, num_groups, axis)
-    y, mean, rstd = _forward(groups, _but(groups, (0, c)), *(_at(a, groups, (c, c + 1)) for a in (weight, bias)), eps)
+    scale, shift = _at(weight, groups, (c, c + 1)), _at(bias, groups, (c, c + 1))
+    y, mean, rstd = _forward(groups, _but(groups, (0, c)), scale, shift, eps)
     return GroupNormForward(y.reshape(x.shape), mean.reshape(-1, num_groups), rstd.reshape(-1, num_groups))
 
 
@@ -157,11 +157,9 @@ def group_norm_backward(
 ) -> Gradients:
     """Gradients of group normalization."""
     groups, c = _grouped(x, num_groups, axis)
-    statistics = (_at(a, groups, (0, c)) for a in (mean, rstd))
-    scale = _at(weight, groups, (c, c + 1))
-    dx, dweight, dbias = _backward(
-        dy.reshape(groups.shape), groups, _but(groups, (0, c)), scale, *statistics, along=(c, c + 1)
-    )
+    scale, mean, rstd = _at(weight, groups, (c, c + 1)), _at(mean, groups, (0, c)), _at(rstd, groups, (0, c))
+    dy = dy.reshape(groups.shape)
+    dx, dweight, dbias = _backward(dy, groups, _but(groups, (0, c)), scale, mean, rstd, along=(c, c + 1))
     return Gradients(dx.reshape(x.shape), dweight.ravel(), dbias.ravel())
 
 
@@ -185,10 +183,8 @@ def instance_norm_forward(
     return InstanceNormForward(y, mean.reshape(-1, x.shape[c]), rstd.reshape(-1, x.shape[c]))
 
 
-def instance_norm_backward(
-    dy: Array, x: Array, weight: Array, mean: Array, rstd: Array, *, axis: int = 1
-) -> Gradients:
+def instance_norm_backward(dy: Array, x: Array, weight: Array, mean: Array, rstd: Array, *, axis: int = 1) -> Gradients:
     """Gradients of instance normalization."""
     (c,) = _axes(x, axis)
-    statistics = (_at(a, x, (0, c)) for a in (mean, rstd))
-    return Gradients(*_backward(dy, x, _but(x, (0, c)), _at(weight, x, (c,)), *statistics, along=(c,)))
+    scale, mean, rstd = _at(weight, x, (c,)), _at(mean, x, (0, c)), _at(rstd, x, (0, c))
+    return Gradients(*_backward(dy, x, _but(x, (0, c)), scale, mean, rstd, along=(c,)))

@@ -108,4 +108,3 @@ def _parameter_shape(op: str, x: Array, options: Mapping[str, Any]) -> tuple[int
 
 def _draw(rng: np.random.Generator, shape: tuple[int, ...], x: Array, mean: float) -> Array:
     return np.asarray(mean + 0.2 * rng.standard_normal(shape)).astype(x.dtype)
-

@@ -23,10 +23,10 @@ def console(command: str) -> Any:
 
 def table(title: str, columns: Sequence[Column]) -> Any:
     """Return an empty table."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    box, table_module = require("the table", "rich.box", "rich"), require("the table", "rich.table", "rich")
+    made = table_module.Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for heading, side in columns:
         made.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
     return made
@@ -35,10 +35,14 @@ def table(title: str, columns: Sequence[Column]) -> Any:
 @contextlib.contextmanager
 def progress(screen: Any, text: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show a bar that goes on by one with every call of what is yielded; the text of the call stands beside it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=screen, transient=True) as bar:
+    rich = require("the progress bar", "rich.progress", "rich")
+    columns = (
+        rich.TextColumn(text),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.description}"),
+    )
+    with rich.Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("", total=total)
         begun = False
 

@@ -97,7 +97,7 @@ def _turn(call: Call, count: int, duration: float) -> float:
     if isinstance(call, Repeatable):
         count = max(1, round(duration / _time(call, 1)))
         return _time(call, count)
-    samples = []
+    samples: list[float] = []
     end = time.perf_counter() + duration
     while not samples or time.perf_counter() < end:
         samples.append(_time(call, count))

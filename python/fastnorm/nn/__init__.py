@@ -12,9 +12,11 @@ from ._batch import BatchNorm
 from ._group import GroupNorm, InstanceNorm
 from ._rows import LayerNorm, RMSNorm
 from ._weights import WeightNorm, WeightStandardization
+from ._whitening import BatchWhitening
 
 __all__ = [
     "BatchNorm",
+    "BatchWhitening",
     "GroupNorm",
     "InstanceNorm",
     "LayerNorm",

@@ -1,0 +1,169 @@
+"""What is measured: operations at the places where networks have them, and sweeps over sizes, rows and threads.
+
+A section is a list of specs. To measure something new, add a row to a table below; a new operation needs an entry in
+fastnorm/cli/problems.py and, for each library that has it, in that library's peer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fastnorm.cli.shapes import Shape
+
+# Data types that are measured; what the library does not take yet is left out by the runner.
+DTYPES: Final = ("float32", "float64", "bfloat16", "float16")
+
+PASSES: Final = {
+    "layer_norm": ("inference", "backward"),
+    "rms_norm": ("inference", "backward"),
+    "batch_norm": ("inference", "forward", "backward"),
+    "group_norm": ("inference", "backward"),
+    "instance_norm": ("inference", "backward"),
+}
+
+# place, rows, width; * marks those of the quick run
+LAYER: Final = (
+    ("RNN, 64 x 100 steps", 6400, 16),
+    ("RNN, 64 x 100 steps", 6400, 64),
+    ("*Swin-T stage 1, batch 8", 25088, 96),
+    ("ConvNeXt-T stage 1, batch 16", 50176, 96),
+    ("ConvNeXt-T stage 4, batch 32", 1568, 768),
+    ("*ViT-B/16, batch 1", 197, 768),
+    ("ViT-B/16, batch 16", 3152, 768),
+    ("*BERT-base, 8 x 512 tokens", 4096, 768),
+    ("BERT-large, 32 x 512 tokens", 16384, 1024),
+)
+RMS: Final = (
+    ("*Llama 7B, 512 tokens", 512, 4096),
+    ("Llama 7B, 4096 tokens", 4096, 4096),
+    ("Llama 70B, 128 tokens", 128, 8192),
+    ("Qwen heads, 512 x 32", 16384, 128),
+)
+
+# place, batch, channels, height and width
+BATCH: Final = (
+    ("ResNet-50 stem, batch 1", 1, 64, 112),
+    ("ResNet-50 stem, batch 32", 32, 64, 112),
+    ("*ResNet-50 stage 1, batch 32", 32, 64, 56),
+    ("*ResNet-50 stage 3, batch 32", 32, 256, 14),
+    ("ResNet-50 stage 4, batch 32", 32, 2048, 7),
+    ("DenseNet-121 block 2, batch 16", 16, 512, 28),
+    ("DenseNet-121 end, batch 16", 16, 1024, 7),
+    ("MobileNetV2 stage 2, batch 16", 16, 96, 56),
+    ("MobileNetV2 end, batch 1", 1, 1280, 7),
+)
+GROUP: Final = (
+    ("*Stable Diffusion U-Net top, batch 2", 2, 320, 64),
+    ("Stable Diffusion U-Net bottom, batch 2", 2, 1280, 8),
+    ("Stable Diffusion VAE, batch 1", 1, 128, 512),
+)
+INSTANCE: Final = (
+    ("*style transfer, batch 4", 4, 64, 128),
+    ("style transfer, one photograph", 1, 32, 512),
+)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One measurement: a shape, its data type, the number of threads."""
+
+    shape: Shape
+    dtype: str = "float32"
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """All of it in one word."""
+        return f"{self.shape.name}:{self.dtype}:{self.threads}t"
+
+
+def network_shapes(quick: bool = False) -> Iterator[Shape]:
+    """Yield every place in every pass and layout."""
+    for op, table in (("layer_norm", LAYER), ("rms_norm", RMS)):
+        for place, rows, width in _chosen(table, quick):
+            for direction in PASSES[op]:
+                yield Shape(place, op, direction, (rows, width), "MD")
+    for op, table in (("batch_norm", BATCH), ("group_norm", GROUP), ("instance_norm", INSTANCE)):
+        for place, n, c, side in _chosen(table, quick):
+            for direction in PASSES[op]:
+                groups = 32 if op == "group_norm" else 0
+                yield Shape(place, op, direction, (n, c, side, side), "NCHW", groups)
+                yield Shape(place, op, direction, (n, side, side, c), "NHWC", groups)
+    for direction in PASSES["batch_norm"]:
+        yield Shape("perceptron, batch 4096", "batch_norm", direction, (4096, 512), "NC")
+
+
+def _chosen(table: tuple[tuple, ...], quick: bool) -> Iterator[tuple]:
+    for place, *size in table:
+        if place.startswith("*") or not quick:
+            yield place.lstrip("*"), *size
+
+
+# ---- sections --------------------------------------------------------------------------------------------------------
+
+
+def networks(quick: bool, threads: int) -> Iterator[Spec]:
+    """Every place on all threads in float32; the quick run's places in the other types as well."""
+    for shape in network_shapes(quick):
+        yield Spec(shape, "float32", threads)
+    if not quick:
+        for shape in network_shapes(quick=True):
+            for dtype in DTYPES[1:]:
+                yield Spec(shape, dtype, threads)
+
+
+def scaling(quick: bool, threads: int) -> Iterator[Spec]:
+    """The quick run's forward and backward passes on 1, 2, 4 ... threads."""
+    counts = [n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n < threads] + [threads]
+    for shape in network_shapes(quick=True):
+        if shape.layout not in ("NHWC", "NC") and (not quick or shape.direction == "inference"):
+            for n in counts if threads > 1 else ():
+                yield Spec(shape, "float32", n)
+
+
+def calls(quick: bool, threads: int) -> Iterator[Spec]:
+    """Arrays so small that the call itself is what takes the time."""
+    for op, shape, layout in (
+        ("layer_norm", (1, 768), "MD"),
+        ("rms_norm", (1, 768), "MD"),
+        ("rms_norm", (1, 4096), "MD"),
+        ("batch_norm", (1, 768), "NC"),
+        ("group_norm", (1, 64, 4, 4), "NCHW"),
+        ("instance_norm", (1, 64, 4, 4), "NCHW"),
+    ):
+        yield Spec(Shape("one token", op, "inference", shape, layout, 8 if op == "group_norm" else 0), threads=threads)
+
+
+def sizes(quick: bool, threads: int) -> Iterator[Spec]:
+    """From the first cache to main memory: rows of 768, more and more of them."""
+    for exponent in range(4, 16, 3) if quick else range(2, 18):
+        for op in ("layer_norm",) if quick else ("layer_norm", "rms_norm"):
+            yield Spec(Shape("size sweep", op, "inference", (2**exponent, 768), "MD"), threads=threads)
+        if not quick:
+            yield Spec(Shape("size sweep", "batch_norm", "forward", (2**exponent * 12, 64), "NC"), threads=threads)
+
+
+def rows(quick: bool, threads: int) -> Iterator[Spec]:
+    """Four million elements as many short rows or as few long ones."""
+    for exponent in range(4, 23, 6) if quick else range(4, 23, 2):
+        shape = (2 ** (22 - exponent), 2**exponent)
+        yield Spec(Shape("row sweep", "layer_norm", "inference", shape, "MD"), threads=threads)
+
+
+def memory(quick: bool, threads: int) -> Iterator[Spec]:
+    """Outputs of 1 to 256 MB: what fresh memory costs."""
+    for megabytes in (4, 64) if quick else (1, 4, 16, 64, 256):
+        shape = Shape("memory sweep", "layer_norm", "inference", (megabytes * 256, 1024), "MD")
+        yield Spec(shape, threads=threads)
+
+
+SECTIONS: Final[dict[str, Callable[[bool, int], Iterator[Spec]]]] = {
+    "memory": memory,
+    "networks": networks,
+    "scaling": scaling,
+    "calls": calls,
+    "sizes": sizes,
+    "rows": rows,
+}

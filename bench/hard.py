@@ -1,0 +1,64 @@
+"""Inputs that kernels have failed on, and how far each library is from the reference on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastnorm.cli.problems import Problem, normalization
+from peers import Peer
+
+
+def problems() -> Iterator[tuple[str, Problem]]:
+    """Yield hard inputs by name, rounded to float32."""
+    for name, x in _rows():
+        for direction in ("inference", "backward"):
+            yield name, normalization("layer_norm", direction, "MD", x.astype(np.float32), axis=-1)
+    for name, x in _columns():
+        for direction in ("forward", "backward"):
+            yield name, normalization("batch_norm", direction, "NC", x.astype(np.float32), axis=1)
+    rng = np.random.default_rng(3)
+    for name, scale in (("scale 1e18", 1e18), ("scale 1e-25", 1e-25)):
+        x = (scale * rng.standard_normal((8, 4096))).astype(np.float32)
+        yield name, normalization("rms_norm", "inference", "MD", x, axis=-1)
+
+
+def _rows() -> Iterator[tuple[str, np.ndarray]]:
+    rng = np.random.default_rng(2)
+    normal = rng.standard_normal((8, 4096))
+    yield "normal", normal
+    yield "mean 100", 100 + normal
+    yield "mean 1e4, deviation 0.01", 1e4 + 0.01 * normal
+    yield "one outlier of 1e6", np.concatenate([normal[:, :-1], np.full((8, 1), 1e6)], axis=1)
+    yield "scale 1e18", 1e18 * normal
+    yield "scale 1e30", 1e30 * normal
+    yield "40000, 40001, 40002, 40003", 40000.0 + np.arange(4096 * 8).reshape(8, 4096) % 4
+    yield "1449.5 to 1450.5", 1449.5 + rng.random((8, 16))
+    yield "constant 1234", np.full((8, 256), 1234.0)
+
+
+def _columns() -> Iterator[tuple[str, np.ndarray]]:
+    rng = np.random.default_rng(4)
+    yield "a million rows, mean 1", 1 + rng.standard_normal((2**20, 8))
+    yield "100000 rows, mean 1000", 1000 + rng.standard_normal((100_000, 8))
+
+
+def measure(peers: list[Peer]) -> list[dict[str, Any]]:
+    """Return the worst scaled error of every library on every input; None where the answer is not finite."""
+    found = []
+    for name, problem in problems():
+        judge = problem.judge()
+        errors: dict[str, float | None] = {}
+        for peer in peers:
+            with np.errstate(all="ignore"):
+                candidate = peer.candidate(problem, 1)
+                if candidate is None or "out=" in peer.name:
+                    continue
+                worst = judge.errors(candidate.answer(candidate.call()))
+            error = max(value for key, value in worst.items() if key in ("y", "dx", "dweight"))
+            errors[peer.name] = error if math.isfinite(error) else None
+        found.append({"input": name, "op": problem.op, "direction": problem.direction, "errors": errors})
+    return found

@@ -1,0 +1,104 @@
+"""Make a report of a run: ``python bench/report.py [build/bench.json] [--output docs/benchmarks]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import plots
+import results
+import tables
+from results import Run
+
+_SECTIONS = (
+    (
+        "networks",
+        "Speed by operation",
+        """Geometric mean over the places below, float32, and the least of them. The share of copy compares with a
+parallel copy of the bytes that the operation must read and write at the least; the other columns say how many times as
+long a library takes.""",
+        ("speedup", "share"),
+        tables.summary,
+    ),
+    (
+        "calls",
+        "Small calls",
+        "What a call costs on an array of a few hundred elements.",
+        ("calls",),
+        tables.calls,
+    ),
+    (
+        "sizes",
+        "From the caches to main memory",
+        "The call with `out=`, others as they come.",
+        ("sizes", "rows"),
+        None,
+    ),
+    (
+        "scaling",
+        "Threads",
+        "Times as fast as on one thread.",
+        ("scaling",),
+        tables.scaling,
+    ),
+    (
+        "memory",
+        "Fresh outputs",
+        """Layer norm of rows of 1024, memory as the C library hands it out by default: a large output begins with a
+page fault for each page. All other figures are measured with freed memory kept by the process.""",
+        (),
+        tables.memory,
+    ),
+    (
+        "hard",
+        "Accuracy on hard inputs",
+        """Worst scaled error of the output or the gradients against the float64 reference, in units of the rounding
+errors that float32 arithmetic cannot avoid; see [numerics](../numerics.md).""",
+        ("accuracy",),
+        tables.hard,
+    ),
+    ("networks", "All places", "Medians of the rounds, in brackets their quartiles.", (), tables.networks),
+)
+
+
+def main() -> None:
+    """Read a run and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, nargs="?", default=Path("build/bench.json"))
+    parser.add_argument("--output", type=Path, default=Path("docs/benchmarks"), metavar="FOLDER")
+    options = parser.parse_args()
+    run = results.load(options.run)
+    options.output.mkdir(parents=True, exist_ok=True)
+    pictures = plots.write_all(run, options.output)
+    page = options.output / "README.md"
+    page.write_text("\n\n".join(_page(run, pictures)) + "\n")
+    print(f"written: {page} and {len(pictures)} pictures")
+
+
+def _page(run: Run, pictures: dict[str, str]) -> list[str]:
+    parts = ["# Benchmarks", _head(run)]
+    for section, title, text, names, table in _SECTIONS:
+        if run.get(section):
+            parts += [f"## {title}", text]
+            parts += [f"![{title}]({pictures[name]})" for name in names if name in pictures]
+            parts += [table(run)] if table else []
+    return parts
+
+
+def _head(run: Run) -> str:
+    machine = run["machine"]
+    caches = ", ".join(f"{level} {size}" for level, size in machine["caches"].items())
+    versions = ", ".join(f"{name} {v}" for name, v in run["versions"].items() if "out=" not in name)
+    command = "make bench-quick" if run["quick"] else "make bench"
+    return f"""Measured by `{command}` on {machine["date"]}: {machine["processor"]}, {machine["processors"]} processors,
+{caches}, {machine["memory in GB"]} GB, {machine["system"]}; {versions}; Python {machine["python"]}; SIMD target
+{machine["simd target"]}, {machine["compiler"]}; {run["threads"]} threads each. Processes that wanted a processor, on
+average over a minute: {run["load before"]} before, {run["load after"]} after.
+
+All libraries solve each problem in turns within one process, after their answers have been compared with the float64
+reference. Ratios are medians over the turns. Output memory is {"kept" if run.get("memory kept") else "not kept"} by the
+process between calls, for all alike."""
+
+
+if __name__ == "__main__":
+    main()

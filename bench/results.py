@@ -1,0 +1,67 @@
+"""The numbers of a run: ratios, shares and means, for tables and plots alike."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fastnorm.cli.timing import Ratio, ratio
+
+OURS = "fastnorm"
+OUT = "fastnorm, out="
+Record = dict[str, Any]
+Run = dict[str, Any]
+
+
+def load(path: Path) -> Run:
+    """Read what bench/run.py wrote."""
+    run: Run = json.loads(path.read_text())
+    return run
+
+
+def peers(run: Run) -> list[str]:
+    """Return the names of the other libraries."""
+    return [name for name in run["versions"] if name not in (OURS, OUT)]
+
+
+def speedup(record: Record, peer: str, ours: str = OURS) -> Ratio | None:
+    """Return how many times as long a peer takes, None if it took no part."""
+    seconds = record["seconds"]
+    return ratio(seconds[peer], seconds[ours]) if peer in seconds and ours in seconds else None
+
+
+def share(record: Record) -> float | None:
+    """Return the share of the copy's bandwidth, of the call with `out=` where there is one."""
+    found = speedup(record, "copy", OUT if OUT in record["seconds"] else OURS)
+    return found.median if found else None
+
+
+def best_peer(record: Record, names: Iterable[str]) -> float | None:
+    """Return the speed-up over the fastest of some peers."""
+    found = [r.median for name in names if (r := speedup(record, name))]
+    return min(found, default=None)
+
+
+def seconds(record: Record, name: str = OURS) -> float:
+    """Return the median time of a library."""
+    return statistics.median(record["seconds"][name])
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return the geometric mean, NaN of nothing."""
+    logs = [math.log(v) for v in values]
+    return math.exp(math.fsum(logs) / len(logs)) if logs else math.nan
+
+
+def title(record: Record) -> str:
+    """Name operation and pass of a record."""
+    return f"{record['op'].replace('_', ' ')} {record['direction']}"
+
+
+def shape(record: Record) -> str:
+    """Write the shape of a record."""
+    return "x".join(map(str, record["shape"]))

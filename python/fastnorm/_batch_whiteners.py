@@ -1,0 +1,119 @@
+"""Whitening matrices of batches and the way back through them: stacks of covariances in float64, one per group.
+
+With g the gradient of the whitened data Y, the input gradient of every method is
+
+    dx = W' (g - mean(g)) + C (x - mean)
+
+and `through_statistics` returns C. No eigenvalues are subtracted on the way, so equal ones do no harm.
+"""
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from . import _roots
+from . import _validate as check
+from ._features import gram, product, transpose
+from ._types import Array, BatchWhiteningSaved
+
+BatchMethod: TypeAlias = Literal["zca", "cholesky", "iternorm"]
+
+METHODS: Final = ("zca", "cholesky", "iternorm")
+
+
+class Root(NamedTuple):
+    """Whitening matrices, the covariances with eps on the diagonal, and the spectrum where it was found on the way."""
+
+    matrix: Array
+    covariance: Array
+    eigenvalues: Array | None = None
+    eigenvectors: Array | None = None
+
+
+class Step(NamedTuple):
+    """One step of the coupled Newton-Schulz iteration: y -> y e, z -> e z."""
+
+    y: Array
+    z: Array
+    e: Array
+
+
+def root(covariance: Array, method: str, iterations: int, eps: float) -> Root:
+    """Whiten ``covariance + eps I``. A group with a value that is not finite becomes NaN, and no other notices."""
+    lost = np.asarray(~np.isfinite(covariance).all(axis=(1, 2)))
+    if lost.any():
+        covariance = np.where(lost[:, None, None], np.eye(covariance.shape[-1]), covariance)
+    result = _root(covariance, method, iterations, eps)
+    if lost.any():
+        for array in result:
+            if array is not None:
+                array[lost] = np.nan
+    return result
+
+
+def _root(covariance: Array, method: str, iterations: int, eps: float) -> Root:
+    d = covariance.shape[-1]
+    total = covariance + eps * np.eye(d)
+    if method == "cholesky":
+        return Root(_roots.inverse_lower(_roots.factor(covariance, eps)), total)
+    if method == "iternorm":
+        trace = _trace(total)
+        if not trace.all():
+            raise check.singular(eps)
+        return Root(_newton_schulz(total / trace, iterations)[1] / np.sqrt(trace), total)
+    values, vectors = _roots.spectrum(covariance, eps)
+    check.full_rank(values, d, eps)
+    fourth = np.sqrt(np.sqrt(values))  # a Gram matrix of fourth roots is symmetric to the last bit
+    return Root(gram(vectors / fourth[:, None, :]), total, values, vectors)
+
+
+def through_statistics(saved: BatchWhiteningSaved, d_matrix: Array, samples: int) -> Array:
+    """C from the gradient of the whitening matrices, ``g (x - mean)'`` summed over the samples."""
+    w = saved.matrix
+    if saved.method == "iternorm":
+        return _newton_schulz_backward(d_matrix, saved.covariance, saved.iterations) * (2.0 / samples)
+    m = product(d_matrix, transpose(w))  # g Y'
+    if saved.method == "cholesky":
+        t = np.tril(m) + transpose(np.tril(m, -1))
+    else:
+        assert saved.eigenvalues is not None
+        assert saved.eigenvectors is not None
+        u, roots = saved.eigenvectors, np.sqrt(saved.eigenvalues)
+        rows, columns = roots[:, :, None], roots[:, None, :]
+        rotated = product(product(transpose(u), m), u)
+        mixed = (columns * rotated + rows * transpose(rotated)) / (rows + columns)
+        t = product(product(u, mixed), transpose(u))
+    return product(product(transpose(w), t), w) * (-1.0 / samples)
+
+
+def _trace(a: Array) -> Array:
+    return np.asarray(np.trace(a, axis1=1, axis2=2)[:, None, None])
+
+
+def _newton_schulz(a: Array, iterations: int) -> tuple[list[Step], Array]:
+    """The steps towards a^-1/2 of matrices whose eigenvalues are in (0, 1], and the result.
+
+    The coupled form: equal to ``p <- 1.5 p - 0.5 p^3 a`` in exact arithmetic, and unlike it stable.
+    """
+    eye = np.eye(a.shape[-1])
+    y, z = a, np.array(np.broadcast_to(eye, a.shape))
+    steps = []
+    for _ in range(iterations):
+        steps.append(Step(y, z, 1.5 * eye - 0.5 * product(z, y)))
+        y, z = product(y, steps[-1].e), product(steps[-1].e, z)
+    return steps, z
+
+
+def _newton_schulz_backward(d_matrix: Array, a: Array, iterations: int) -> Array:
+    """Symmetric gradient of `a`, from the gradient of its whitening matrix by `iterations` steps."""
+    trace = _trace(a)
+    steps, z = _newton_schulz(a / trace, iterations)
+    dz, dy = d_matrix / np.sqrt(trace), np.zeros_like(d_matrix)
+    for step in reversed(steps):
+        de = product(transpose(step.y), dy) + product(dz, transpose(step.z))
+        dy = product(dy, transpose(step.e)) - 0.5 * product(transpose(step.z), de)
+        dz = product(transpose(step.e), dz) - 0.5 * product(de, transpose(step.y))
+    inner = 0.5 * d_matrix * z / np.sqrt(trace) + dy * a / trace
+    d_trace = -inner.sum(axis=(1, 2), keepdims=True) / trace
+    slope = dy / trace + d_trace * np.eye(a.shape[-1])
+    return np.asarray((slope + transpose(slope)) / 2.0)

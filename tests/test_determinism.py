@@ -1,0 +1,117 @@
+"""The same bits for every number of threads, for a part of a batch, wherever the data lie, with AVX2 and AVX-512."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnorm as fn
+import hard_inputs
+
+# Several threads' worth each: long groups that are cut across threads, rows, and very short ones.
+LARGE = [(3, 80_000), (600, 300), (30_000, 6)]
+
+
+def draw(norm: Any, groups: int, n: int, dtype: str) -> list[np.ndarray]:
+    """Gradient of the output, data, weight, bias."""
+    rng = np.random.default_rng([groups, n])
+    dy, x = (norm.put(a.astype(dtype)) for a in rng.standard_normal((2, groups, n)) + [[[0]], [[100]]])
+    return [dy, x, *rng.uniform(-2, 2, (2, *norm.parameters(x))).astype(dtype)]
+
+
+def assert_same(got: dict[str, np.ndarray], want: dict[str, np.ndarray], about: object = "") -> None:
+    for name in want:
+        assert got[name].shape == want[name].shape
+    different = [name for name in want if got[name].tobytes() != want[name].tobytes()]
+    assert not different, about
+
+
+@pytest.mark.parametrize(("groups", "n"), LARGE)
+def test_threads(norm: Any, dtype: str, groups: int, n: int) -> None:
+    arguments = draw(norm, groups, n, dtype)
+    with fn.threads(1):
+        want = norm.outputs(*arguments)
+    for threads in (2, 3, 8, 1):
+        with fn.threads(threads):
+            assert_same(norm.outputs(*arguments), want, f"{threads} threads")
+
+
+# ---- parts of a batch ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("groups", "n"), [(42, 7), (42, 100), (12, 3000), (600, 300)])
+def test_parts_of_a_batch(norm: Any, dtype: str, groups: int, n: int) -> None:
+    if norm.op == "batch_norm" and not norm.evaluates:
+        pytest.skip("its statistics are those of the batch")
+    dy, x, weight, bias = draw(norm, groups, n, dtype)
+    axis = norm.batch_axis
+    size = x.shape[axis]
+    want = norm.outputs(dy, x, weight, bias)
+    parts = [slice(0, size // 2), slice(size // 2, size), slice(0, size, 2), slice(None, None, -1)]
+    if x.strides[axis] != x.itemsize:  # else all samples lie down columns, and one alone along a span
+        parts += [slice(0, 1), slice(size - 1, size)]
+    for part in parts:
+        index = (*[slice(None)] * axis, part)
+        if x[index].size == 0:
+            continue
+        for copy in (False, True):
+            some = [a[index].copy("K") if copy else a[index] for a in (dy, x)]
+            got = norm.outputs(*some, weight, bias)
+            assert_same({k: got[k] for k in ("y", "dx")}, {k: want[k][index] for k in ("y", "dx")}, part)
+
+
+# ---- places in memory ------------------------------------------------------------------------------------------------
+
+
+def place(x: np.ndarray, steps: Sequence[int], shift: int) -> np.ndarray:
+    """The same values with the axes in the same order, so many elements apart and bytes behind a boundary."""
+    order = np.argsort([-abs(s) for s in x.strides], kind="stable")
+    room = [n * abs(step) for n, step in zip(x.shape, steps, strict=True)]
+    raw = np.zeros(math.prod(room) * x.itemsize + shift + 64, np.uint8)
+    start = -raw.ctypes.data % 64 + shift
+    memory = np.ndarray([room[a] for a in order], x.dtype, raw.data, start).transpose(np.argsort(order))
+    view = memory[tuple(slice(None, None, step) for step in steps)]
+    view[...] = x
+    return view
+
+
+def places(ndim: int) -> list[tuple[list[int], int]]:
+    aligned = [[1] * a + [step] + [1] * (ndim - a - 1) for a in range(ndim) for step in (2, -1)]
+    return [*(([1] * ndim, shift) for shift in (0, 1, 4, 8, 36)), *((s, 0) for s in aligned), ([-2] * ndim, 3)]
+
+
+@pytest.mark.parametrize(("groups", "n"), [(6, 5), (42, 100), (6, 3000), (900, 90)])
+def test_places_in_memory(norm: Any, dtype: str, groups: int, n: int) -> None:
+    dy, x, *parameters = draw(norm, groups, n, dtype)
+    want = norm.outputs(dy, x, *parameters)
+    there = places(x.ndim)
+    for k, (steps, shift) in enumerate(there):
+        got = norm.outputs(place(dy, *there[k - 3]), place(x, steps, shift), *parameters)
+        assert_same(got, want, (steps, shift))
+        out = place(np.zeros_like(x), *there[k - 5])
+        norm.forward(place(x, steps, shift), *parameters, out=out)
+        assert_same({"y": out}, {"y": want["y"]}, (steps, shift, there[k - 5]))
+
+
+# ---- SIMD targets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not {"AVX2", "AVX512"} <= set(fn.simd_targets()), reason="needs AVX-512")
+def test_avx2_and_avx512(norm: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = [*range(2, 71), 127, 128, 129, 1023, 1024, 1025, 2049]
+    cases = [draw(norm, 6, n, dtype) for n in lengths] + [draw(norm, 900, 100, dtype), draw(norm, 6, 20_000, dtype)]
+    for n in (65, 1100):
+        x = norm.put(hard_inputs.batch(n, dtype)[:42])
+        cases.append([x[::-1], x])
+    before = fn.simd_target()
+    results = {}
+    try:
+        for target in ("AVX2", "AVX512"):
+            fn.set_simd_target(target)
+            results[target] = [norm.outputs(*case) for case in cases]
+    finally:
+        fn.set_simd_target(before)
+    for case, *pair in zip(cases, *results.values(), strict=True):
+        assert_same(*pair, case[1].shape)
