@@ -99,7 +99,7 @@ def _measure(spec: Spec, peers: list[Peer], plan: timing.Plan) -> dict[str, Any]
     wrong = _disagreeing(problem, {name: c.answer(c.call()) for name, c in candidates.items()})
     calls = {name: candidate.call for name, candidate in candidates.items() if name not in wrong}
     calls["np.multiply"] = functools.partial(np.multiply, problem.data, problem.data)  # the least a call can cost
-    times = timing.interleaved({**calls, "copy": same_bytes(problem, spec.threads)}, plan)
+    times = timing.interleaved({**calls, "copy": same_bytes(problem)}, plan)
     return {
         "name": spec.name,
         **vars(spec.shape),

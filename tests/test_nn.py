@@ -101,6 +101,36 @@ def test_they_are_the_functions() -> None:
     assert_array_equal(instance.eval()(x), expected)
 
 
+@pytest.mark.parametrize("method", ["zca", "cholesky", "iternorm"])
+def test_batch_whitening_is_the_functions(method: Any) -> None:
+    x, dy = data(50, 6), data(50, 6, seed=1)
+    form: dict[str, Any] = {"groups": 2, "method": method, "iterations": 4, "eps": 1e-3}
+    layer = randomize(nn.BatchWhitening(6, **form, dtype="f8"))
+    layer.running_cov[...] = np.cov(x[:, :3].T) + np.eye(3)
+    mean, cov = layer.running_mean.copy(), layer.running_cov.copy()
+    expected, saved = fn.batch_whitening_forward(x, layer.weight, layer.bias, mean, cov, **form)
+    assert_array_equal(layer(x), expected)
+    assert_array_equal(layer.running_mean, mean)
+    assert_array_equal(layer.running_cov, cov)
+    assert layer.num_batches_tracked == 1
+    gradients = fn.batch_whitening_backward(dy, x, layer.weight, saved)
+    assert_array_equal(layer.backward(dy), gradients.dx)
+    assert_array_equal(layer.gradients()["weight"], gradients.dweight)
+    layer.eval()
+    assert_array_equal(layer(x), fn.batch_whitening(x, mean, cov, layer.weight, layer.bias, **form))
+    first = layer.backward(dy)
+    layer.running_cov *= 2
+    assert_array_equal(layer.backward(dy), first, err_msg="training may go on before the backward")
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_cov", "num_batches_tracked"]
+
+
+def test_an_evaluation_of_whitening_without_data() -> None:
+    layer = nn.BatchWhitening(4).eval()
+    assert layer(np.zeros((0, 4), np.float32)).shape == (0, 4)
+    assert layer.backward(np.zeros((0, 4), np.float32)).shape == (0, 4)
+    assert_array_equal(layer.gradients()["weight"], np.zeros(4))
+
+
 def test_they_start_as_plain_normalization() -> None:
     for name, make in NORMS.items():
         layer = make()
@@ -441,6 +471,8 @@ CONSTRUCTION: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.BatchNorm(2, track_running_stats=None), TypeError, "track_running_stats must be a boolean"),
     (lambda: nn.BatchNorm(2, dtype=int), TypeError, "dtype must be float"),
     (lambda: nn.GroupNorm(4, 6), ValueError, "num_groups must divide the 6 channels, got 4"),
+    (lambda: nn.BatchWhitening(6, groups=4), ValueError, "groups must divide the 6 channels, got 4"),
+    (lambda: nn.BatchWhitening(6, method="pca"), ValueError, "method must be one of 'zca', 'cholesky', 'iternorm'"),
     (lambda: nn.LayerNorm(()), ValueError, "normalized_shape must have one length or more, got none"),
     (lambda: nn.LayerNorm((3, True)), TypeError, "normalized_shape must be an integer, got bool"),
     (lambda: nn.LayerNorm(3, elementwise_affine=0), TypeError, "elementwise_affine must be a boolean, got int"),

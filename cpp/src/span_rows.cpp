@@ -9,6 +9,7 @@ namespace {
 
 // Stretches of rows depend on the shape only: at least kRows, at most this many of them.
 constexpr std::size_t kMostStretches = 64;
+constexpr std::size_t kBatchBytes = 192 * 1024;
 
 template <class T>
 class SpanRows {
@@ -24,7 +25,8 @@ public:
         count_ = rows_.count();
         stretch_ = std::max<std::size_t>(kRows, (count_ + kMostStretches - 1) / kMostStretches);
         stretches_ = (count_ + stretch_ - 1) / stretch_;
-        batch_ = std::clamp<std::size_t>(GroupTasks::kBytes / (2 * n_ * sizeof(T)), 4, kRows);
+        // The rows of a batch pass through the cache three times; quads of them are what column sums are made of.
+        batch_ = std::clamp<std::size_t>(kBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
         // Rows of a batch lie along one axis, so that they make a plane.
         inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
     }
@@ -57,10 +59,7 @@ private:
             gradient_.set_statistics(stats, i, offset.stat + static_cast<std::ptrdiff_t>(i) * inner_.stat);
         }
         if (gradient_.wants_dx()) {
-            for (std::size_t i = 0; i < n; ++i) {
-                gradient_.set_sums(stats, i, offset.stat + step(i).stat,
-                                   sum(at(first, step(i)), stats, i, offset.param), n_);
-            }
+            sums(first, stats, n, offset);
             const Planes<T> planes(call_.kernels, box(n), call_.affine, true);
             planes.run(first, stats, 0, planes.units(), 0, offset.param);
         }
@@ -90,6 +89,35 @@ private:
         return p;
     }
 
+    // Weighted sums of n rows: rows that are one block each, in place, all at once.
+    void sums(const Bases& first, Coefficients<C>& stats, std::size_t n, const Offset& offset) const {
+        GradSums rows[kRows];
+        const bool together = blocks_.count() == 1 && in_place(first) && !stats.any_extreme;
+        if (together) {
+            Plane<T> p = plane(stats, 0);
+            p.rows = n, p.lanes = n_;
+            p.w = p.b = call_.affine.w + offset.param;
+            place(p, first);
+            call_.kernels.span_gradients(p, rows);
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            const Cell total = together ? Cell{rows[i].s1, rows[i].s2} : sum(at(first, step(i)), stats, i, offset.param);
+            gradient_.set_sums(stats, i, offset.stat + step(i).stat, total, n_);
+        }
+    }
+
+    // Whether a batch of rows can be read where it is.
+    bool in_place(const Bases& first) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        return inner_.stride[kX] % size == 0 && inner_.stride[kDy] % size == 0 && blocks_.contiguous<T>(kX) &&
+               blocks_.contiguous<T>(kDy) && aligned<T>(first[kX]) && aligned<T>(first[kDy]);
+    }
+    void place(Plane<T>& p, const Bases& first) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        p.x = reinterpret_cast<const T*>(first[kX]), p.x_row = inner_.stride[kX] / size;
+        p.dy = reinterpret_cast<const T*>(first[kDy]), p.dy_row = inner_.stride[kDy] / size;
+    }
+
     // Weighted sums of row i. Blocks follow the order of the parameters.
     Cell sum(const Bases& bases, const Coefficients<C>& stats, std::size_t i, std::ptrdiff_t param) const {
         T x_tile[kBlock], dy_tile[kBlock];
@@ -114,16 +142,12 @@ private:
     // Adds dy and dy*xhat of n rows to the sums of every element.
     void add_columns(const Bases& first, const Coefficients<C>& stats, std::size_t n, double* db, double* dw) const {
         static constexpr C one = 1;
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
         Plane<T> p = plane(stats, 0);
         p.param_lanes = false;
         p.w = p.b = &one;
-        const bool rows = inner_.stride[kX] % size == 0 && inner_.stride[kDy] % size == 0;
-        if (rows && !stats.any_extreme && blocks_.contiguous<T>(kX) && blocks_.contiguous<T>(kDy) &&
-            aligned<T>(first[kX]) && aligned<T>(first[kDy])) {
+        if (in_place(first) && !stats.any_extreme) {
             p.rows = n, p.lanes = n_;
-            p.x = reinterpret_cast<const T*>(first[kX]), p.x_row = inner_.stride[kX] / size;
-            p.dy = reinterpret_cast<const T*>(first[kDy]), p.dy_row = inner_.stride[kDy] / size;
+            place(p, first);
             call_.kernels.column_gradients(p, db, dw);
             return;
         }

@@ -3,6 +3,8 @@
 The two are one computation: root mean square normalization leaves out the mean, and may add a constant to the weight.
 """
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,12 @@ from . import _validate as check
 from ._dtypes import DATA
 from ._layout import Layout
 from ._types import Array, Gradients, GradMask, LayerNormForward, RMSNormForward
+from .runtime import threads_overridden
+
+# Arguments left as they are: what plain calls are told by, cheaply. The core does those without further ado if all
+# arrays are plain too, and says None if they are not.
+_LAST: Final = -1
+_NONE: Final = 0.0
 
 
 def layer_norm(
@@ -65,6 +73,10 @@ def layer_norm(
     array([[-2.,  9.],
            [ 0.,  7.]])
     """
+    if axis is _LAST and not threads_overridden():
+        y = _core.plain_layer_norm(x, weight, bias, eps, out)
+        if y is not None:
+            return y
     x, layout = _rows(x, axis)
     return _engine.forward(x, layout, weight, bias, eps, out)
 
@@ -178,7 +190,7 @@ def rms_norm(
     *,
     axis: int | tuple[int, ...] = -1,
     eps: float | None = 1e-6,
-    offset: float = 0.0,
+    offset: float = _NONE,
     out: Array | None = None,
 ) -> Array:
     """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
@@ -225,6 +237,10 @@ def rms_norm(
     >>> fn.rms_norm(np.array([[1.0, 7.0]]), weight=[5.0, 10.0], eps=0.0)
     array([[ 1., 14.]])
     """
+    if axis is _LAST and offset is _NONE and not threads_overridden():
+        y = _core.plain_rms_norm(x, weight, bias, eps, out)
+        if y is not None:
+            return y
     x, layout = _rows(x, axis)
     eps = _machine_eps(x) if eps is None else eps
     return _engine.forward(x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset)

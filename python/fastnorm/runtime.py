@@ -20,6 +20,9 @@ from . import _validate as check
 # have their own, and a task that awaits inside the block does not hand its number to the others.
 _override: Final[ContextVar[int]] = ContextVar("fastnorm_num_threads", default=0)
 
+# Whether this context has set a number of its own, cheaply.
+threads_overridden: Final[Callable[[], int]] = _override.get
+
 _ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "OMP_NUM_THREADS")
 
 

@@ -82,7 +82,7 @@ class Whitening:
     @property
     def mean(self) -> Array:
         """Mean of the samples."""
-        return self._comoments.mean.copy()
+        return np.array(self._comoments.mean)
 
     @property
     def covariance(self) -> Array:

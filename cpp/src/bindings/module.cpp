@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "fast.h"
 #include "fastnorm/fastnorm.h"
 
 namespace py = pybind11;
@@ -177,6 +178,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           "sums"_a);
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
           "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
+    add_plain_functions(m);
+
     m.def("copy", &copy, "from_"_a, "to"_a);
     m.def("get_num_threads", &fn::get_num_threads);
     m.def("set_num_threads", &fn::set_num_threads, "n"_a);

@@ -57,12 +57,12 @@ def run(options: argparse.Namespace) -> int:
     screen = terminal.console("bench")
     shapes = [shape for shape in COMPARED if options.only.lower() in shape.name.replace("-", " ").lower()]
     threads = options.threads or fastnorm.get_num_threads()
-    peers = available()
-    measured = []
+    before, peers, measured = fastnorm.get_num_threads(), available(), []
     with terminal.progress(screen, "measuring", len(shapes)) as step:
         for shape in shapes:
             step(f"{shape.place}, {shape.op}, {shape.direction}")
             measured.append(measure(shape, peers, threads, timing.Plan(options.rounds)))
+    fastnorm.set_num_threads(before)
     _print(screen, measured, peers, threads)
     if options.json:
         options.json.write_text(json.dumps(_record(measured, peers, threads), indent=1) + "\n")
@@ -76,7 +76,7 @@ def measure(shape: Shape, peers: list[Peer], threads: int, plan: timing.Plan) ->
     ready = {name: candidate for name, candidate in candidates.items() if candidate is not None}
     wrong = disagreeing(problem, ready)
     calls = {name: candidate.call for name, candidate in ready.items() if name not in wrong}
-    return Measured(shape, timing.interleaved({**calls, "copy": same_bytes(problem, threads)}, plan), wrong)
+    return Measured(shape, timing.interleaved({**calls, "copy": same_bytes(problem)}, plan), wrong)
 
 
 def disagreeing(problem: Problem, candidates: dict[str, Candidate]) -> list[str]:
@@ -90,8 +90,8 @@ def _print(screen: Any, measured: list[Measured], peers: list[Peer], threads: in
     others = [peer.name for peer in peers if not peer.name.startswith("fastnorm")]
     left, right = ("where", "operation", "pass", "shape", "layout"), ("fastnorm", "of copy", *others)
     columns = [*((name, "left") for name in left), *((name, "right") for name in right)]
-    versions = [terminal.versions(), *(f"{peer.name} {peer.version}" for peer in peers[3:])]
-    table = terminal.table(f"{', '.join(versions)}; float32, {terminal.threads(threads)} each", columns)
+    versions = [terminal.versions(threads), *(f"{peer.name} {peer.version}" for peer in peers[3:])]
+    table = terminal.table(f"{', '.join(versions)}; float32", columns)
     for one in measured:
         table.add_row(*_row(one, others), style="red" if one.wrong else "")
     screen.print(table)

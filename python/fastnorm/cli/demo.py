@@ -97,7 +97,9 @@ def _print(screen: Any, outcomes: list[Outcome]) -> None:
     left, right = ["operation", "pass", "data", "shape", "layout"], ["error / limit", "NumPy's", *timed, "ratio"]
     wide = screen.width >= _BESIDE_DATA
     columns = [*((name, "left") for name in left), *((name, "right") for name in right)]
-    table = terminal.table(f"{terminal.versions()}, float32", columns if wide else columns[:2] + columns[3:])
+    table = terminal.table(
+        f"{terminal.versions(fastnorm.get_num_threads())}, float32", columns if wide else columns[:2] + columns[3:]
+    )
     previous = ""
     for outcome in outcomes:
         cells = _row(outcome, previous)

@@ -26,7 +26,7 @@ def require(command: str, module: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
             raise  # it is there, and broken
         raise MissingExtra(f'{command} needs {package}: pip install "fastnorm-simd[demo]"') from None
 

@@ -59,7 +59,6 @@ def threads(n: int) -> str:
     return f"{n} thread{'s' * (n != 1)}"
 
 
-def versions() -> str:
+def versions(count: int) -> str:
     """Return a line about what is compared on what."""
-    target, n = runtime.simd_target(), runtime.get_num_threads()
-    return f"fastnorm {__version__} ({target}, {threads(n)}), NumPy {np.__version__}"
+    return f"fastnorm {__version__} ({runtime.simd_target()}, {threads(count)}), NumPy {np.__version__}"

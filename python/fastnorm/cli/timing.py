@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -13,18 +12,6 @@ _SETTLE = 0.005
 
 # What is timed takes at least this long: the clock's own call takes a twentieth of a microsecond.
 _SHORTEST = 2e-5
-
-
-class Repeatable(ABC):
-    """A call that knows how to do itself many times in a row."""
-
-    def __call__(self) -> None:
-        """Do it once."""
-        self.repeat(1)
-
-    @abstractmethod
-    def repeat(self, count: int) -> None:
-        """Do it so many times."""
 
 
 class Plan(NamedTuple):
@@ -94,9 +81,6 @@ def seconds(times: list[float]) -> str:
 
 def _turn(call: Call, count: int, duration: float) -> float:
     """Return the median of what calls took for a while: a call that the system interrupts does not count."""
-    if isinstance(call, Repeatable):
-        count = max(1, round(duration / _time(call, 1)))
-        return _time(call, count)
     samples: list[float] = []
     end = time.perf_counter() + duration
     while not samples or time.perf_counter() < end:
@@ -112,9 +96,6 @@ def _calls_at_once(call: Call) -> int:
 
 def _time(call: Call, count: int) -> float:
     start = time.perf_counter()
-    if isinstance(call, Repeatable):
-        call.repeat(count)
-    else:
-        for _ in range(count):
-            call()
+    for _ in range(count):
+        call()
     return (time.perf_counter() - start) / count

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _validate as check
-from .._batch_whiteners import BatchMethod, root
+from .._batch_whiteners import METHODS, BatchMethod, root
 from .._dtypes import FLOAT64
 from .._features import channels, transpose
 from .._types import Array, Gradients, GradMask
@@ -88,7 +88,8 @@ class BatchWhitening(Tracking):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, axis=axis, dtype=dtype)
         self.groups = _check.divisor(groups, self.num_features, "groups")
-        self.method, self.iterations = method, iterations
+        check.choice("method", method, METHODS)
+        self.method, self.iterations = method, check.iterations(iterations)
         width = self.num_features // self.groups
         identities = np.broadcast_to(np.eye(width, dtype=self.dtype), (self.groups, width, width))
         self.running_cov: Array | None = identities.copy() if track_running_stats else None
@@ -97,7 +98,7 @@ class BatchWhitening(Tracking):
         """Whiten `x`, which is kept for the backward without a copy."""
         x = self._data(x)
         form: dict[str, Any] = {"method": self.method, "iterations": self.iterations, "eps": self.eps}
-        place = {"axis": self.axis, "groups": self.groups}
+        place: dict[str, Any] = {"axis": self.axis, "groups": self.groups}
         if self._from_batch:
             y, saved = batch_whitening_forward(x, self.weight, self.bias, **place, **form, **self._buffers_to_update())
             self._count(x)
