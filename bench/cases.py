@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fastnorm.cli.shapes import Shape
 
@@ -95,7 +95,7 @@ def network_shapes(quick: bool = False) -> Iterator[Shape]:
         yield Shape("perceptron, batch 4096", "batch_norm", direction, (4096, 512), "NC")
 
 
-def _chosen(table: tuple[tuple, ...], quick: bool) -> Iterator[tuple]:
+def _chosen(table: tuple[tuple[Any, ...], ...], quick: bool) -> Iterator[tuple[Any, ...]]:
     for place, *size in table:
         if place.startswith("*") or not quick:
             yield place.lstrip("*"), *size

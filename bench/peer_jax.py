@@ -21,11 +21,12 @@ class Jax:
 
     name = "JAX"
     version = jax.__version__
+    counterpart = "fastnorm"
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
-        """Return the compiled call; on as many threads as JAX finds processors, or else not at all."""
+        """Return the compiled call; only for as many threads as JAX finds processors."""
         formula = _formula(problem)
-        if formula is None or problem.direction == "forward" or threads != jax.device_count() * _processors():
+        if formula is None or problem.direction == "forward" or threads != _processors():
             return None
         names = [name for name in ("x", "weight", "bias") if name in problem.arguments]
         arrays = [jnp.asarray(problem.arguments[name]) for name in names]

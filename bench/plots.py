@@ -98,7 +98,7 @@ def _speedup(run: Run) -> Figure:
     for i, peer in enumerate(peers):
         offset = 0.25 * (i - (len(peers) - 1) / 2)
         points = [
-            (s.median, kinds.index(results.title(r)) - offset) for r in records if (s := results.speedup(r, peer))
+            (s.median, kinds.index(results.title(r)) - offset) for r in records if (s := results.speedup(run, r, peer))
         ]
         if points:
             axes.scatter(*zip(*points, strict=True), c=_COLOURS.get(peer, "#555555"), s=22, alpha=0.8, label=peer)
@@ -125,7 +125,7 @@ def _sizes(run: Run) -> Figure:
     for op in dict.fromkeys(r["op"] for r in run["sizes"]):
         records = [r for r in run["sizes"] if r["op"] == op]
         for name in (OUT, OURS, *results.peers(run)):
-            points = [(_moved(r), s.median) for r in records if (s := results.speedup(r, "copy", name))]
+            points = [(_moved(r), s.median) for r in records if (s := results.compare(r, "copy", name))]
             if points and (op == "layer_norm" or name == OUT):
                 label = f"{op.replace('_', ' ')}, {name}"
                 colour = _COLOURS.get(name, "#555555") if op == "layer_norm" else _OPS[op]

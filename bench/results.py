@@ -28,21 +28,26 @@ def peers(run: Run) -> list[str]:
     return [name for name in run["versions"] if name not in (OURS, OUT)]
 
 
-def speedup(record: Record, peer: str, ours: str = OURS) -> Ratio | None:
-    """Return how many times as long a peer takes, None if it took no part."""
+def speedup(run: Run, record: Record, peer: str) -> Ratio | None:
+    """Return how many times as long a peer takes as fastnorm called in the same way, None if it took no part."""
+    return compare(record, peer, run["counterparts"][peer])
+
+
+def compare(record: Record, peer: str, ours: str) -> Ratio | None:
+    """Return how many times as long the one takes as the other."""
     seconds = record["seconds"]
     return ratio(seconds[peer], seconds[ours]) if peer in seconds and ours in seconds else None
 
 
 def share(record: Record) -> float | None:
     """Return the share of the copy's bandwidth, of the call with `out=` where there is one."""
-    found = speedup(record, "copy", OUT if OUT in record["seconds"] else OURS)
+    found = compare(record, "copy", OUT if OUT in record["seconds"] else OURS)
     return found.median if found else None
 
 
-def best_peer(record: Record, names: Iterable[str]) -> float | None:
-    """Return the speed-up over the fastest of some peers."""
-    found = [r.median for name in names if (r := speedup(record, name))]
+def best_peer(run: Run, record: Record) -> float | None:
+    """Return the least speed-up over any of the other libraries."""
+    found = [r.median for name in peers(run) if (r := speedup(run, record, name))]
     return min(found, default=None)
 
 

@@ -28,6 +28,7 @@ from fastnorm.cli.problems import Problem
 from hard import measure as measure_hard
 from peers import Peer, named
 
+_SMALL = 2**13
 _LARGEST_JUDGED = 2**24  # elements; above, the reference would take most of the time, and fastnorm is the judge
 
 
@@ -36,6 +37,7 @@ def main() -> int:
     options = _options()
     peers = named(options.peers)
     result: dict[str, Any] = {"machine": machine.facts(), "versions": {peer.name: peer.version for peer in peers}}
+    result["counterparts"] = {peer.name: peer.counterpart for peer in peers}
     result |= {"threads": options.threads, "quick": options.quick, "load before": machine.load()}
     for section in options.sections:
         if section == "hard":
@@ -98,7 +100,9 @@ def _measure(spec: Spec, peers: list[Peer], plan: timing.Plan) -> dict[str, Any]
     candidates = {name: candidate for name, candidate in found.items() if candidate is not None}
     wrong = _disagreeing(problem, {name: c.answer(c.call()) for name, c in candidates.items()})
     calls = {name: candidate.call for name, candidate in candidates.items() if name not in wrong}
-    calls["np.multiply"] = functools.partial(np.multiply, problem.data, problem.data)  # the least a call can cost
+    if problem.data.size <= _SMALL:  # the least that a call can cost
+        factor = problem.arguments["weight"] if problem.data.ndim == 2 else problem.data
+        calls["np.multiply"] = functools.partial(np.multiply, problem.data, factor)
     times = timing.interleaved({**calls, "copy": same_bytes(problem)}, plan)
     return {
         "name": spec.name,

@@ -21,16 +21,16 @@ def summary(run: Run) -> str:
     """Speed-up over each library by operation: geometric mean, and the least of all cases."""
     records = [r for r in run["networks"] if r["dtype"] == "float32"]
     head = ["operation", "share of copy", *results.peers(run), "the fastest of them"]
-    return markdown(head, _summary_rows(records, results.peers(run)))
+    return markdown(head, _summary_rows(run, records))
 
 
-def _summary_rows(records: list[Record], peers: list[str]) -> Iterator[list[str]]:
+def _summary_rows(run: Run, records: list[Record]) -> Iterator[list[str]]:
     kinds = list(dict.fromkeys(results.title(r) for r in records))
     for kind in [*kinds, "all"]:
         chosen = [r for r in records if kind in ("all", results.title(r))]
         shares = [s for r in chosen if (s := results.share(r))]
-        cells = [[s.median for r in chosen if (s := results.speedup(r, name))] for name in peers]
-        cells.append([b for r in chosen if (b := results.best_peer(r, peers))])
+        cells = [[s.median for r in chosen if (s := results.speedup(run, r, name))] for name in results.peers(run)]
+        cells.append([b for r in chosen if (b := results.best_peer(run, r))])
         yield [kind, _mean_and_least(shares, ""), *(_mean_and_least(cell, "x") for cell in cells)]
 
 
@@ -56,12 +56,12 @@ def _network_rows(run: Run) -> Iterator[list[str]]:
             f"{results.shape(r)} {r['layout']} {r['dtype']}",
             with_unit(r["seconds"][OURS]),
             f"{share:.2f}" if share else "",
-            *(_spread(r, name) for name in results.peers(run)),
+            *(_spread(run, r, name) for name in results.peers(run)),
         ]
 
 
-def _spread(record: Record, name: str) -> str:
-    found = results.speedup(record, name)
+def _spread(run: Run, record: Record, name: str) -> str:
+    found = results.speedup(run, record, name)
     return f"{found.median:.2f}x ({found.low:.2f} to {found.high:.2f})" if found else ""
 
 
@@ -107,7 +107,7 @@ def memory(run: Run) -> str:
         [
             f"{r['bytes'] / 2**20:.0f} MB",
             *(with_unit(r["seconds"][n]) if n in r["seconds"] else "" for n in names),
-            f"{ratio.median:.2f}x" if (ratio := results.speedup(r, OURS, OUT)) else "",
+            f"{ratio.median:.2f}x" if (ratio := results.compare(r, OURS, OUT)) else "",
         ]
         for r in run["memory"]
     )

@@ -1,4 +1,4 @@
-"""Fixtures that run a test on every norm in every layout, every SIMD target, every dtype, several numbers of threads."""
+"""Fixtures that run a test on every norm in every layout, every dtype, SIMD target, and number of threads."""
 
 import math
 import re
@@ -113,6 +113,11 @@ class Norm(NamedTuple):
         if running is not None:
             return fn.batch_norm(x, *running, weight, bias, **options)
         return getattr(fn, f"{self.op}_forward")(x, weight=weight, bias=bias, **options)
+
+    def output(self, x: Any, weight: Any = None, bias: Any = None, **more: Any) -> np.ndarray:
+        """The y of that."""
+        result = self.forward(x, weight, bias, **more)
+        return result if self.evaluates else result.y
 
     def backward(self, dy: Any, x: Any, weight: Any, result: Any, eps: float = 1e-5) -> fn.Gradients:
         """Gradients after that forward; eps counts for an evaluation."""

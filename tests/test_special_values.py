@@ -24,6 +24,11 @@ def draw(norm: Any, shape: tuple[int, int], dtype: str = "float32") -> list[np.n
     return [dy, x, *rng.uniform(0.5, 2, (2, *norm.parameters(x))).astype(dtype)]
 
 
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Bit by bit."""
+    return a.tobytes() == b.tobytes()
+
+
 class Spoiled:
     """Results before and after one element became special, and what belongs to the group of that element."""
 
@@ -45,16 +50,16 @@ class Spoiled:
     def assert_others_keep_their_bits(self, *names: str) -> None:
         for name in names:
             before, after = (self.norm.groups(a[name], self.shape) for a in (self.before, self.after))
-            assert np.delete(before, self.group, 0).tobytes() == np.delete(after, self.group, 0).tobytes(), name
+            assert same(np.delete(before, self.group, 0), np.delete(after, self.group, 0)), name
         for name in {"mean", "rstd"} & self.before.keys():
             before, after = (np.delete(a[name].ravel(), self.group) for a in (self.before, self.after))
-            assert before.tobytes() == after.tobytes(), name
+            assert same(before, after), name
 
     def assert_nan_in(self, name: str, parameters: Any) -> None:
         """The gradient of these parameters alone is NaN, the others keep their bits."""
         before, after = self.before[name].ravel(), self.after[name].ravel()
         assert np.isnan(after[parameters]).all(), name
-        assert np.delete(before, parameters).tobytes() == np.delete(after, parameters).tobytes(), name
+        assert same(np.delete(before, parameters), np.delete(after, parameters)), name
 
 
 def spoil(norm: Any, dtype: str, which: int, values: Any, shapes: Any = SHAPES) -> Iterator[Spoiled]:
@@ -70,7 +75,7 @@ def assert_contained(norm: Any, dtype: str, shapes: Any = SHAPES) -> None:
         assert np.isnan(case.inside("y")).all()
         assert np.isnan(case.inside("dx")).all()
         case.assert_nan_in("dweight", np.unique(case.parameters[case.group]))
-        assert case.before["dbias"].tobytes() == case.after["dbias"].tobytes()
+        assert same(case.before["dbias"], case.after["dbias"])
 
 
 def test_special_values_stay_in_their_group(norm: Any, dtype: str) -> None:
@@ -90,10 +95,10 @@ def test_evaluation_is_element_by_element(norm: Any, dtype: str) -> None:
     for case in spoil(norm, dtype, 1, NAN + INFINITY):
         case.assert_others_keep_their_bits("y", "dx")
         assert np.flatnonzero(~np.isfinite(case.inside("y"))).tolist() == [case.at]
-        assert case.before["dx"].tobytes() == case.after["dx"].tobytes()
+        assert same(case.before["dx"], case.after["dx"])
         finite = np.isfinite(case.after["dweight"])
         assert np.flatnonzero(~finite).tolist() == [case.group]
-        assert case.before["dweight"][finite].tobytes() == case.after["dweight"][finite].tobytes()
+        assert same(case.before["dweight"][finite], case.after["dweight"][finite])
 
 
 def test_infinity_in_the_root_mean_square(norm: Any, dtype: str) -> None:
@@ -120,7 +125,7 @@ def test_special_gradients_stay_in_their_group(norm: Any, dtype: str) -> None:
         for name in ("dweight", "dbias"):
             before, after = case.before[name].ravel(), case.after[name].ravel()
             assert not np.isfinite(after[own])
-            assert np.delete(before, own).tobytes() == np.delete(after, own).tobytes(), name
+            assert same(np.delete(before, own), np.delete(after, own)), name
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -1e30, 3e38, 1e-42])
@@ -132,7 +137,7 @@ def test_one_value(norm: Any, dtype: str, value: float) -> None:
     x[...] = value
     for eps in (0.0, 1e-5):
         got = norm.outputs(dy, x, weight * weight.dtype.type(1e10), bias, eps=eps)
-        assert got["y"].tobytes() == norm.spread(bias, x).tobytes()
+        assert same(got["y"], norm.spread(bias, x))
         assert not got["dx"].any()
         assert not got["dweight"].any()
 
@@ -155,7 +160,7 @@ def test_denormals(norm: Any, dtype: str) -> None:
         assert not exceeded(norm.forward_errors(x, *small[2:]))
         assert not exceeded(norm.backward_errors(small[0], x, weight))
         if not norm.evaluates:
-            y = norm.outputs(dy, small[1], eps=0.25)["y"]
+            y = norm.output(small[1], eps=0.25)
             assert 0 < np.abs(y).max() < 100 * some
 
 

@@ -95,7 +95,8 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
         const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(gradients.dx.data),
                           static_cast<char*>(const_cast<void*>(dy.data))};
         const int threads = threads_for(2 * elements * sizeof(T));
-        GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads},
+        GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads,
+                                  outgrows_caches(elements * sizeof(T))},
                                  mean, rstd, gradients, slope};
         run(gradient);
     });
@@ -118,7 +119,7 @@ void input_gradient(const Space& space, Input dy, Input x, Output dx, const void
         }
         const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(dx.data),
                           static_cast<char*>(const_cast<void*>(dy.data))};
-        const Planes<T> planes(kernels().of<T>(), axes, affine, true);
+        const Planes<T> planes(kernels().of<T>(), axes, affine, true, outgrows_caches(elements * sizeof(T)));
         planes.run_parallel(bases, stats, threads_for(2 * elements * sizeof(T)));
     });
 }

@@ -20,6 +20,7 @@ struct Call {
     const Affine<C>& affine;
     Scale scale;
     int threads;
+    bool stream;  // whether to write past the caches
 
     bool centred() const { return is_centred(scale.statistic); }
     // What sums are divided by. A norm is a sum, not a mean.

@@ -121,7 +121,7 @@ private:
     }
 
     Planes<T> plane_of(std::size_t lanes) const {
-        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, true);
+        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, true, call_.stream);
     }
     void sweep(std::size_t outer, std::size_t tile) const {
         const std::size_t lane = tile * columns_.tile();

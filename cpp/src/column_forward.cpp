@@ -119,7 +119,7 @@ private:
     }
 
     Planes<T> plane_of(std::size_t lanes) const {
-        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, false);
+        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, false, call_.stream);
     }
     void sweep(std::size_t outer, std::size_t tile) const {
         const std::size_t lane = tile * columns_.tile();

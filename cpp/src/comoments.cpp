@@ -16,19 +16,21 @@ namespace {
 constexpr std::size_t kPanel = 128;         // samples: two strips of a panel fit the first cache
 constexpr std::size_t kChunk = 1024;        // samples, at least
 constexpr std::size_t kMostFeatures = 256;  // of a block: a panel of them fits the second cache
-constexpr std::size_t kTasks = 32;          // as many as that are worth a partial sum of their own
+constexpr std::size_t kMostChunks = 64;
+constexpr std::size_t kPartBytes = 1 << 23;  // of all partial sums, unless there is one chunk only
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 struct Cuts {
     Cuts(const Features& features, bool symmetric) : groups(features.groups.count()), n(features.n) {
-        const std::size_t blocks = divide_up(n, kMostFeatures);
-        width = divide_up(divide_up(n, blocks), kStrip<double>) * kStrip<double>;
+        const std::size_t number = divide_up(n, kMostFeatures);
+        width = divide_up(divide_up(n, number), kStrip<double>) * kStrip<double>;
         for (std::size_t i = 0; i * width < n; ++i) {
             for (std::size_t j = symmetric ? i : 0; j * width < n; ++j) pairs.emplace_back(i * width, j * width);
         }
         samples = features.samples.count();
-        const std::size_t most = std::max<std::size_t>(1, kTasks / (groups * pairs.size()));
+        const std::size_t affordable = kPartBytes / (blocks() * width * width * sizeof(double));
+        const std::size_t most = std::clamp<std::size_t>(affordable, 1, kMostChunks);
         chunk = divide_up(divide_up(samples, std::min(most, divide_up(samples, kChunk))), kPanel) * kPanel;
         chunks = divide_up(samples, chunk);
     }
@@ -47,27 +49,33 @@ public:
     Comoments(const Features& features, const Reader& left, const Reader* right)
         : cuts_(features, !right), left_(left), right_(right), product_(kernels().matrix.product_f64) {}
 
-    void run(int threads, double* sums) {
+    // `totals` may be nullptr.
+    void run(int threads, double* sums, double* totals) {
         const std::size_t size = cuts_.width * cuts_.width;
         parts_.reset(new double[cuts_.chunks * cuts_.blocks() * size]);
+        if (totals) totals_.resize(cuts_.chunks * cuts_.groups * cuts_.n);
         parallel_for(cuts_.chunks * cuts_.blocks(), threads,
                      [&](std::size_t i) { sum(i % cuts_.blocks(), i / cuts_.blocks(), parts_.get() + i * size); });
         const std::size_t strips = cuts_.width / kStrip<double>;
         parallel_for(cuts_.blocks() * strips, threads,
                      [&](std::size_t i) { merge(i / strips, i % strips * kStrip<double>, sums); });
+        const std::size_t n = cuts_.groups * cuts_.n;
+        if (totals) std::copy_n(add_chunks(totals_.data(), n, 0, n), n, totals);
     }
 
 private:
     // One block over one chunk.
-    void sum(std::size_t block, std::size_t chunk, double* part) const {
+    void sum(std::size_t block, std::size_t chunk, double* part) {
         const auto [row, column] = cuts_.pairs[block % cuts_.pairs.size()];
         const std::size_t group = block / cuts_.pairs.size();
         const bool diagonal = !right_ && row == column;
+        const bool adds = !totals_.empty() && (right_ ? column == 0 : diagonal);
         std::vector<double> a(kPanel * cuts_.width), b(diagonal ? 0 : a.size());
         const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
         for (std::size_t first = begin; first < end; first += kPanel) {
             const std::size_t count = std::min(kPanel, end - first);
             pack(left_, group, first, count, row, a.data());
+            if (adds) add_up(a.data(), count, row, totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row);
             if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b.data());
             multiply(a.data(), diagonal ? a.data() : b.data(), count, cuts_.features_of(row), cuts_.features_of(column),
                      diagonal, first > begin, part);
@@ -78,8 +86,27 @@ private:
               double* to) const {
         constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<double>);
         const std::size_t n = cuts_.features_of(begin);
-        for (std::size_t i = 0; i < n; i += kStrip<double>, to += kPanel * kStrip<double>) {
-            reader.read(group, first, count, begin + i, std::min(kStrip<double>, n - i), to, strip, 1);
+        // Where features are neighbours a few samples at a time, so that memory is read through.
+        const std::size_t most = reader.along_features() && n > kStrip<double> ? kTileLines : count;
+        for (std::size_t s = 0; s < count; s += most) {
+            const std::size_t some = std::min(most, count - s);
+            for (std::size_t i = 0; i < n; i += kStrip<double>) {
+                reader.read(group, first + s, some, begin + i, std::min(kStrip<double>, n - i),
+                            to + i * kPanel + s * kStrip<double>, strip, 1);
+            }
+        }
+    }
+
+    // Adds the samples of a panel.
+    void add_up(const double* panel, std::size_t count, std::size_t begin, double* totals) const {
+        const std::size_t n = cuts_.features_of(begin);
+        for (std::size_t i = 0; i < n; i += kStrip<double>, panel += kPanel * kStrip<double>) {
+            double sums[kStrip<double>] = {};
+            for (std::size_t s = 0; s < count; ++s) {
+                const double* const row = panel + s * kStrip<double>;
+                for (std::size_t lane = 0; lane < kStrip<double>; ++lane) sums[lane] += row[lane];
+            }
+            for (std::size_t lane = 0; lane < std::min(kStrip<double>, n - i); ++lane) totals[i + lane] += sums[lane];
         }
     }
 
@@ -87,13 +114,32 @@ private:
                   bool upper, bool add, double* part) const {
         constexpr std::size_t strip = kStrip<double>;
         constexpr auto step = static_cast<std::ptrdiff_t>(strip);
+        const auto width = static_cast<std::ptrdiff_t>(cuts_.width);
         for (std::size_t j = 0; j < columns; j += strip) {
-            for (std::size_t i = 0; i < (upper ? j + 1 : rows); i += strip) {
+            const std::size_t lanes = std::min(strip, columns - j);
+            for (std::size_t i = 0; i < (upper ? j : rows); i += strip) {
                 const std::size_t some = divide_up(std::min(strip, rows - i), kTileRows) * kTileRows;
-                product_({some, count, std::min(strip, columns - j), a + i * kPanel, 1, step, b + j * kPanel,
-                          part + i * cuts_.width + j, static_cast<std::ptrdiff_t>(cuts_.width), add});
+                product_({some, count, lanes, a + i * kPanel, 1, step, b + j * kPanel, part + i * cuts_.width + j,
+                          width, add});
+            }
+            for (std::size_t i = 0; upper && i < lanes; i += kTileRows) {
+                product_({kTileRows, count, lanes - i, a + j * kPanel + i, 1, step, b + j * kPanel + i,
+                          part + (j + i) * cuts_.width + j + i, width, add});
             }
         }
+    }
+
+    // Adds up what the chunks have at [begin, end) of their parts, which are `size` apart: pairs of neighbours, then
+    // pairs of those. The result stands in the first part.
+    double* add_chunks(double* parts, std::size_t size, std::size_t begin, std::size_t end) const {
+        for (std::size_t step = 1; step < cuts_.chunks; step *= 2) {
+            for (std::size_t chunk = 0; chunk + step < cuts_.chunks; chunk += 2 * step) {
+                double* const into = parts + chunk * size;
+                const double* const other = into + step * size;
+                for (std::size_t i = begin; i < end; ++i) into[i] += other[i];
+            }
+        }
+        return parts;
     }
 
     // Some rows of one block: all its chunks become one, which goes to its place, mirrored if it is symmetric.
@@ -104,17 +150,8 @@ private:
         double* const to = sums + block / cuts_.pairs.size() * n * n;
         for (std::size_t i = row; i < std::min(rows, row + kStrip<double>); ++i) {
             const std::size_t begin = !right_ && first_row == first_column ? i : 0;
-            const auto part = [&, i = i, block = block](std::size_t chunk) {
-                return parts_.get() + ((chunk * cuts_.blocks() + block) * width + i) * width;
-            };
-            for (std::size_t step = 1; step < cuts_.chunks; step *= 2) {
-                for (std::size_t chunk = 0; chunk + step < cuts_.chunks; chunk += 2 * step) {
-                    double* const into = part(chunk);
-                    const double* const other = part(chunk + step);
-                    for (std::size_t j = begin; j < columns; ++j) into[j] += other[j];
-                }
-            }
-            const double* const total = part(0);
+            const double* const total =
+                add_chunks(parts_.get() + (block * width + i) * width, cuts_.blocks() * width * width, begin, columns);
             for (std::size_t j = begin; j < columns; ++j) {
                 to[(first_row + i) * n + first_column + j] = total[j];
                 if (!right_) to[(first_column + j) * n + first_row + i] = total[j];
@@ -126,16 +163,19 @@ private:
     const Reader& left_;
     const Reader* right_;
     void (*product_)(const Product<double>&);
-    std::unique_ptr<double[]> parts_;
+    std::unique_ptr<double[]> parts_;  // of every chunk the blocks
+    std::vector<double> totals_;       // of every chunk the features
 };
 
 }  // namespace
 
-void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums) {
+void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums,
+               double* totals) {
     const Features features(space, {a.strides, a.strides, b.data ? b.strides : a.strides});
     const std::size_t groups = features.groups.count(), samples = features.samples.count();
     if (groups * samples * features.n == 0) {
         std::fill_n(sums, groups * features.n * features.n, 0.0);
+        if (totals) std::fill_n(totals, groups * features.n, 0.0);
         return;
     }
     with_type(space.dtype, [&](auto type) {
@@ -144,7 +184,7 @@ void comoments(const Space& space, Input a, const double* centre_a, Input b, con
         const FeatureReader<T, double> left(features, kX, a.data, centre_a, blocks);
         const FeatureReader<T, double> right(features, kDy, b.data, centre_b, blocks);
         const int threads = threads_for(groups * samples * features.n * (sizeof(T) + features.n / 8));
-        Comoments<T>(features, left, b.data ? &right : nullptr).run(threads, sums);
+        Comoments<T>(features, left, b.data ? &right : nullptr).run(threads, sums, totals);
     });
 }
 

@@ -37,7 +37,7 @@ void statistics(const Space& space, Input x, Output y, Parameters parameters, Sc
         Axes axes = make_axes(space, {x.strides, y.data ? y.strides : x.strides, x.strides});
         const Affine<Compute<T>> affine(axes, parameters.weight, parameters.bias);
         const Call<T> call{kernels().of<T>(), make_plan(axes), bases_of(x.data, y.data, nullptr), affine, scale,
-                           threads_for(elements(space) * sizeof(T))};
+                           threads_for(elements(space) * sizeof(T)), outgrows_caches(elements(space) * sizeof(T))};
         (call.plan.columns ? column_forward<T> : span_forward<T>)(call, saved, y.data != nullptr);
     });
 }
@@ -60,7 +60,7 @@ void apply(const Space& space, Input x, Output y, Parameters parameters, const d
         const Affine<Compute<T>> affine(axes, parameters.weight, parameters.bias);
         Coefficients<Compute<T>> stats(groups(space));
         for (std::size_t i = 0; i < groups(space); ++i) stats.set(i, mean ? mean[i] : 0.0, 0.0, rstd[i]);
-        const Planes<T> planes(kernels().of<T>(), axes, affine, false);
+        const Planes<T> planes(kernels().of<T>(), axes, affine, false, outgrows_caches(elements(space) * sizeof(T)));
         planes.run_parallel(bases_of(x.data, y.data, nullptr), stats, threads_for(elements(space) * sizeof(T)));
     });
 }

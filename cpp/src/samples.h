@@ -66,12 +66,14 @@ public:
           centre_(centre, features.groups.count() * features.n),
           kernels_(kernels) {}
 
+    bool along_features() const { return features_.along_features(operand_); }
+
     // Samples [first, first + count) times features [begin, begin + n): sample s and feature f go to
     // to[s * sample_step + f * feature_step], where one of the steps is 1.
     void read(std::size_t group, std::size_t first, std::size_t count, std::size_t begin, std::size_t n, C* to,
               std::ptrdiff_t sample_step, std::ptrdiff_t feature_step) const {
         const std::ptrdiff_t feature = features_.stride[operand_];
-        const bool along = features_.along_features(operand_);
+        const bool along = along_features();
         const std::size_t shift = group * features_.n + begin;
         features_.for_runs(operand_, base_, group, first, count,
                            [&](const char* from, std::size_t done, std::size_t run, std::ptrdiff_t sample) {

@@ -23,7 +23,7 @@ public:
             run_split();
             return;
         }
-        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, false);
+        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, false, call_.stream);
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
@@ -34,7 +34,7 @@ public:
             if (n == tasks_.chunk()) {
                 planes.run(first, stats, 0, planes.units(), 0, offset.param);
             } else {
-                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, false);
+                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, false, call_.stream);
                 rest.run(first, stats, 0, rest.units(), 0, offset.param);
             }
         });
@@ -95,7 +95,7 @@ private:
             partial[task] = span_moments<T>(call_.kernels, blocks_, bases[kX], begin,
                                             std::min(begin + kSuperblock, blocks_.count()), call_.centred());
         });
-        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, false);
+        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, false, call_.stream);
         Coefficients<C> stats(groups);
         for (std::size_t g = 0; g < groups; ++g) {
             Tree<Moments> tree;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix
 constexpr std::size_t kDepth = 128;  // features of one chain
-constexpr std::size_t kTaskElements = 1 << 15;
+constexpr std::size_t kTaskElements = 1 << 17;
 
 std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b; }
 

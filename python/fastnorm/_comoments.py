@@ -1,6 +1,6 @@
 """Mergeable second moments of samples: what a whitening is fitted to."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -8,6 +8,8 @@ from . import _core, _features
 from . import _validate as check
 from ._types import Array
 from .runtime import run
+
+_FIRST: Final = 1024  # rows whose means are close enough to those of all
 
 
 class Comoments(NamedTuple):
@@ -29,11 +31,17 @@ class Comoments(NamedTuple):
 
 
 def comoments(x: Array) -> Comoments:
-    """Those of the rows of a table, all finite. The means come first, so that they cost no digits however large."""
+    """Those of the rows of a table, all finite.
+
+    One sweep sums about the means of the first rows, and what these are off is taken out of the sums: centred first,
+    large means cost no digits.
+    """
     features = _features.table(x.shape)
-    mean, m2 = np.zeros(features.size), np.zeros(features.size)
+    origin, totals = np.zeros(features.size), np.zeros(features.size)
     if not x.size:
-        return Comoments(0, mean, np.zeros((features.size, features.size)))
-    run(_core.moments, x, features.roles, mean, m2)
-    check.finite_features(mean, m2)
-    return Comoments(features.samples, mean, features.comoments(x, mean)[0])
+        return Comoments(0, origin, np.zeros((features.size, features.size)))
+    run(_core.moments, x[:_FIRST], features.roles, origin, np.empty_like(origin))
+    (sums,) = features.comoments(x, origin, totals=totals)
+    check.finite_features(totals, np.diag(sums))
+    shift = totals / features.samples
+    return Comoments(features.samples, origin + shift, sums - np.outer(shift, shift) * features.samples)

@@ -86,6 +86,7 @@ def comoments(
     centre_a: _F64 | None,
     centre_b: _F64 | None,
     sums: _F64,
+    totals: _F64 | None = None,
 ) -> None: ...
 def transform(
     x: _Data,

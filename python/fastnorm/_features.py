@@ -33,11 +33,20 @@ class Features(NamedTuple):
         return data if self.view is None else data.reshape(self.view)
 
     def comoments(
-        self, a: Array, centre_a: Array | None, b: Array | None = None, centre_b: Array | None = None
+        self,
+        a: Array,
+        centre_a: Array | None,
+        b: Array | None = None,
+        centre_b: Array | None = None,
+        totals: Array | None = None,
     ) -> Array:
-        """Sum ``(a - centre_a) (b - centre_b)'`` over the samples, per group; exactly symmetric without `b`."""
+        """Sum ``(a - centre_a) (b - centre_b)'`` over the samples, per group; exactly symmetric without `b`.
+
+        To `totals`, if given, the sums of ``a - centre_a``.
+        """
         sums = np.empty((self.groups, self.size, self.size))
-        run(_core.comoments, self.of(a), None if b is None else self.of(b), self.roles, centre_a, centre_b, sums)
+        second = None if b is None else self.of(b)
+        run(_core.comoments, self.of(a), second, self.roles, centre_a, centre_b, sums, totals)
         return sums
 
     def transform(

@@ -262,12 +262,12 @@ def same_features(name: str, value: int, expected: int) -> None:
         raise ValueError(f"{name} must have {expected} features, as this fit has, got {value}")
 
 
-def finite_features(mean: Array, m2: Array) -> None:
-    """Means and sums of squared deviations of data that something can be fitted to."""
-    bad = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(m2)))
+def finite_features(sums: Array, squares: Array) -> None:
+    """Sums and sums of squares, about some origin, of data that something can be fitted to."""
+    bad = np.flatnonzero(~(np.isfinite(sums) & np.isfinite(squares)))
     if bad.size:
         what = "NaN, inf or squares beyond the range of float64"
-        raise ValueError(f"x must be finite, got {what} in column {bad[0]} ({bad.size} of {mean.size} columns)")
+        raise ValueError(f"x must be finite, got {what} in column {bad[0]} ({bad.size} of {sums.size} columns)")
 
 
 def ddof_of_samples(value: object, x: Array) -> float:

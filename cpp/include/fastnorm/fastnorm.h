@@ -114,9 +114,10 @@ FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2)
 /// feature; nullptr is zero.
 ///
 /// sums[g][i][j] = sum over the samples of (a[g][i] - centre_a[g][i]) * (b[g][j] - centre_b[g][j]), in double. Without
-/// b it is a, with the same centre, and the matrices are exactly symmetric.
+/// b it is a, with the same centre, and the matrices are exactly symmetric. With `totals`, totals[g][i] is the sum of
+/// a[g][i] - centre_a[g][i].
 FASTNORM_API void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b,
-                            double* sums);
+                            double* sums, double* totals = nullptr);
 
 /// Matrices of all groups, `rows` x features or, for two inputs, `rows` x 2 features; `shift` (nullptr: zero) is added
 /// to the result.

@@ -106,13 +106,13 @@ void moments(const py::array& x, const py::bytes& roles, py::array mean, py::arr
 }
 
 void comoments(const py::array& a, const OptionalArray& b, const py::bytes& roles, const OptionalArray& centre_a,
-               const OptionalArray& centre_b, py::array sums) {
+               const OptionalArray& centre_b, py::array sums, OptionalArray totals) {
     const ArraySpace space(a, roles);
     const fn::Input right = b ? input(*b) : fn::Input{};
     const fn::Output out = output(sums);
     const py::gil_scoped_release release;
     fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
-                  static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data));
+                  static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals));
 }
 
 void transform(const py::array& x, const OptionalArray& dy, py::array y, const py::bytes& roles,
@@ -175,7 +175,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);
 
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
-          "sums"_a);
+          "sums"_a, "totals"_a = py::none());
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
           "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
     add_plain_functions(m);

@@ -12,6 +12,7 @@
 #define FASTNORM_ELEMENTWISE_INL_H_
 #endif
 
+#include "hwy/cache_control.h"
 #include "simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -48,6 +49,17 @@ HWY_INLINE void WithForm(const Plane<T>& p, F&& f) {
     }
 }
 
+template <bool kFull, class D, class T>
+HWY_INLINE void StoreOut(hn::Vec<D> v, D d, T* p, std::size_t n, bool stream) {
+    if constexpr (kFull) {
+        if (stream) {
+            StreamLanes(v, d, p);
+            return;
+        }
+    }
+    StoreSome<kFull>(v, d, p, n);
+}
+
 template <class T, bool kStatLanes, bool kParamLanes>
 void NormalizePlane(const Plane<T>& p) {
     const Tag<T> d;
@@ -63,9 +75,10 @@ void NormalizePlane(const Plane<T>& p) {
                                          stat.template Get<kFull>(1, i, n));
             const auto xhat = hn::Mul(centred, stat.template Get<kFull>(2, i, n));
             const auto out = hn::MulAdd(xhat, param.template Get<kFull>(0, i, n), param.template Get<kFull>(1, i, n));
-            StoreSome<kFull>(out, d, y + i, n);
-        });
+            StoreOut<kFull>(out, d, y + i, n, p.stream);
+        }, p.stream ? Head(d, y, p.lanes) : 0);
     }
+    if (p.stream) hwy::FlushStream();
 }
 
 template <class T>
@@ -92,9 +105,10 @@ void InputGradientPlane(const Plane<T>& p) {
             const auto g = hn::Mul(LoadSome<kFull>(d, dy + i, n), param.template Get<kFull>(0, i, n));
             const auto rest = hn::NegMulAdd(xhat, stat.template Get<kFull>(4, i, n),
                                             hn::Sub(g, stat.template Get<kFull>(3, i, n)));
-            StoreSome<kFull>(hn::Mul(r, rest), d, dx + i, n);
-        });
+            StoreOut<kFull>(hn::Mul(r, rest), d, dx + i, n, p.stream);
+        }, p.stream ? Head(d, dx, p.lanes) : 0);
     }
+    if (p.stream) hwy::FlushStream();
 }
 
 template <class T>

@@ -135,10 +135,30 @@ HWY_INLINE void StoreSome(hn::Vec<D> v, D d, T* p, std::size_t n) {
     }
 }
 
-// Calls body(offset, count, full) for every vector of a run; `full` is a compile-time constant.
+// Stores past the caches, where the data type is the compute type; p must be aligned to the vector.
+template <class D, class T>
+HWY_INLINE void StreamLanes(hn::Vec<D> v, D d, T* p) {
+    if constexpr (std::is_same_v<T, hn::TFromD<D>>) {
+        hn::Stream(v, d, p);
+    } else {
+        StoreLanes(v, d, p);
+    }
+}
+
+// Elements before the first address that is aligned to a whole vector.
+template <class D, class T>
+HWY_INLINE std::size_t Head(D, const T* p, std::size_t n) {
+    constexpr std::size_t kBytes = Virtual<D>::kN * sizeof(T);
+    const std::size_t past = reinterpret_cast<std::uintptr_t>(p) % kBytes;
+    return past == 0 ? 0 : std::min(n, (kBytes - past) / sizeof(T));
+}
+
+// Calls body(offset, count, full) for every vector of a run; `full` is a compile-time constant. With a head, the
+// vectors start behind it.
 template <std::size_t kN, class F>
-HWY_INLINE void ForVectors(std::size_t n, F&& body) {
-    std::size_t i = 0;
+HWY_INLINE void ForVectors(std::size_t n, F&& body, std::size_t head = 0) {
+    std::size_t i = head;
+    if (head > 0) body(0, head, std::false_type{});
     for (; i + kN <= n; i += kN) body(i, kN, std::true_type{});
     if (i < n) body(i, n - i, std::false_type{});
 }

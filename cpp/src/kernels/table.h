@@ -51,6 +51,9 @@ struct Plane {
     const C *w, *b;
     std::ptrdiff_t param_row;
     bool param_lanes;
+
+    // Whether to write past the caches: for outputs that would not stay in them. Rows must then be aligned to elements.
+    bool stream;
 };
 
 template <class T>

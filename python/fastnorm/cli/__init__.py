@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except MissingExtra as error:
+    except (MissingExtra, OSError) as error:
         print(f"python -m fastnorm: {error}", file=sys.stderr)
         return 2
     return code

@@ -17,9 +17,9 @@ from .shapes import COMPARED, Shape
 
 _HELP = "compare speed with NumPy, and with PyTorch and ONNX Runtime if they are installed"
 _FOOTNOTE = """\
-Times are medians of fastnorm's calls as they come. of copy: the time of a copy of the bytes that must be moved, on the
-same threads, by the time of fastnorm, given an array for its output. Other columns: how many times as long they take,
-median of the rounds in which all take turns."""
+fastnorm: median time of a call. of copy: the time of a copy of the bytes that must be moved, on the same threads, by
+the time of fastnorm with out=. Other columns: how many times as long they take, median of the rounds in which all take
+turns. ONNX Runtime writes to an array made before and is compared with fastnorm doing so; the others make new ones."""
 
 # Answers that are farther from the reference than this many rounding errors are not answers to the same question.
 AGREEMENT = 4096
@@ -87,7 +87,7 @@ def disagreeing(problem: Problem, candidates: dict[str, Candidate]) -> list[str]
 
 
 def _print(screen: Any, measured: list[Measured], peers: list[Peer], threads: int) -> None:
-    others = [peer.name for peer in peers if not peer.name.startswith("fastnorm")]
+    others = {peer.name: peer.counterpart for peer in peers if not peer.name.startswith("fastnorm")}
     left, right = ("where", "operation", "pass", "shape", "layout"), ("fastnorm", "of copy", *others)
     columns = [*((name, "left") for name in left), *((name, "right") for name in right)]
     versions = [terminal.versions(threads), *(f"{peer.name} {peer.version}" for peer in peers[3:])]
@@ -96,8 +96,9 @@ def _print(screen: Any, measured: list[Measured], peers: list[Peer], threads: in
         table.add_row(*_row(one, others), style="red" if one.wrong else "")
     screen.print(table)
     screen.print(_FOOTNOTE, style="dim", highlight=False)
-    for name in others:
-        ratios = [_ratio(one, name) for one in measured if name in one.times and "fastnorm" in one.times]
+    for name, ours in others.items():
+        both = [one.times for one in measured if {name, ours} <= {*one.times}]
+        ratios = [timing.ratio(times[name], times[ours]).median for times in both]
         if ratios:
             mean, least = statistics.geometric_mean(ratios), min(ratios)
             text = f"{name} takes {mean:.1f} times as long (geometric mean of {len(ratios)}), at the least {least:.2f}"
@@ -107,23 +108,22 @@ def _print(screen: Any, measured: list[Measured], peers: list[Peer], threads: in
             screen.print(f"{name} does not agree with the reference: {one.shape.name}", style="red", highlight=False)
 
 
-def _row(one: Measured, others: list[str]) -> list[str]:
-    shape = one.shape
-    ours = one.times.get("fastnorm, out=", one.times.get("fastnorm"))
+def _row(one: Measured, others: dict[str, str]) -> list[str]:
+    shape, times = one.shape, one.times
+
+    def ratio(other: str, ours: str, unit: str = "") -> str:
+        return f"{timing.ratio(times[other], times[ours]).median:.2f}{unit}" if {other, ours} <= {*times} else ""
+
     return [
         shape.place,
         shape.op.replace("_", " "),
         shape.direction,
         "x".join(map(str, shape.shape)),
         shape.layout,
-        timing.seconds(one.times["fastnorm"]) if "fastnorm" in one.times else "wrong",
-        f"{timing.ratio(one.times['copy'], ours).median:.2f}" if ours else "",
-        *(f"{_ratio(one, name):.2f}x" if name in one.times and ours else "" for name in others),
+        timing.seconds(times["fastnorm"]) if "fastnorm" in times else "wrong",
+        ratio("copy", "fastnorm, out=") or ratio("copy", "fastnorm"),
+        *(ratio(name, ours, "x") for name, ours in others.items()),
     ]
-
-
-def _ratio(one: Measured, name: str) -> float:
-    return timing.ratio(one.times[name], one.times["fastnorm"]).median
 
 
 def _record(measured: list[Measured], peers: list[Peer], threads: int) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     screen = terminal.console("demo")
     if not options.no_picture:
         require("demo", "matplotlib", "matplotlib")
+        options.output.touch()
     data = inputs.load(step=4, digits=200) if options.quick else inputs.load()
     plan = timing.Plan(rounds=3, turn=0.001) if options.quick else timing.Plan(rounds=5, turn=0.02)
 
@@ -97,9 +98,8 @@ def _print(screen: Any, outcomes: list[Outcome]) -> None:
     left, right = ["operation", "pass", "data", "shape", "layout"], ["error / limit", "NumPy's", *timed, "ratio"]
     wide = screen.width >= _BESIDE_DATA
     columns = [*((name, "left") for name in left), *((name, "right") for name in right)]
-    table = terminal.table(
-        f"{terminal.versions(fastnorm.get_num_threads())}, float32", columns if wide else columns[:2] + columns[3:]
-    )
+    title = f"{terminal.versions(fastnorm.get_num_threads())}, float32"
+    table = terminal.table(title, columns if wide else columns[:2] + columns[3:])
     previous = ""
     for outcome in outcomes:
         cells = _row(outcome, previous)

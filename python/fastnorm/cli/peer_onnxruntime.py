@@ -20,6 +20,7 @@ class OnnxRuntime:
 
     name = "ONNX Runtime"
     version: str = onnxruntime.__version__
+    counterpart = "fastnorm, out="
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call, if there is an operator for it and a kernel for the operator."""

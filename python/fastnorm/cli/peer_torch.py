@@ -17,6 +17,7 @@ class Torch:
 
     name = "PyTorch"
     version: str = torch.__version__
+    counterpart = "fastnorm"
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call; the number of threads holds until the next one."""

@@ -28,10 +28,11 @@ class Candidate(NamedTuple):
 
 
 class Peer(Protocol):
-    """A library."""
+    """A library, and which of fastnorm's ways to be called is like its own."""
 
     name: str
     version: str
+    counterpart: str
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call that solves a problem with so many threads, None if the library cannot."""
@@ -42,6 +43,7 @@ class Fastnorm:
 
     name = "fastnorm"
     version = fastnorm.__version__
+    counterpart = "fastnorm"
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call; the number of threads holds until the next one."""
@@ -67,6 +69,7 @@ class NumPy:
 
     name = "NumPy"
     version = np.__version__
+    counterpart = "fastnorm"
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call."""
