@@ -47,7 +47,7 @@ class Comoments {
 
 public:
     Comoments(const Features& features, const Reader& left, const Reader* right)
-        : cuts_(features, !right), left_(left), right_(right), product_(kernels().matrix.product_f64) {}
+        : cuts_(features, !right), left_(left), right_(right), product_(kernels().matrices->product_f64) {}
 
     // `totals` may be nullptr.
     void run(int threads, double* sums, double* totals) {
@@ -180,7 +180,7 @@ void comoments(const Space& space, Input a, const double* centre_a, Input b, con
     }
     with_type(space.dtype, [&](auto type) {
         using T = decltype(type);
-        const auto& blocks = kernels().matrix.of<T, double>();
+        const auto& blocks = kernels().matrices->of<T, double>();
         const FeatureReader<T, double> left(features, kX, a.data, centre_a, blocks);
         const FeatureReader<T, double> right(features, kDy, b.data, centre_b, blocks);
         const int threads = threads_for(groups * samples * features.n * (sizeof(T) + features.n / 8));

@@ -145,7 +145,7 @@ void transform(const Space& space, const LinearMap& map, Input x, const double* 
     const auto run = [&](auto type, auto compute) {
         using T = decltype(type);
         using C = decltype(compute);
-        const MatrixKernels& table = kernels().matrix;
+        const MatrixKernels& table = *kernels().matrices;
         const BlockKernels<T, C>& blocks = table.of<T, C>();
         const bool along = features.along_features(kX);
         const FeatureReader<T, C> left(features, kX, x.data, centre_x, blocks);

@@ -76,31 +76,35 @@ class Dense:
 
 
 class Conv(Dense):
-    """3 x 3 convolution with zeros around: a dense layer on the neighbourhood of every `stride`-th pixel."""
+    """3 x 3 convolution with zeros around: the sum of nine dense layers, each on a shifted image."""
 
     def __init__(self, weight: Array, reparametrize: Callable[[Array], Weight] = Plain, stride: int = 1) -> None:
         super().__init__(weight, reparametrize)
         self.stride = stride
 
     def __call__(self, x: Array) -> Array:
-        self.shape = x.shape
-        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        patches = np.concatenate([self._shifted(padded, *shift) for shift in np.ndindex(3, 3)], axis=-1)
-        y = super().__call__(patches.reshape(-1, patches.shape[-1]))
-        return y.reshape(*patches.shape[:3], -1)
+        images, rows, columns, channels = self.shape = x.shape
+        padded = np.zeros((images, rows + 2, columns + 2, channels), x.dtype)
+        padded[:, 1:-1, 1:-1] = x
+        shifted = np.stack(self._shifted(padded))
+        self.x, self.w = shifted.reshape(9, -1, channels), self.weight().reshape(9, channels, -1)
+        y = (self.x @ self.w).sum(axis=0) + self.bias
+        return y.reshape(*shifted.shape[1:4], -1)
 
     def backward(self, dy: Array) -> Array:
         images, rows, columns, channels = self.shape
-        dpatches = super().backward(dy.reshape(-1, dy.shape[-1])).reshape(*dy.shape[:3], 9, channels)
+        rows_of_dy = dy.reshape(-1, dy.shape[-1])
+        self.weight.backward((self.x.transpose(0, 2, 1) @ rows_of_dy).reshape(9 * channels, -1))
+        self.dbias = rows_of_dy.sum(axis=0)
         dpadded = np.zeros((images, rows + 2, columns + 2, channels), dy.dtype)
-        for i, shift in enumerate(np.ndindex(3, 3)):
-            self._shifted(dpadded, *shift)[...] += dpatches[..., i, :]
+        for view, w in zip(self._shifted(dpadded), self.w, strict=True):
+            view += (rows_of_dy @ w.T).reshape(view.shape)
         return dpadded[:, 1:-1, 1:-1]
 
-    def _shifted(self, padded: Array, row: int, column: int) -> Array:
-        """View of the pixel at (row, column) of every neighbourhood."""
+    def _shifted(self, padded: Array) -> list[Array]:
+        """Nine views: of every `stride`-th pixel the neighbour above on the left, above, and so on."""
         _, rows, columns, _ = self.shape
-        return padded[:, row : row + rows : self.stride, column : column + columns : self.stride]
+        return [padded[:, i : i + rows : self.stride, j : j + columns : self.stride] for i, j in np.ndindex(3, 3)]
 
 
 class ReLU:
@@ -118,6 +122,18 @@ class ReLU:
 
     def gradients(self) -> Arrays:
         return {}
+
+
+class Pool(ReLU):
+    """Mean of every channel over the image."""
+
+    def __call__(self, x: Array) -> Array:
+        self.shape = x.shape
+        return np.asarray(x.mean(axis=(1, 2)))
+
+    def backward(self, dy: Array) -> Array:
+        pixels = self.shape[1] * self.shape[2]
+        return np.broadcast_to(dy[:, None, None] / dy.dtype.type(pixels), self.shape).copy()
 
 
 class Flatten(ReLU):

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnorm import nn
 
-from .layers import Array, Conv, Dense, Flatten, Layer, Plain, ReLU, Weight, softmax_cross_entropy
+from .layers import Array, Conv, Dense, Flatten, Layer, Plain, Pool, ReLU, Weight, softmax_cross_entropy
 
 
 class Stage(NamedTuple):
@@ -29,7 +29,7 @@ class Method(NamedTuple):
 
 
 # No stage has more channels than the 9 numbers, for the first one, that its outputs are made of: whitening needs it.
-STAGES = (Stage(8, 8), Stage(16, 8), Stage(16, 8), Stage(32, 4, stride=2), Stage(32, 4))
+STAGES = (Stage(8, 8), Stage(16, 4, stride=2), Stage(16, 4), Stage(32, 4), Stage(32, 4))
 
 
 def _image(stage: Stage) -> tuple[int, int, int]:
@@ -71,7 +71,8 @@ class Network:
             self.convolutions.append(convolution)
             self.normalizations += normalization
             channels = stage.channels
-        self.layers += [Flatten(), Dense(_weights(rng, channels * stage.side**2, 10))]
+        import os
+        self.layers += [Pool(), Dense(_weights(rng, channels, 10))] if os.environ.get('POOL') else [Flatten(), Dense(_weights(rng, channels * stage.side**2, 10))]
 
     def __call__(self, x: Array, until: int | None = None) -> Array:
         """Logits, or what the first `until` layers make of the images."""

@@ -40,7 +40,8 @@ def comoments(x: Array) -> Comoments:
     origin, totals = np.zeros(features.size), np.zeros(features.size)
     if not x.size:
         return Comoments(0, origin, np.zeros((features.size, features.size)))
-    run(_core.moments, x[:_FIRST], features.roles, origin, np.empty_like(origin))
+    # In one memory layout whatever that of x is, and so are then all bits.
+    run(_core.moments, np.ascontiguousarray(x[:_FIRST]), features.roles, origin, np.empty_like(origin))
     (sums,) = features.comoments(x, origin, totals=totals)
     check.finite_features(totals, np.diag(sums))
     shift = totals / features.samples

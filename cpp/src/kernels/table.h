@@ -83,18 +83,18 @@ struct Kernels {
 };
 
 struct KernelTable {
-    Kernels<float> f32;
-    Kernels<double> f64;
-    Kernels<BF16> bf16;
-    Kernels<F16> f16;
-    MatrixKernels matrix;
+    const Kernels<float>* f32;
+    const Kernels<double>* f64;
+    const Kernels<BF16>* bf16;
+    const Kernels<F16>* f16;
+    const MatrixKernels* matrices;
 
     template <class T>
     const Kernels<T>& of() const {
-        if constexpr (std::is_same_v<T, float>) return f32;
-        if constexpr (std::is_same_v<T, double>) return f64;
-        if constexpr (std::is_same_v<T, BF16>) return bf16;
-        if constexpr (std::is_same_v<T, F16>) return f16;
+        if constexpr (std::is_same_v<T, float>) return *f32;
+        if constexpr (std::is_same_v<T, double>) return *f64;
+        if constexpr (std::is_same_v<T, BF16>) return *bf16;
+        if constexpr (std::is_same_v<T, F16>) return *f16;
     }
 };
 

@@ -1,49 +1,23 @@
-// Compiled once per SIMD target: Highway's foreach_target.h includes this file again for each of them.
+// The kernels of every SIMD target, gathered from the units of the data types.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/targets.cpp"
 
-// One target per generation. Sizeless vectors (SVE, RVV) cannot be held in arrays, so those machines run NEON or plain C++.
-#define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
 #include "targets.h"
+#include "each-target.h"
 
-#include "hwy/detect_targets.h"
-// Older releases do not know all of these; the names above are read only after this point.
-#ifndef HWY_SSE2
-#define HWY_SSE2 0
-#endif
-#ifndef HWY_AVX3_ZEN4
-#define HWY_AVX3_ZEN4 0
-#endif
-#ifndef HWY_AVX3_SPR
-#define HWY_AVX3_SPR 0
-#endif
-#ifndef HWY_ALL_SVE
-#define HWY_ALL_SVE (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
-#endif
-
-#include "hwy/foreach_target.h"  // must come before highway.h
-#include "hwy/highway.h"
-
-#include "gradients-inl.h"
 #include "matrix-inl.h"
-#include "moments-inl.h"
-#include "statistics-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
 namespace HWY_NAMESPACE {
 
-template <class T>
-constexpr Kernels<T> MakeKernels() {
-    return {SpanMoments<T>, GroupStatisticsOf<T>, ColumnPivots<T>,  ColumnMoments<T>,
-            Normalize<T>,   InputGradient<T>,     SpanGradients<T>, ColumnGradients<T>};
-}
+extern const Kernels<float> kFloat32;
+extern const Kernels<double> kFloat64;
+extern const Kernels<BF16> kBFloat16;
+extern const Kernels<F16> kFloat16;
 
-const KernelTable* Table() {
-    static constexpr KernelTable table{MakeKernels<float>(), MakeKernels<double>(), MakeKernels<BF16>(),
-                                       MakeKernels<F16>(), MakeMatrixKernels()};
-    return &table;
-}
+constexpr MatrixKernels kMatrices = MakeMatrixKernels();
+constexpr KernelTable kTable{&kFloat32, &kFloat64, &kBFloat16, &kFloat16, &kMatrices};
 
 }  // namespace HWY_NAMESPACE
 }  // namespace fastnorm
@@ -55,22 +29,22 @@ namespace fastnorm {
 std::vector<Target> compiled_targets() {
     return {
 #if HWY_TARGETS & HWY_AVX3
-        {HWY_AVX3, "AVX512", N_AVX3::Table()},
+        {HWY_AVX3, "AVX512", &N_AVX3::kTable},
 #endif
 #if HWY_TARGETS & HWY_AVX2
-        {HWY_AVX2, "AVX2", N_AVX2::Table()},
+        {HWY_AVX2, "AVX2", &N_AVX2::kTable},
 #endif
 #if HWY_TARGETS & HWY_SSE4
-        {HWY_SSE4, "SSE4", N_SSE4::Table()},
+        {HWY_SSE4, "SSE4", &N_SSE4::kTable},
 #endif
 #if HWY_TARGETS & HWY_NEON
-        {HWY_NEON, "NEON", N_NEON::Table()},
+        {HWY_NEON, "NEON", &N_NEON::kTable},
 #endif
 #if HWY_TARGETS & HWY_EMU128
-        {HWY_EMU128, "BASELINE", N_EMU128::Table()},
+        {HWY_EMU128, "BASELINE", &N_EMU128::kTable},
 #endif
 #if HWY_TARGETS & HWY_SCALAR
-        {HWY_SCALAR, "BASELINE", N_SCALAR::Table()},
+        {HWY_SCALAR, "BASELINE", &N_SCALAR::kTable},
 #endif
     };
 }

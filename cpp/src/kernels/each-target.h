@@ -1,0 +1,23 @@
+// Begins a unit that is compiled once per SIMD target. The unit defines HWY_TARGET_INCLUDE as its own name before.
+// No include guard: Highway's foreach_target.h includes the unit again for each target, and so this file.
+
+// One target per generation. Sizeless vectors (SVE, RVV) cannot be held in arrays, so those machines run NEON or plain C++.
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
+#include "hwy/detect_targets.h"
+// Older releases do not know all of these; the names above are read only after this point.
+#ifndef HWY_SSE2
+#define HWY_SSE2 0
+#endif
+#ifndef HWY_AVX3_ZEN4
+#define HWY_AVX3_ZEN4 0
+#endif
+#ifndef HWY_AVX3_SPR
+#define HWY_AVX3_SPR 0
+#endif
+#ifndef HWY_ALL_SVE
+#define HWY_ALL_SVE (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#endif
+
+#include "hwy/foreach_target.h"  // must come before highway.h
+#include "hwy/highway.h"

@@ -1,0 +1,8 @@
+// The kernels for float16 data.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/float16.cpp"
+#include "each-target.h"
+
+#include "kernels-inl.h"
+
+FASTNORM_DEFINE_KERNELS(F16, kFloat16);
