@@ -40,21 +40,35 @@ template void sum_parameters(const GradientCall<F16>&, const Axes&, const std::v
 
 namespace {
 
+// Whether a group's statistics are beyond the compute type.
 template <class T>
-void run(GradientCall<T>& gradient) {
-    const Axes& axes = gradient.call.plan.axes;
-    bool rows = false, elements = false, cells = false;  // reduced axes with parameters, and without
-    for (std::size_t i = 0; i < axes.size(); ++i) {
-        elements |= axes[i].role == reduced_param;
-        cells |= axes[i].role == reduced;
+bool any_extreme(const GradientCall<T>& gradient, std::size_t groups) {
+    for (std::size_t i = 0; i < groups; ++i) {
+        if (is_extreme<Compute<T>>(gradient.mean ? gradient.mean[i] : 0.0, gradient.rstd[i])) return true;
     }
-    const Axes& down = gradient.call.plan.reducing;
-    for (std::size_t i = 0; i < down.size(); ++i) rows |= down[i].is_param();
-    if (gradient.call.plan.columns && !rows) {
+    return false;
+}
+
+template <class T>
+void run(GradientCall<T>& gradient, std::size_t groups) {
+    const Plan& plan = gradient.call.plan;
+    // Reduced axes with parameters and without, kept ones with them, and rows with them.
+    bool elements = false, cells = false, owners = false, rows = false;
+    for (std::size_t i = 0; i < plan.axes.size(); ++i) {
+        elements |= plan.axes[i].role == reduced_param;
+        cells |= plan.axes[i].role == reduced;
+        owners |= plan.axes[i].role == Role::param;
+    }
+    for (std::size_t i = 0; i < plan.reducing.size(); ++i) rows |= plan.reducing[i].is_param();
+    if (plan.columns && !rows) {
         column_gradients(gradient);
         return;
     }
-    gradient.call.plan = make_plan(axes, false);
+    if (plan.columns && !cells && !owners && !any_extreme(gradient, groups)) {
+        column_row_gradients(gradient);
+        return;
+    }
+    gradient.call.plan = make_plan(Axes(plan.axes), false);
     if (elements && !cells) {
         span_row_gradients(gradient);
     } else {
@@ -98,7 +112,7 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
         GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads,
                                   outgrows_caches(elements * sizeof(T))},
                                  mean, rstd, gradients, slope};
-        run(gradient);
+        run(gradient, count(space, reduced, false));
     });
 }
 

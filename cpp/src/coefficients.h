@@ -80,7 +80,7 @@ public:
             if ((w || b) && axes[i].is_param()) n *= axes[i].n;
         }
         if (!w) ones_.assign(n, C(1)), w = ones_.data();
-        if (!b) zeros_.assign(n, C(0)), b = zeros_.data();
+        if (!b) zeros_.assign(n, C(-0.0)), b = zeros_.data();  // keeps the sign of zeros
     }
     Affine(const Affine&) = delete;
     Affine& operator=(const Affine&) = delete;

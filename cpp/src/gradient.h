@@ -64,13 +64,15 @@ Cell exact_sums(const T* dy, const T* x, std::size_t n, double mean, double rstd
 template <class T>
 void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells);
 
-// Drivers. Spans with a cell for every value of the parameters; spans whose parameters vary element by element;
-// columns with a cell for every lane.
+// Drivers. Spans with a cell for every value of the parameters; spans whose parameters vary element by element; columns
+// with a cell for every lane; columns whose parameters vary row by row.
 template <class T>
 void span_cell_gradients(const GradientCall<T>& gradient);
 template <class T>
 void span_row_gradients(const GradientCall<T>& gradient);
 template <class T>
 void column_gradients(const GradientCall<T>& gradient);
+template <class T>
+void column_row_gradients(const GradientCall<T>& gradient);
 
 }  // namespace fastnorm

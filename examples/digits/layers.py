@@ -107,7 +107,17 @@ class Conv(Dense):
         return [padded[:, i : i + rows : self.stride, j : j + columns : self.stride] for i, j in np.ndindex(3, 3)]
 
 
-class ReLU:
+class Fixed:
+    """Base of the layers without parameters."""
+
+    def parameters(self) -> Arrays:
+        return {}
+
+    def gradients(self) -> Arrays:
+        return {}
+
+
+class ReLU(Fixed):
     """``max(x, 0)``."""
 
     def __call__(self, x: Array) -> Array:
@@ -117,26 +127,8 @@ class ReLU:
     def backward(self, dy: Array) -> Array:
         return np.asarray(dy * self.positive)
 
-    def parameters(self) -> Arrays:
-        return {}
 
-    def gradients(self) -> Arrays:
-        return {}
-
-
-class Pool(ReLU):
-    """Mean of every channel over the image."""
-
-    def __call__(self, x: Array) -> Array:
-        self.shape = x.shape
-        return np.asarray(x.mean(axis=(1, 2)))
-
-    def backward(self, dy: Array) -> Array:
-        pixels = self.shape[1] * self.shape[2]
-        return np.broadcast_to(dy[:, None, None] / dy.dtype.type(pixels), self.shape).copy()
-
-
-class Flatten(ReLU):
+class Flatten(Fixed):
     """One row per image."""
 
     def __call__(self, x: Array) -> Array:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastnorm import nn
 
-from .layers import Array, Conv, Dense, Flatten, Layer, Plain, Pool, ReLU, Weight, softmax_cross_entropy
+from .layers import Array, Conv, Dense, Flatten, Layer, Plain, ReLU, Weight, softmax_cross_entropy
 
 
 class Stage(NamedTuple):
@@ -28,8 +28,8 @@ class Method(NamedTuple):
     weights: Callable[[Array], Weight] = Plain
 
 
-# No stage has more channels than the 9 numbers, for the first one, that its outputs are made of: whitening needs it.
-STAGES = (Stage(8, 8), Stage(16, 4, stride=2), Stage(16, 4), Stage(32, 4), Stage(32, 4))
+# The first stage makes its channels of 9 pixels: more than 9 would have no covariance of full rank, for whitening.
+STAGES = (Stage(8, 8), Stage(16, 4, stride=2), Stage(16, 4), Stage(24, 4), Stage(24, 4))
 
 
 def _image(stage: Stage) -> tuple[int, int, int]:
@@ -61,22 +61,24 @@ class Network:
     def __init__(self, method: Method, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self.layers: list[Layer] = []
-        self.normalizations: list[Layer] = []
-        self.convolutions: list[Conv] = []
+        self.normalizations: list[Any] = []  # layers of fastnorm.nn that normalize activations
         channels = 1
         for stage in STAGES:
-            convolution = Conv(_weights(rng, 9 * channels, stage.channels), method.weights, stage.stride)
-            normalization = [method.activations(stage)] if method.activations else []
-            self.layers += [convolution, *normalization, ReLU()]
-            self.convolutions.append(convolution)
-            self.normalizations += normalization
+            self.layers.append(Conv(_weights(rng, 9 * channels, stage.channels), method.weights, stage.stride))
+            if method.activations:
+                self.normalizations.append(method.activations(stage))
+                self.layers.append(self.normalizations[-1])
+            self.layers.append(ReLU())
             channels = stage.channels
-        import os
-        self.layers += [Pool(), Dense(_weights(rng, channels, 10))] if os.environ.get('POOL') else [Flatten(), Dense(_weights(rng, channels * stage.side**2, 10))]
+        self.layers += [Flatten(), Dense(_weights(rng, channels * STAGES[-1].side ** 2, 10))]
 
-    def __call__(self, x: Array, until: int | None = None) -> Array:
-        """Logits, or what the first `until` layers make of the images."""
-        for layer in self.layers[:until]:
+    def __call__(self, x: Array) -> Array:
+        """Logits of images (n, 8, 8, 1)."""
+        return self.before(len(self.layers), x)
+
+    def before(self, number: int, x: Array) -> Array:
+        """What the layer of this number gets."""
+        for layer in self.layers[:number]:
             x = layer(x)
         return x
 
@@ -95,6 +97,11 @@ class Network:
         """Go to training or to evaluation: batch norm and batch whitening have running statistics for that."""
         for layer in self.normalizations:
             layer.train(mode)
+
+    def directions(self) -> list[Array]:
+        """The directions v of weight norm, a column for every filter."""
+        weights = [layer.weight for layer in self.layers if isinstance(layer, Conv)]
+        return [weight.original1 for weight in weights if isinstance(weight, nn.WeightNorm)]
 
 
 def _weights(rng: np.random.Generator, inputs: int, outputs: int) -> Array:

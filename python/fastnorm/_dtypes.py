@@ -4,6 +4,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+FLOAT16: Final[np.dtype[Any]] = np.dtype(np.float16)
 FLOAT32: Final[np.dtype[Any]] = np.dtype(np.float32)
 FLOAT64: Final[np.dtype[Any]] = np.dtype(np.float64)
 
@@ -15,8 +16,22 @@ class Support(NamedTuple):
     parameters: tuple[np.dtype[Any], ...]
 
 
+class Table(dict[np.dtype[Any], Support]):
+    """Support by dtype. It comes to know ``ml_dtypes.bfloat16`` when it meets it: a user who has one has the package."""
+
+    def __contains__(self, key: object) -> bool:
+        if super().__contains__(key):
+            return True
+        if not isinstance(key, np.dtype) or (key.name, key.char, key.itemsize) != ("bfloat16", "E", 2):
+            return False
+        self[key] = Support(FLOAT32, (key, FLOAT32, FLOAT64))
+        return True
+
+
 # Native byte order only: np.dtype(">f4") is another key. Parameters have the data's dtype or a wider one.
-DATA: Final[dict[np.dtype[Any], Support]] = {
+DATA: Final = Table()
+DATA |= {
+    FLOAT16: Support(FLOAT32, (FLOAT16, FLOAT32, FLOAT64)),
     FLOAT32: Support(FLOAT32, (FLOAT32, FLOAT64)),
     FLOAT64: Support(FLOAT64, (FLOAT64,)),
 }

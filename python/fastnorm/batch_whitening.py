@@ -194,20 +194,20 @@ def batch_whitening_forward(
     momentum, ddof = check.momentum(momentum), check.ddof(ddof, layout, buffers is not None)
     check.several_values(layout, x)
     check.samples_of_covariance(features.samples, features.size)
-    mean, covariance = np.full(layout.statistics, np.nan), np.full(_stack(features), np.nan)
-    y, matrix, comoment = np.empty_like(x), covariance, covariance
-    values = vectors = None
+    y, mean, sums = np.empty_like(x), np.full(layout.statistics, np.nan), np.full(_stack(features), np.nan)
     if x.size:
         run(_core.moments, x, layout.roles, mean, np.empty_like(mean))
-        comoment = features.comoments(x, mean)
-        matrix, covariance, values, vectors = root(comoment / features.samples, method, iterations, eps)
-        shift = None if bias is None else np.array(bias, FLOAT64)
-        features.transform(x, y, _scaled(matrix, weight), mean, shift)
-    _running.Step(buffers, momentum, ddof, layout).update(mean, comoment)
-    saved = BatchWhiteningSaved(
-        mean, matrix, covariance, values, vectors, layout.axes[0], features.groups, method, iterations
+        sums, off = _centred(features, x, mean)
+        found = root(sums / features.samples, method, iterations, eps)
+        matrix = _scaled(found.matrix, weight)
+        features.transform(x, y, matrix, mean, _image(matrix, -off) + (0.0 if bias is None else bias))
+        mean += off
+        _running.Step(buffers, momentum, ddof, layout).update(mean, sums)
+    else:
+        found = root(sums, method, iterations, eps)
+    return BatchWhiteningForward(
+        y, BatchWhiteningSaved(mean, *found, layout.axes[0], features.groups, method, iterations)
     )
-    return BatchWhiteningForward(y, saved)
 
 
 def batch_whitening_backward(
@@ -277,13 +277,14 @@ def batch_whitening_backward(
     if x.size and (want_dx or want_dweight or want_dbias):
         run(_core.moments, dy, layout.roles, average, np.empty_like(average))
     if x.size and (want_dx or want_dweight):
-        sums = features.comoments(dy, average, x, saved.mean)
+        sums, off = _centred(features, x, saved.mean, dy, average)
+        sums = _features.transpose(sums)
     if x.size and dx is not None:
         with np.errstate(all="ignore"):
             through = through_statistics(saved, _scaled(sums, weight), features.samples)
             direct = _features.transpose(_scaled(saved.matrix, weight))
         both = np.concatenate([through, direct], axis=2)
-        features.transform(x, dx, both, saved.mean, None, dy, average)
+        features.transform(x, dx, both, saved.mean, _image(through, -off), dy, average)
     dtype = x.dtype if weight is None else weight.dtype
     dweight = np.zeros(layout.parameters) if want_dweight else None
     if x.size and dweight is not None:
@@ -307,6 +308,26 @@ def _options(method: BatchMethod, iterations: int, eps: float) -> tuple[BatchMet
 def _stack(features: Features) -> tuple[int, int, int]:
     """The shape of one square matrix per group."""
     return features.groups, features.size, features.size
+
+
+def _centred(
+    features: Features, x: Array, mean: Array, dy: Array | None = None, average: Array | None = None
+) -> tuple[Array, Array]:
+    """Comoments of `x` with itself or with `dy`, and what `mean` is off: a rounded mean costs no digits."""
+    off = np.empty_like(mean)
+    sums = features.comoments(x, mean, dy, average, off)
+    with np.errstate(all="ignore"):
+        off /= features.samples
+        if dy is None:
+            columns = off.reshape(features.groups, features.size, 1)
+            sums -= columns * _features.transpose(columns) * features.samples
+    return sums, off
+
+
+def _image(matrix: Array, vector: Array) -> Array:
+    """The images of the channels of a vector under the matrices of their groups."""
+    with np.errstate(all="ignore"):
+        return np.einsum("gij,gj->gi", matrix, vector.reshape(matrix.shape[:2])).ravel()
 
 
 def _scaled(matrix: Array, weight: Array | None) -> Array:

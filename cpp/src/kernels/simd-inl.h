@@ -47,6 +47,21 @@ struct Virtual {
 #define FASTNORM_MASKED_MEMORY 0
 #endif
 
+#undef FASTNORM_NATIVE_F16
+// Conversions of float16 in hardware. Highway's own emulation loses infinities.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+#define FASTNORM_NATIVE_F16 1
+#else
+#define FASTNORM_NATIVE_F16 0
+#endif
+
+// Lanes whose value, below 2^31, is above a bound.
+template <class D, class V>
+HWY_INLINE auto Above(D d, V v, std::uint32_t bound) {
+    const hn::RebindToSigned<D> i32;
+    return hn::RebindMask(d, hn::Gt(hn::BitCast(i32, v), hn::Set(i32, static_cast<std::int32_t>(bound))));
+}
+
 // Not named Load and Store: argument-dependent lookup would prefer Highway's, which want alignment.
 template <class D>
 HWY_INLINE hn::Vec<D> LoadLanes(D d, const hn::TFromD<D>* p) {
@@ -63,8 +78,21 @@ HWY_INLINE hn::Vec<D> LoadLanes(D d, const BF16* p) {
 
 template <class D>
 HWY_INLINE hn::Vec<D> LoadLanes(D d, const F16* p) {
+#if FASTNORM_NATIVE_F16
     const hn::Rebind<hwy::float16_t, D> d16;
     return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
+#else
+    const hn::Rebind<std::uint16_t, D> d16;
+    const hn::Rebind<std::uint32_t, D> d32;
+    const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p)));
+    const auto magnitude = hn::And(bits, hn::Set(d32, 0x7FFFu));
+    const auto shifted = hn::ShiftLeft<13>(magnitude);
+    // The product moves the exponent's bias from 15 to 127, exactly and for subnormal numbers too.
+    const auto finite = hn::BitCast(d32, hn::Mul(hn::BitCast(d, shifted), hn::Set(d, 0x1p112f)));
+    const auto special = hn::Or(shifted, hn::Set(d32, 0x7F800000u));
+    const auto sign = hn::ShiftLeft<16>(hn::And(bits, hn::Set(d32, 0x8000u)));
+    return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(Above(d32, magnitude, 0x7BFFu), special, finite)));
+#endif
 }
 
 template <class D>
@@ -89,9 +117,29 @@ HWY_INLINE void StoreLanes(hn::Vec<D> v, D, BF16* p) {
 }
 
 template <class D>
-HWY_INLINE void StoreLanes(hn::Vec<D> v, D, F16* p) {
+HWY_INLINE void StoreLanes(hn::Vec<D> v, D d, F16* p) {
+#if FASTNORM_NATIVE_F16
+    (void)d;
     const hn::Rebind<hwy::float16_t, D> d16;
     hn::StoreU(hn::DemoteTo(d16, v), d16, reinterpret_cast<hwy::float16_t*>(p));
+#else
+    const hn::Rebind<std::uint16_t, D> d16;
+    const hn::Rebind<std::uint32_t, D> d32;
+    const hn::Rebind<std::int32_t, D> i32;
+    const auto bits = hn::BitCast(d32, v);
+    const auto magnitude = hn::And(bits, hn::Set(d32, 0x7FFFFFFFu));
+    const auto even = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(d32, 1u));
+    const auto carried = hn::Add(magnitude, hn::Add(even, hn::Set(d32, 0xFFFu)));
+    const auto normal = hn::ShiftRight<13>(hn::Sub(carried, hn::Set(d32, 112u << 23)));
+    // Next to 0.5 the units of float are those of the subnormal results: the addition rounds.
+    const auto half = hn::Set(d, 0.5f);
+    const auto small = hn::Sub(hn::BitCast(d32, hn::Add(hn::BitCast(d, magnitude), half)), hn::BitCast(d32, half));
+    auto result = hn::IfThenElse(Above(d32, magnitude, 0x387FFFFFu), normal, small);
+    result = hn::IfThenElse(Above(d32, magnitude, 0x477FEFFFu), hn::Set(d32, 0x7C00u), result);
+    result = hn::IfThenElse(Above(d32, magnitude, 0x7F800000u), hn::Set(d32, 0x7E00u), result);
+    result = hn::Or(result, hn::ShiftRight<16>(hn::AndNot(hn::Set(d32, 0x7FFFFFFFu), bits)));
+    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(i32, result)), d16, reinterpret_cast<std::uint16_t*>(p));
+#endif
 }
 
 // The first n < N lanes from p, `pad` in the others.
