@@ -8,13 +8,14 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from digits.figure import Runs, correlations, draw, off_diagonal
-from digits.network import METHODS
-from digits.training import Data, Run, load, train
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+from digits.figure import Runs, correlations, draw, off_diagonal
+from digits.network import METHODS
+from digits.training import Data, Run, load, train
 
 RATES = (0.05, 0.7)  # a moderate and a high learning rate
 GOAL = 0.95
@@ -24,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("train-digits.png"), metavar="FILE.png")
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--seeds", type=int, default=3, help="how many first weights")
+    parser.add_argument("--seeds", type=int, default=3, help="how many initializations")
     parser.add_argument("--quick", action="store_true", help="two epochs of one seed")
     options = parser.parse_args()
     epochs, seeds = (2, 1) if options.quick else (options.epochs, options.seeds)

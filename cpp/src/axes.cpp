@@ -65,9 +65,7 @@ void Axes::merge(bool roles) {
     }
 }
 
-std::size_t item_size(DType dtype) {
-    return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2;
-}
+std::size_t item_size(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2; }
 
 Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOperands>& strides) {
     if (space.ndim > Axes::kMost) throw std::invalid_argument("too many axes");

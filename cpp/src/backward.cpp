@@ -109,9 +109,12 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
         const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(gradients.dx.data),
                           static_cast<char*>(const_cast<void*>(dy.data))};
         const int threads = threads_for(2 * elements * sizeof(T));
-        GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads,
-                                  outgrows_caches(elements * sizeof(T))},
-                                 mean, rstd, gradients, slope};
+        GradientCall<T> gradient{
+            {kernels().of<T>(), make_plan(axes), bases, affine, scale, threads, outgrows_caches(elements * sizeof(T))},
+            mean,
+            rstd,
+            gradients,
+            slope};
         run(gradient, count(space, reduced, false));
     });
 }

@@ -14,8 +14,12 @@ public:
     using C = Compute<T>;
 
     explicit ColumnBackward(const GradientCall<T>& gradient)
-        : gradient_(gradient), call_(gradient.call), columns_(call_.plan), outer_(call_.plan.kept.count()),
-          partial_(outer_ * columns_.parts() * columns_.lanes()), cells_(outer_ * columns_.lanes()),
+        : gradient_(gradient),
+          call_(gradient.call),
+          columns_(call_.plan),
+          outer_(call_.plan.kept.count()),
+          partial_(outer_ * columns_.parts() * columns_.lanes()),
+          cells_(outer_ * columns_.lanes()),
           stats_(outer_ * columns_.lanes()) {
         for (std::size_t i = 0; i < cells_.size(); ++i) {
             const std::size_t lane = i % columns_.lanes();
@@ -33,9 +37,8 @@ public:
                 if (gradient_.wants_dx()) sweep(task / tiles, task % tiles);
             });
         } else {
-            parallel_for(outer_ * parts * tiles, call_.threads, [&](std::size_t task) {
-                sum(task / tiles / parts, task / tiles % parts, task % tiles);
-            });
+            parallel_for(outer_ * parts * tiles, call_.threads,
+                         [&](std::size_t task) { sum(task / tiles / parts, task / tiles % parts, task % tiles); });
             parallel_for(outer_ * tiles, threads_for(partial_.size() * sizeof(Cell)),
                          [&](std::size_t task) { finish(task / tiles, task % tiles); });
             if (gradient_.wants_dx()) {

@@ -23,8 +23,13 @@ public:
     using C = Compute<T>;
 
     ColumnForward(const Call<T>& call, const Saved& saved, bool output)
-        : call_(call), saved_(saved), output_(output), columns_(call.plan), outer_(call.plan.kept.count()),
-          partial_(outer_ * columns_.parts() * columns_.lanes()), stats_(outer_ * columns_.lanes()) {}
+        : call_(call),
+          saved_(saved),
+          output_(output),
+          columns_(call.plan),
+          outer_(call.plan.kept.count()),
+          partial_(outer_ * columns_.parts() * columns_.lanes()),
+          stats_(outer_ * columns_.lanes()) {}
 
     void run() {
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
@@ -39,9 +44,8 @@ public:
             });
             return;
         }
-        parallel_for(outer_ * parts * tiles, call_.threads, [&](std::size_t task) {
-            sum(task / tiles / parts, task / tiles % parts, task % tiles);
-        });
+        parallel_for(outer_ * parts * tiles, call_.threads,
+                     [&](std::size_t task) { sum(task / tiles / parts, task / tiles % parts, task % tiles); });
         parallel_for(outer_ * tiles, outer_ * columns_.lanes() < 4096 ? 1 : call_.threads,
                      [&](std::size_t task) { finish(task / tiles, task % tiles); });
         if (!output_) return;
@@ -83,8 +87,8 @@ private:
         for (std::size_t i = 0; i < lanes; ++i) {
             const char* column = first[kX] + columns_.lane_bytes(kX, i);
             const bool safe = is_safe<C>(s2[i]) || (s2[i] == 0 && is_constant(column, first_row, rows, pivots[i]));
-            partial(outer, part, first_lane + i) = safe ? from_sums(rows, pivots[i], s1[i], s2[i], call_.centred())
-                                                        : exact(column, first_row, rows);
+            partial(outer, part, first_lane + i) =
+                safe ? from_sums(rows, pivots[i], s1[i], s2[i], call_.centred()) : exact(column, first_row, rows);
         }
     }
 
@@ -145,8 +149,8 @@ private:
             for (std::size_t i = lane; i < lane + width; ++i) {
                 stats_.set(outer * columns_.lanes() + i, m.origin, m.rest, scale);
             }
-            const std::ptrdiff_t stat = call_.plan.kept.offset(outer).stat +
-                                        static_cast<std::ptrdiff_t>(lane / width) * call_.plan.lane.stat;
+            const std::ptrdiff_t stat =
+                call_.plan.kept.offset(outer).stat + static_cast<std::ptrdiff_t>(lane / width) * call_.plan.lane.stat;
             save(saved_, stat, m.origin + m.rest, scale, m.m2);
         }
     }

@@ -15,7 +15,10 @@ public:
     using C = Compute<T>;
 
     explicit ColumnRows(const GradientCall<T>& gradient)
-        : gradient_(gradient), call_(gradient.call), columns_(call_.plan), outer_(call_.plan.kept.count()),
+        : gradient_(gradient),
+          call_(gradient.call),
+          columns_(call_.plan),
+          outer_(call_.plan.kept.count()),
           rows_(columns_.rows()) {
         // As many lanes as the cache holds of all rows, by shape only.
         const std::size_t fit = kTileBytes / (2 * rows_ * sizeof(T)) / kRows * kRows;
@@ -77,7 +80,8 @@ private:
         std::vector<double> s1(lanes), s2(lanes);
         std::vector<C> weight(kRows);
         for_rows(first, stats, lanes, [&](Plane<T> p, std::size_t row) {
-            for (std::size_t i = 0; i < p.rows; ++i) weight[i] = call_.affine.w[offset.param + columns_.row(row + i).param];
+            for (std::size_t i = 0; i < p.rows; ++i)
+                weight[i] = call_.affine.w[offset.param + columns_.row(row + i).param];
             p.w = weight.data(), p.param_row = 1;
             call_.kernels.column_gradients(p, s1.data(), s2.data());
         });

@@ -8,8 +8,7 @@ namespace fastnorm {
 namespace {
 
 Bases bases_of(const void* x, void* y, const void* dy) {
-    return {static_cast<char*>(const_cast<void*>(x)), static_cast<char*>(y),
-            static_cast<char*>(const_cast<void*>(dy))};
+    return {static_cast<char*>(const_cast<void*>(x)), static_cast<char*>(y), static_cast<char*>(const_cast<void*>(dy))};
 }
 
 std::size_t elements(const Space& space) {
@@ -36,8 +35,13 @@ void statistics(const Space& space, Input x, Output y, Parameters parameters, Sc
         using T = decltype(type);
         Axes axes = make_axes(space, {x.strides, y.data ? y.strides : x.strides, x.strides});
         const Affine<Compute<T>> affine(axes, parameters.weight, parameters.bias);
-        const Call<T> call{kernels().of<T>(), make_plan(axes), bases_of(x.data, y.data, nullptr), affine, scale,
-                           threads_for(elements(space) * sizeof(T)), outgrows_caches(elements(space) * sizeof(T))};
+        const Call<T> call{kernels().of<T>(),
+                           make_plan(axes),
+                           bases_of(x.data, y.data, nullptr),
+                           affine,
+                           scale,
+                           threads_for(elements(space) * sizeof(T)),
+                           outgrows_caches(elements(space) * sizeof(T))};
         (call.plan.columns ? column_forward<T> : span_forward<T>)(call, saved, y.data != nullptr);
     });
 }

@@ -33,7 +33,9 @@ public:
     // `axes` is the box that one sweep covers. `gradient`: dx from dy and x, else y from x. `stream`: the output is
     // written past the caches.
     Planes(const Kernels<T>& kernels, Axes axes, const Affine<C>& affine, bool gradient, bool stream)
-        : kernel_(gradient ? kernels.input_gradient : kernels.normalize), affine_(affine), gradient_(gradient),
+        : kernel_(gradient ? kernels.input_gradient : kernels.normalize),
+          affine_(affine),
+          gradient_(gradient),
           stream_(stream) {
         axes.merge(false);
         lanes_ = take(axes, true);
@@ -96,8 +98,8 @@ private:
             const Axis& axis = axes[i];
             if (lanes && (axis.stat > 1 || axis.param > 1)) continue;
             const bool better =
-                best == axes.size() || (lanes ? std::abs(axis.stride[kX]) < std::abs(axes[best].stride[kX])
-                                              : axis.n > axes[best].n);
+                best == axes.size() ||
+                (lanes ? std::abs(axis.stride[kX]) < std::abs(axes[best].stride[kX]) : axis.n > axes[best].n);
             if (better) best = i;
         }
         if (best == axes.size()) return kNoAxis;
@@ -114,7 +116,8 @@ private:
     bool whole_lines(const char* y) const {
         constexpr std::size_t kLine = 64;
         const auto step = static_cast<std::size_t>(rows_.stride[kY]);
-        return lanes_.n * sizeof(T) >= 16 * kLine || (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
+        return lanes_.n * sizeof(T) >= 16 * kLine ||
+               (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
     }
 
     void sweep(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,

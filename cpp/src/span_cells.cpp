@@ -31,9 +31,15 @@ public:
     using C = Compute<T>;
 
     explicit SpanCells(const GradientCall<T>& gradient)
-        : gradient_(gradient), call_(gradient.call), plan_(cell_plan(call_.plan)), blocks_(plan_),
-          cell_axes_(cells_of_group(call_.plan)), width_(cell_axes_.count()), elements_(blocks_.elements() * width_),
-          tasks_(call_.plan, 2 * elements_ * sizeof(T)), cells_(call_.plan.kept.count() * width_) {}
+        : gradient_(gradient),
+          call_(gradient.call),
+          plan_(cell_plan(call_.plan)),
+          blocks_(plan_),
+          cell_axes_(cells_of_group(call_.plan)),
+          width_(cell_axes_.count()),
+          elements_(blocks_.elements() * width_),
+          tasks_(call_.plan, 2 * elements_ * sizeof(T)),
+          cells_(call_.plan.kept.count() * width_) {}
 
     void run() {
         const auto threads = static_cast<std::size_t>(call_.threads);
@@ -168,7 +174,8 @@ private:
         std::vector<Cell> partial(groups * width_ * parts);
         parallel_for(partial.size(), call_.threads, [&](std::size_t task) {
             const std::size_t cell = task / parts, begin = task % parts * kSuperblock;
-            const Bases bases = at(at(call_.bases, call_.plan.kept.offset(cell / width_)), cell_axes_.offset(cell % width_));
+            const Bases bases =
+                at(at(call_.bases, call_.plan.kept.offset(cell / width_)), cell_axes_.offset(cell % width_));
             partial[task] = sum(bases, stats, cell / width_, begin, std::min(begin + kSuperblock, blocks_.count()));
         });
         for (std::size_t cell = 0; cell < groups * width_; ++cell) {

@@ -14,7 +14,10 @@ public:
     using C = Compute<T>;
 
     SpanForward(const Call<T>& call, const Saved& saved, bool output)
-        : call_(call), saved_(saved), output_(output), blocks_(call.plan),
+        : call_(call),
+          saved_(saved),
+          output_(output),
+          blocks_(call.plan),
           tasks_(call.plan, blocks_.elements() * sizeof(T)) {}
 
     void run() {
@@ -56,8 +59,8 @@ private:
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
-            const Moments m = span_moments<T>(call_.kernels, blocks_, at(first, tasks_.step(i))[kX], 0,
-                                              blocks_.count(), call_.centred());
+            const Moments m = span_moments<T>(call_.kernels, blocks_, at(first, tasks_.step(i))[kX], 0, blocks_.count(),
+                                              call_.centred());
             finish(i, stat + tasks_.step(i).stat, m, stats);
         }
     }

@@ -101,7 +101,8 @@ private:
             call_.kernels.span_gradients(p, rows);
         }
         for (std::size_t i = 0; i < n; ++i) {
-            const Cell total = together ? Cell{rows[i].s1, rows[i].s2} : sum(at(first, step(i)), stats, i, offset.param);
+            const Cell total =
+                together ? Cell{rows[i].s1, rows[i].s2} : sum(at(first, step(i)), stats, i, offset.param);
             gradient_.set_sums(stats, i, offset.stat + step(i).stat, total, n_);
         }
     }
@@ -174,8 +175,8 @@ private:
     static void exact_columns(const Plane<T>& p, const Coefficients<C>& stats, double* db, double* dw) {
         for (std::size_t i = 0; i < p.rows; ++i) {
             for (std::size_t j = 0; j < p.lanes; ++j) {
-                const Cell sums = exact_sums(p.dy + i * p.lanes + j, p.x + i * p.lanes + j, 1, stats.mean[i],
-                                             stats.rstd[i], p.w, 0);
+                const Cell sums =
+                    exact_sums(p.dy + i * p.lanes + j, p.x + i * p.lanes + j, 1, stats.mean[i], stats.rstd[i], p.w, 0);
                 db[j] += sums.db;
                 dw[j] += sums.dh;
             }
@@ -190,7 +191,8 @@ private:
             const std::size_t owner = task / pieces, begin = task % pieces * kPiece;
             for (std::size_t j = begin; j < std::min(begin + kPiece, n_); ++j) {
                 Tree<Cell> tree;
-                for (std::size_t s = owner * stretches_; s < (owner + 1) * stretches_; ++s) tree.add({db[s][j], dw[s][j]});
+                for (std::size_t s = owner * stretches_; s < (owner + 1) * stretches_; ++s)
+                    tree.add({db[s][j], dw[s][j]});
                 gradient_.add_parameter(owners_.offset(owner).param + static_cast<std::ptrdiff_t>(j), tree.result());
             }
         });

@@ -70,7 +70,8 @@ int cgroup_count() {
         if (file >> quota >> period && quota != "max") take(quota_count(std::atof(quota.c_str()), period));
         if (path.rfind('/') == std::string::npos) break;
     }
-    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
     double quota = 0, period = 0;
     if (quota_file >> quota && period_file >> period) take(quota_count(quota, period));
     return least;

@@ -20,10 +20,12 @@ STAGE = 2  # whose activations the correlations are of, from 0
 def draw(runs: Runs, rates: Sequence[float], data: Data) -> Figure:
     figure = Figure(figsize=(16, 17), dpi=90, layout="constrained")
     seeds = len(runs["none", rates[0]])
+    spread = (
+        f"lines: median of {seeds} initializations, bands: smallest to largest" if seeds > 1 else "one initialization"
+    )
     figure.suptitle(
         "A small network on handwritten digits, the same with each normalization\n"
-        f"blue: learning rate {rates[0]:g}, orange: {rates[1]:g}; dashed: without normalization\n"
-        f"lines: median of {seeds} first weights, bands: least to largest",
+        f"blue: learning rate {rates[0]:g}, orange: {rates[1]:g}; dashed: without normalization\n{spread}",
         fontsize=15,
     )
     upper, lower = figure.subfigures(2, 1, height_ratios=(4, 1.15))
@@ -58,7 +60,7 @@ def _curves(loss: Any, accuracy: Any, runs: list[Run], colour: str, dashed: bool
 
 
 def _scales(loss: Any, accuracy: Any, labels: bool) -> None:
-    loss.set(yscale="log", ylim=(2e-3, 5))
+    loss.set(yscale="log", ylim=(2e-3, 8))
     accuracy.set(ylim=(0, 102), xlabel="epoch")
     accuracy.tick_params(labelbottom=True)
     accuracy.xaxis.get_major_locator().set_params(integer=True)
@@ -74,8 +76,8 @@ def _growth(axes: Any, runs: Runs, rates: Sequence[float]) -> None:
     for rate, colour in zip(rates, COLOURS, strict=True):
         for run in runs["weight norm", rate]:
             axes.plot(np.arange(len(run.growth) + 1), [1.0, *run.growth], color=colour, marker=".")
-    axes.set(title="weight norm: ‖v‖ by its first value,\nmean of all filters", xlabel="epoch", yscale="log")
-    axes.grid(alpha=0.3, which="both")
+    axes.set(title="weight norm: ‖v‖ by its first value,\nmean of all filters", xlabel="epoch")
+    axes.grid(alpha=0.3)
 
 
 def _correlations(axes: Any, run: Run, data: Data) -> None:

@@ -17,7 +17,7 @@ class Support(NamedTuple):
 
 
 class Table(dict[np.dtype[Any], Support]):
-    """Support by dtype. It comes to know ``ml_dtypes.bfloat16`` when it meets it: a user who has one has the package."""
+    """Support by dtype. It learns of ``ml_dtypes.bfloat16`` when it meets one, without importing that package."""
 
     def __contains__(self, key: object) -> bool:
         if super().__contains__(key):
@@ -29,12 +29,15 @@ class Table(dict[np.dtype[Any], Support]):
 
 
 # Native byte order only: np.dtype(">f4") is another key. Parameters have the data's dtype or a wider one.
-DATA: Final = Table()
-DATA |= {
-    FLOAT16: Support(FLOAT32, (FLOAT16, FLOAT32, FLOAT64)),
-    FLOAT32: Support(FLOAT32, (FLOAT32, FLOAT64)),
-    FLOAT64: Support(FLOAT64, (FLOAT64,)),
-}
+DATA: Final = Table(
+    {
+        FLOAT16: Support(FLOAT32, (FLOAT16, FLOAT32, FLOAT64)),
+        FLOAT32: Support(FLOAT32, (FLOAT32, FLOAT64)),
+        FLOAT64: Support(FLOAT64, (FLOAT64,)),
+    }
+)
+
+DATA_NAMES: Final = "float16, bfloat16, float32 or float64"
 
 # What a backward takes for saved statistics. They are made in float64.
 STATISTICS: Final[tuple[np.dtype[Any], ...]] = (FLOAT32, FLOAT64)

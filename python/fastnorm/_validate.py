@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ._dtypes import DATA, FLOAT64, STATISTICS
+from ._dtypes import DATA, DATA_NAMES, FLOAT64, STATISTICS
 from ._layout import Layout, Shape, overlap, overlaps_itself
 from ._types import Array, BatchWhiteningSaved, GradMask, Moments
 
@@ -29,7 +29,8 @@ def _kind(value: object) -> str:
 
 
 def _names(dtypes: Iterable[np.dtype[Any]]) -> str:
-    return " or ".join(str(dtype) for dtype in dtypes)
+    *first, last = map(str, dtypes)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _of_axes(axes: Shape) -> str:
@@ -65,7 +66,7 @@ def data(name: str, value: object) -> Array:
     result = array(name, value)
     if result.dtype not in DATA:
         _native(name, result)
-        raise TypeError(f"{name} must have dtype {_names(DATA)}, got {result.dtype}")
+        raise TypeError(f"{name} must have dtype {DATA_NAMES}, got {result.dtype}")
     return result
 
 

@@ -25,7 +25,7 @@ def batch_norm(
 
     Parameters
     ----------
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Data with two or more dimensions, in any memory layout.
     running_mean, running_var : array_like, shape (C,)
         Statistics of the channels, in the dtype of `x` or float64.
@@ -93,7 +93,7 @@ def batch_norm_forward(
 
     Parameters
     ----------
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Data with two or more dimensions, in any memory layout.
     weight, bias : array_like, shape (C,), optional
         Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
@@ -177,7 +177,7 @@ def batch_norm_backward(
     ----------
     dy : array_like
         Gradient of the output, of the shape and dtype of `x`.
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Input of the forward pass.
     weight : array_like, shape (C,), or None
         Scale of the forward pass.

@@ -273,23 +273,24 @@ def batch_whitening_backward(
     weight = check.parameter("weight", weight, layout, x)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
     dx = np.empty_like(x) if want_dx else None
-    sums, average = np.zeros(_stack(features)), np.zeros(layout.statistics)
-    if x.size and (want_dx or want_dweight or want_dbias):
-        run(_core.moments, dy, layout.roles, average, np.empty_like(average))
-    if x.size and (want_dx or want_dweight):
-        sums, off = _centred(features, x, saved.mean, dy, average)
-        sums = _features.transpose(sums)
-    if x.size and dx is not None:
-        with np.errstate(all="ignore"):
-            through = through_statistics(saved, _scaled(sums, weight), features.samples)
-            direct = _features.transpose(_scaled(saved.matrix, weight))
-        both = np.concatenate([through, direct], axis=2)
-        features.transform(x, dx, both, saved.mean, _image(through, -off), dy, average)
-    dtype = x.dtype if weight is None else weight.dtype
     dweight = np.zeros(layout.parameters) if want_dweight else None
-    if x.size and dweight is not None:
-        np.einsum("gij,gij->gi", sums, saved.matrix, out=dweight.reshape(features.groups, features.size))
-    dbias = average * features.samples if want_dbias else None
+    dbias = np.zeros(layout.parameters) if want_dbias else None
+    if x.size and (want_dx or want_dweight or want_dbias):
+        average = np.empty(layout.statistics)
+        run(_core.moments, dy, layout.roles, average, np.empty_like(average))
+        if dbias is not None:
+            np.multiply(average, features.samples, out=dbias)
+        if want_dx or want_dweight:
+            sums, off = _centred(features, x, saved.mean, dy, average)
+            sums = _features.transpose(sums)
+        with np.errstate(all="ignore"):
+            if dweight is not None:
+                np.einsum("gij,gij->gi", sums, saved.matrix, out=dweight.reshape(_stack(features)[:2]))
+            if dx is not None:
+                through = through_statistics(saved, _scaled(sums, weight), features.samples)
+                both = np.concatenate([through, _features.transpose(_scaled(saved.matrix, weight))], axis=2)
+                features.transform(x, dx, both, saved.mean, _image(through, -off), dy, average)
+    dtype = x.dtype if weight is None else weight.dtype
     return Gradients(dx, _engine._rounded(dweight, dtype), _engine._rounded(dbias, dtype))
 
 
@@ -327,7 +328,7 @@ def _centred(
 def _image(matrix: Array, vector: Array) -> Array:
     """The images of the channels of a vector under the matrices of their groups."""
     with np.errstate(all="ignore"):
-        return np.einsum("gij,gj->gi", matrix, vector.reshape(matrix.shape[:2])).ravel()
+        return np.asarray(np.einsum("gij,gj->gi", matrix, vector.reshape(matrix.shape[:2])).ravel())
 
 
 def _scaled(matrix: Array, weight: Array | None) -> Array:

@@ -28,7 +28,7 @@ def group_norm(
 
     Parameters
     ----------
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Data with two or more dimensions, in any memory layout; axis 0 is the sample axis.
     num_groups : int
         A divisor of the number of channels.
@@ -132,7 +132,7 @@ def group_norm_backward(
     ----------
     dy : array_like
         Gradient of the output, of the shape and dtype of `x`.
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Input of the forward pass.
     num_groups : int
         A divisor of the number of channels.
@@ -186,7 +186,7 @@ def instance_norm(
 
     Parameters
     ----------
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Data with two or more dimensions, in any memory layout; axis 0 is the sample axis.
     weight, bias : array_like, shape (C,), optional
         Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.

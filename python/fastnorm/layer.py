@@ -37,7 +37,7 @@ def layer_norm(
 
     Parameters
     ----------
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Data in any memory layout.
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
@@ -146,7 +146,7 @@ def layer_norm_backward(
     ----------
     dy : array_like
         Gradient of the output, of the shape and dtype of `x`.
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Input of the forward pass.
     weight : array_like or None
         Scale of the forward pass.
@@ -199,7 +199,7 @@ def rms_norm(
 
     Parameters
     ----------
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Data in any memory layout.
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
@@ -311,7 +311,7 @@ def rms_norm_backward(
     ----------
     dy : array_like
         Gradient of the output, of the shape and dtype of `x`.
-    x : array_like, float32 or float64
+    x : array_like, float16, bfloat16, float32 or float64
         Input of the forward pass.
     weight : array_like or None
         Scale of the forward pass.

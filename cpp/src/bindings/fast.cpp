@@ -94,9 +94,7 @@ PyObject* normalize(PyObject* const* args, Py_ssize_t count, fn::Statistic stati
     const std::uint8_t roles[2] = {fn::kept, fn::reduced_param};
     const fn::Space space{item == 4 ? fn::DType::f32 : fn::DType::f64, 2, shape, roles};
     void* y = py::detail::array_proxy(result.ptr())->data;
-    const auto run = [&] {
-        fn::forward(space, {x->data, nullptr}, {y, nullptr}, {weight, bias}, {statistic, eps});
-    };
+    const auto run = [&] { fn::forward(space, {x->data, nullptr}, {y, nullptr}, {weight, bias}, {statistic, eps}); };
     if (size * item < kHoldGil) {
         run();
     } else {

@@ -46,7 +46,9 @@ struct ArraySpace {
     fn::Space space;
 };
 
-fn::Input input(const py::array& array) { return {array.data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())}; }
+fn::Input input(const py::array& array) {
+    return {array.data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())};
+}
 
 fn::Output output(py::array& array) {
     return {array.mutable_data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())};
@@ -88,8 +90,8 @@ void backward(const py::array& dy, const py::array& x, std::optional<py::array> 
 }
 
 void input_gradient(const py::array& dy, const py::array& x, py::array dx, const py::bytes& roles,
-                    const OptionalArray& weight, const py::array& mean, const py::array& rstd,
-                    const py::array& mean_g, const py::array& mean_gx) {
+                    const OptionalArray& weight, const py::array& mean, const py::array& rstd, const py::array& mean_g,
+                    const py::array& mean_gx) {
     const ArraySpace space(x, roles);
     const fn::Output out = output(dx);
     const auto doubles_of = [](const py::array& array) { return static_cast<const double*>(array.data()); };
@@ -139,7 +141,7 @@ void copy(const py::array& from, py::array to) {
 py::dict build_info() {
     py::dict info;
     info["version"] = FASTNORM_VERSION;
-    #if defined(__clang__)
+#if defined(__clang__)
     info["compiler"] = "Clang " __clang_version__;
 #elif defined(__GNUC__)
     info["compiler"] = "GCC " __VERSION__;

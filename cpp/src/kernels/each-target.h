@@ -1,7 +1,8 @@
 // Begins a unit that is compiled once per SIMD target. The unit defines HWY_TARGET_INCLUDE as its own name before.
 // No include guard: Highway's foreach_target.h includes the unit again for each target, and so this file.
 
-// One target per generation. Sizeless vectors (SVE, RVV) cannot be held in arrays, so those machines run NEON or plain C++.
+// One target per generation. Sizeless vectors (SVE, RVV) cannot be held in arrays, so those machines run NEON or plain
+// C++.
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
 #include "hwy/detect_targets.h"

@@ -69,14 +69,18 @@ void NormalizePlane(const Plane<T>& p) {
         T* y = p.y + at * p.y_row;
         const Values<decltype(d), kStatLanes, 3> stat(d, at * p.stat_row, {p.h, p.l, p.r});
         const Values<decltype(d), kParamLanes, 2> param(d, at * p.param_row, {p.w, p.b});
-        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-            constexpr bool kFull = decltype(full)::value;
-            const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
-                                         stat.template Get<kFull>(1, i, n));
-            const auto xhat = hn::Mul(centred, stat.template Get<kFull>(2, i, n));
-            const auto out = hn::MulAdd(xhat, param.template Get<kFull>(0, i, n), param.template Get<kFull>(1, i, n));
-            StoreOut<kFull>(out, d, y + i, n, p.stream);
-        }, p.stream ? Head(d, y, p.lanes) : 0);
+        ForVectors<Virtual<decltype(d)>::kN>(
+            p.lanes,
+            [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+                constexpr bool kFull = decltype(full)::value;
+                const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
+                                             stat.template Get<kFull>(1, i, n));
+                const auto xhat = hn::Mul(centred, stat.template Get<kFull>(2, i, n));
+                const auto out =
+                    hn::MulAdd(xhat, param.template Get<kFull>(0, i, n), param.template Get<kFull>(1, i, n));
+                StoreOut<kFull>(out, d, y + i, n, p.stream);
+            },
+            p.stream ? Head(d, y, p.lanes) : 0);
     }
     if (p.stream) hwy::FlushStream();
 }
@@ -96,17 +100,20 @@ void InputGradientPlane(const Plane<T>& p) {
         T* dx = p.y + at * p.y_row;
         const Values<decltype(d), kStatLanes, 5> stat(d, at * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2});
         const Values<decltype(d), kParamLanes, 1> param(d, at * p.param_row, {p.w});
-        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-            constexpr bool kFull = decltype(full)::value;
-            const auto r = stat.template Get<kFull>(2, i, n);
-            const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
-                                         stat.template Get<kFull>(1, i, n));
-            const auto xhat = hn::Mul(centred, r);
-            const auto g = hn::Mul(LoadSome<kFull>(d, dy + i, n), param.template Get<kFull>(0, i, n));
-            const auto rest = hn::NegMulAdd(xhat, stat.template Get<kFull>(4, i, n),
-                                            hn::Sub(g, stat.template Get<kFull>(3, i, n)));
-            StoreOut<kFull>(hn::Mul(r, rest), d, dx + i, n, p.stream);
-        }, p.stream ? Head(d, dx, p.lanes) : 0);
+        ForVectors<Virtual<decltype(d)>::kN>(
+            p.lanes,
+            [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+                constexpr bool kFull = decltype(full)::value;
+                const auto r = stat.template Get<kFull>(2, i, n);
+                const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
+                                             stat.template Get<kFull>(1, i, n));
+                const auto xhat = hn::Mul(centred, r);
+                const auto g = hn::Mul(LoadSome<kFull>(d, dy + i, n), param.template Get<kFull>(0, i, n));
+                const auto rest = hn::NegMulAdd(xhat, stat.template Get<kFull>(4, i, n),
+                                                hn::Sub(g, stat.template Get<kFull>(3, i, n)));
+                StoreOut<kFull>(hn::Mul(r, rest), d, dx + i, n, p.stream);
+            },
+            p.stream ? Head(d, dx, p.lanes) : 0);
     }
     if (p.stream) hwy::FlushStream();
 }

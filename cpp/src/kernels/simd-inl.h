@@ -33,7 +33,7 @@ using Tag = hn::CappedTag<Compute<T>, 64 / sizeof(Compute<T>)>;
 // Sums run over 128 bytes of virtual lanes, whatever the vector length, so that every target adds in one order.
 template <class D>
 struct Virtual {
-    static constexpr std::size_t kN = hn::MaxLanes(D());              // lanes of a vector
+    static constexpr std::size_t kN = hn::MaxLanes(D());                // lanes of a vector
     static constexpr std::size_t kLanes = 128 / sizeof(hn::TFromD<D>);  // virtual lanes
     static constexpr std::size_t kParts = kLanes / kN;                  // vectors that hold them
     static constexpr std::size_t kQuad = 4 * kLanes;                    // elements added at a time

@@ -64,8 +64,8 @@ bool GroupStatisticsOf(const BlockSums& sums, std::size_t count, std::size_t n, 
         StoreNarrow(h, d, out.h + i);
         StoreNarrow(hn::Add(hn::Sub(pivot, h), rest), d, out.l + i);
         StoreNarrow(rstd, d, out.r + i);
-        const auto fine = hn::And(hn::Or(empty, hn::And(hn::Ge(rstd, least), hn::Le(rstd, most))),
-                                  hn::Le(hn::Abs(mean), far));
+        const auto fine =
+            hn::And(hn::Or(empty, hn::And(hn::Ge(rstd, least), hn::Le(rstd, most))), hn::Le(hn::Abs(mean), far));
         const std::size_t some = count - i < kN ? count - i : kN;
         ordinary = ordinary && hn::CountTrue(d, hn::And(fine, hn::FirstN(d, some))) == some;
     }

@@ -12,7 +12,7 @@ namespace fastnorm {
 inline constexpr std::size_t kBlock = 1024;  // elements of a span
 inline constexpr std::size_t kRows = 64;     // rows of columns
 
-inline constexpr std::size_t kBatch = 64;    // blocks or rows that one kernel call reports about
+inline constexpr std::size_t kBatch = 64;  // blocks or rows that one kernel call reports about
 
 // Sums of span blocks about their pivots: s1 = sum (x - pivot), s2 = sum (x - pivot)^2. s2 is NaN where the compute
 // type cannot hold the squares.

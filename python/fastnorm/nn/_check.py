@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _validate as check
-from .._dtypes import DATA
+from .._dtypes import DATA, DATA_NAMES
 from .._types import Array
 
 Shape = tuple[int, ...]
@@ -47,7 +47,7 @@ def data_dtype(value: npt.DTypeLike) -> np.dtype[Any]:
     """The dtype of parameters and running statistics."""
     result = np.dtype(value)
     if result not in DATA:
-        raise TypeError(f"dtype must be {' or '.join(map(str, DATA))}, got {result}")
+        raise TypeError(f"dtype must be {DATA_NAMES}, got {result}")
     return result
 
 
