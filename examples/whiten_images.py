@@ -3,7 +3,7 @@
 import argparse
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_sample_images
+from threadpoolctl import threadpool_limits
 
 import fastnorm as fn
-from fastnorm.whitening import Method
 
 Array = npt.NDArray[Any]
+Method = Literal["pca", "zca", "cholesky", "cholesky-prec", "zca-cor", "pca-cor"]
 
 SIDE = 12  # of a patch
 PARTS = 8  # of the streamed fit
@@ -44,8 +45,9 @@ def main() -> None:
     options = parser.parse_args()
 
     x = patches(number=4_000 if options.quick else 20_000)
-    outcomes = [solve(x, method, parts=1) for method in get_args(Method)]
-    streamed = solve(x, "zca", parts=PARTS)
+    with fn.threads(1), threadpool_limits(1):
+        outcomes = [solve(x, method, parts=1) for method in get_args(Method)]
+        streamed = solve(x, "zca", parts=PARTS)
     print_table(x, [*outcomes, streamed])
     whole = next(outcome.fit for outcome in outcomes if outcome.fit.method == "zca")
     difference = np.abs(streamed.fit.matrix - whole.matrix).max() / np.abs(whole.matrix).max()
@@ -100,7 +102,7 @@ def print_table(x: Array, outcomes: list[Outcome]) -> None:
         times = (f"{1e3 * seconds:.0f} ms" for seconds in outcome.seconds)
         table.add_row(outcome.title, f"{off:.1e}", f"{outcome.error:.1e}", f"{similarity(x, outcome):.3f}", *times)
     Console(width=110).print(table)
-    print("correlation with x: mean correlation of every whitened value with the pixel of the same place")
+    print("correlation with x: mean correlation of every whitened value with the pixel of the same place; one thread")
 
 
 def similarity(x: Array, outcome: Outcome) -> float:
@@ -130,7 +132,7 @@ def draw(x: Array, outcomes: list[Outcome]) -> Figure:
     for column, outcome in zip(axes.T[1:], outcomes, strict=True):
         column[0].set_title(outcome.title, fontsize=15)
         _matrix(column[0], outcome.covariance, 1.0)
-        _tiles(column[1], outcome.fit.matrix[rows])
+        _tiles(column[1], outcome.fit.matrix[rows], power=0.5)  # small values show, too
         _tiles(column[2], outcome.whitened[chosen])
     axes[1, 1].set_title(
         f"filters: {SHOWN**2} of the {SIDE**2} rows of the matrix, from the first to the last", loc="left"
@@ -159,9 +161,9 @@ def _spectra(axes: Any, covariance: Array, outcomes: list[Outcome]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _tiles(axes: Any, images: Array) -> None:
-    """Pictures in a square: gray is 0, each has its own range, square roots show small values, too."""
-    images = np.sign(images) * np.sqrt(np.abs(images) / np.abs(images).max(axis=1, keepdims=True))
+def _tiles(axes: Any, images: Array, power: float = 1.0) -> None:
+    """Pictures in a square: gray is 0, each has its own range."""
+    images = np.sign(images) * (np.abs(images) / np.abs(images).max(axis=1, keepdims=True)) ** power
     frame = np.pad(images.reshape(-1, SIDE, SIDE), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     square = frame.reshape(SHOWN, SHOWN, SIDE + 2, SIDE + 2).transpose(0, 2, 1, 3)
     axes.imshow(square.reshape(SHOWN * (SIDE + 2), -1), cmap="gray", vmin=-1, vmax=1, interpolation="nearest")

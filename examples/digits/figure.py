@@ -28,7 +28,8 @@ def draw(runs: Runs, rates: Sequence[float], data: Data) -> Figure:
         f"blue: learning rate {rates[0]:g}, orange: {rates[1]:g}; dashed: without normalization\n{spread}",
         fontsize=15,
     )
-    upper, lower = figure.subfigures(2, 1, height_ratios=(4, 1.15))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4, 1.15))
+    upper, lower = parts
     axes = upper.subplots(4, 4, sharex=True)
     titles = [method.title for method in METHODS if method.title != "none"]
     for i, title in enumerate(titles):

@@ -89,7 +89,7 @@ class Conv(Dense):
         shifted = np.stack(self._shifted(padded))
         self.x, self.w = shifted.reshape(9, -1, channels), self.weight().reshape(9, channels, -1)
         y = (self.x @ self.w).sum(axis=0) + self.bias
-        return y.reshape(*shifted.shape[1:4], -1)
+        return np.asarray(y.reshape(*shifted.shape[1:4], -1))
 
     def backward(self, dy: Array) -> Array:
         images, rows, columns, channels = self.shape

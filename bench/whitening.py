@@ -1,0 +1,158 @@
+"""Time and memory of whitening: ``python bench/whitening.py [--threads N] [--rounds N] [--samples N]``.
+
+Fit and transform of a table of float32 against scikit-learn's PCA(whiten=True) and plain NumPy in float64, then batch
+whitening forward and backward against the same formulas in PyTorch. All take turns in one process and on the same
+number of threads; the memory is what a process of its own needs above the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+
+import fastnorm as fn
+
+FEATURES = 256
+SHAPES = [((32, 64, 28, 28), 1), ((32, 64, 28, 28), 4), ((64, 256, 7, 7), 16), ((4096, 128), 1)]
+METHODS = ("zca", "cholesky", "iternorm")
+
+
+def samples(n: int) -> np.ndarray:
+    """Correlated samples of float32, made without more memory than they need."""
+    rng = np.random.default_rng(0)
+    mixing = rng.standard_normal((FEATURES, FEATURES), dtype=np.float32)
+    x = np.empty((n, FEATURES), np.float32)
+    for first in range(0, n, 1000):
+        x[first : first + 1000] = rng.standard_normal((min(1000, n - first), FEATURES), dtype=np.float32) @ mixing + 5
+    return x
+
+
+def fastnorm(x: np.ndarray) -> Any:
+    return fn.fit_whitening(x, method="pca").transform(x)
+
+
+def scikit_learn(x: np.ndarray) -> Any:
+    from sklearn.decomposition import PCA
+
+    return PCA(whiten=True).fit(x).transform(x)
+
+
+def numpy_float64(x: np.ndarray) -> Any:
+    centred = x.astype(np.float64)
+    centred -= centred.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / (len(x) - 1))
+    return centred @ (vectors / np.sqrt(values))
+
+
+TABLE = {"fastnorm": fastnorm, "scikit-learn": scikit_learn, "numpy float64": numpy_float64}
+
+
+def memory(name: str, n: int, threads: int) -> float:
+    """Return megabytes that a process of its own needs above data and libraries, result included."""
+    command = [sys.executable, __file__, "--memory-of", name, "--samples", str(n), "--threads", str(threads)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure_memory(name: str, n: int) -> None:
+    TABLE[name](samples(FEATURES * 2))  # imports and pools
+    x = samples(n)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    TABLE[name](x)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def take_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+    """Return seconds of every round; one before them warms up."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if i:
+                times[name].append(time.perf_counter() - start)
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def of_table(options: argparse.Namespace) -> None:
+    x = samples(options.samples)
+    z, mean = fastnorm(x), x.mean(axis=0, dtype=np.float64)
+    print(f"fit and transform, {len(x)} x {FEATURES} float32 ({x.nbytes / 2**20:.0f} MB), {options.threads} threads")
+    print(f"  off the identity: {np.abs(np.cov(z.T.astype(float)) - np.eye(FEATURES)).max():.1e}, mean {mean[0]:.1f}")
+    times = take_turns({name: lambda call=call: call(x) for name, call in TABLE.items()}, options.rounds)
+    for name, seconds in times.items():
+        ratio = np.median(times["fastnorm"] / seconds)
+        need = memory(name, options.samples, options.threads)
+        low, middle = seconds.min() * 1e3, np.median(seconds) * 1e3
+        print(f"  {name:<14} {low:7.0f} ms least {middle:7.0f} ms median   x{1 / ratio:5.2f}   {need:6.0f} MB")
+
+
+def of_batches(options: argparse.Namespace) -> None:
+    try:
+        import torch
+
+        import torch_whitening as peer
+    except ImportError:
+        print("PyTorch is not installed: no comparison of batch whitening")
+        return
+    torch.set_num_threads(options.threads)
+    print("batch whitening, float32: milliseconds least of fastnorm / PyTorch, median of their ratio")
+    for shape, groups in SHAPES:
+        for method in METHODS:
+            print(
+                f"  {shape!s:<18} groups {groups:<3} {method:<9}"
+                + _against(torch, peer, shape, groups, method, options)
+            )
+
+
+def _against(torch: Any, peer: Any, shape: Any, groups: int, method: Any, options: argparse.Namespace) -> str:
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, *shape), dtype=np.float32)
+    x += 0.5 * np.roll(x, 1, 1)
+    xt, dyt = torch.from_numpy(x), torch.from_numpy(dy)
+    y, saved = fn.batch_whitening_forward(x, groups=groups, method=method)
+    y_peer, saved_peer = peer.forward(xt, groups, method)
+    g, g_peer = fn.batch_whitening_backward(dy, x, None, saved), peer.backward(dyt, xt, saved_peer)
+    for a, b in zip((y, *g), (y_peer, *g_peer), strict=True):
+        if not np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3 * np.abs(a).max()):
+            raise SystemExit(f"{shape}, {groups} groups, {method}: the answers differ")
+    calls = {
+        "forward": lambda: fn.batch_whitening_forward(x, groups=groups, method=method),
+        "forward of the peer": lambda: peer.forward(xt, groups, method),
+        "backward": lambda: fn.batch_whitening_backward(dy, x, None, saved),
+        "backward of the peer": lambda: peer.backward(dyt, xt, saved_peer),
+    }
+    times = take_turns(calls, options.rounds * 3)
+    text = ""
+    for name in ("forward", "backward"):
+        ours, theirs = times[name], times[f"{name} of the peer"]
+        least = f"{ours.min() * 1e3:6.2f} /{theirs.min() * 1e3:6.2f}"
+        text += f"   {name} {least}  x{np.median(theirs / ours):5.2f}"
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=fn.get_num_threads(), metavar="N")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often they take turns")
+    parser.add_argument("--samples", type=int, default=100_000, metavar="N", help="rows of the table")
+    parser.add_argument("--memory-of", choices=TABLE, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    fn.set_num_threads(options.threads)
+    with threadpoolctl.threadpool_limits(options.threads):
+        if options.memory_of:
+            measure_memory(options.memory_of, options.samples)
+            return
+        of_table(options)
+        of_batches(options)
+
+
+if __name__ == "__main__":
+    main()
