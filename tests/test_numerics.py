@@ -81,6 +81,7 @@ def test_constant_groups(norm: Any, dtype: str, n: int) -> None:
     for eps in (0.0, 1e-5):
         got = norm.outputs(dy, x, weight, bias, eps=eps)
         np.testing.assert_array_equal(got["y"], norm.spread(bias, x))
+        assert not norm.output(x, weight, eps=eps).any()
         assert got["mean"].ravel().tolist() == np.array(CONSTANTS, dtype).tolist()
         assert (got["rstd"] == (1 / np.sqrt(eps) if eps else 0)).all()
         assert not got["dweight"].any()

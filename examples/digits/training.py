@@ -1,4 +1,4 @@
-"""Training on scikit-learn's handwritten digits: all methods in turns, so that other work on the machine meets all."""
+"""Training on handwritten digits: all methods in turns, so that other work on the machine meets all alike."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Run:
     losses: list[float] = field(default_factory=list)  # of every batch
     accuracies: list[float] = field(default_factory=list)  # on the test images, after every epoch
     growth: list[float] = field(default_factory=list)  # of the directions of weight norm, after every epoch
-    seconds: list[float] = field(default_factory=list)  # of every step
+    seconds: list[float] = field(default_factory=list)  # of every step, processor time
 
     def __post_init__(self) -> None:
         self.network = Network(self.method, self.seed)
@@ -48,9 +48,9 @@ class Run:
         batches = len(order) // BATCH
         self.network.train()
         for batch in order[: batches * BATCH].reshape(batches, BATCH):
-            start = time.perf_counter()
+            start = time.process_time()
             self.losses.append(self.network.step(data.images[batch], data.labels[batch], self.rate))
-            self.seconds.append(time.perf_counter() - start)
+            self.seconds.append(time.process_time() - start)
         self.network.train(False)
         guesses = self.network(data.test_images).argmax(axis=1)
         self.accuracies.append(float((guesses == data.test_labels).mean()))
