@@ -8,11 +8,11 @@ number of threads; the memory is what a process of its own needs above the data.
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,8 @@ TABLE = {"fastnorm": fastnorm, "scikit-learn": scikit_learn, "numpy float64": nu
 
 def memory(name: str, n: int, threads: int) -> float:
     """Return megabytes that a process of its own needs above data and libraries, result included."""
+    if not Path("/proc/self/clear_refs").exists():
+        return float("nan")
     command = [sys.executable, __file__, "--memory-of", name, "--samples", str(n), "--threads", str(threads)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -64,9 +66,16 @@ def memory(name: str, n: int, threads: int) -> float:
 def measure_memory(name: str, n: int) -> None:
     TABLE[name](samples(FEATURES * 2))  # imports and pools
     x = samples(n)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts
+    before = _status("VmRSS")
     TABLE[name](x)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print((_status("VmHWM") - before) / 1024)
+
+
+def _status(name: str) -> int:
+    """Return a figure of this process, in kilobytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def take_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scaled_error import backward_errors, exceeded, forward_errors
 
 import fastnorm as fn
+from scaled_error import backward_errors, exceeded, forward_errors
 
 Array = npt.NDArray[Any]
 
@@ -85,5 +85,7 @@ def test_forward_and_backward_round_once(
 
 def test_both_types_do_not_mix() -> None:
     x = np.ones((2, 3), sixteen("bfloat16"))
-    with pytest.raises(TypeError, match="weight must have dtype bfloat16, float32 or float64 for x with dtype bfloat16"):
+    with pytest.raises(
+        TypeError, match="weight must have dtype bfloat16, float32 or float64 for x with dtype bfloat16"
+    ):
         fn.layer_norm(x, np.ones(3, np.float16))

@@ -13,6 +13,7 @@
 namespace fastnorm {
 namespace {
 
+constexpr std::size_t kRead = 512;          // samples that are read at a time, in long runs where they are neighbours
 constexpr std::size_t kPanel = 128;         // samples: two strips of a panel fit the first cache
 constexpr std::size_t kChunk = 1024;        // samples, at least
 constexpr std::size_t kMostFeatures = 256;  // of a block: a panel of them fits the second cache
@@ -70,15 +71,18 @@ private:
         const std::size_t group = block / cuts_.pairs.size();
         const bool diagonal = !right_ && row == column;
         const bool adds = !totals_.empty() && (right_ ? column == 0 : diagonal);
-        std::vector<double> a(kPanel * cuts_.width), b(diagonal ? 0 : a.size());
+        std::vector<double> a(kRead * cuts_.width), b(diagonal ? 0 : a.size());
         const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
-        for (std::size_t first = begin; first < end; first += kPanel) {
-            const std::size_t count = std::min(kPanel, end - first);
+        for (std::size_t first = begin; first < end; first += kRead) {
+            const std::size_t count = std::min(kRead, end - first);
             pack(left_, group, first, count, row, a.data());
             if (adds) add_up(a.data(), count, row, totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row);
             if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b.data());
-            multiply(a.data(), diagonal ? a.data() : b.data(), count, cuts_.features_of(row), cuts_.features_of(column),
-                     diagonal, first > begin, part);
+            for (std::size_t s = 0; s < count; s += kPanel) {
+                const double* const left = a.data() + s * kStrip<double>;
+                multiply(left, diagonal ? left : b.data() + s * kStrip<double>, std::min(kPanel, count - s),
+                         cuts_.features_of(row), cuts_.features_of(column), diagonal, first + s > begin, part);
+            }
         }
     }
 
@@ -92,7 +96,7 @@ private:
             const std::size_t some = std::min(most, count - s);
             for (std::size_t i = 0; i < n; i += kStrip<double>) {
                 reader.read(group, first + s, some, begin + i, std::min(kStrip<double>, n - i),
-                            to + i * kPanel + s * kStrip<double>, strip, 1);
+                            to + i * kRead + s * kStrip<double>, strip, 1);
             }
         }
     }
@@ -100,7 +104,7 @@ private:
     // Adds the samples of a panel.
     void add_up(const double* panel, std::size_t count, std::size_t begin, double* totals) const {
         const std::size_t n = cuts_.features_of(begin);
-        for (std::size_t i = 0; i < n; i += kStrip<double>, panel += kPanel * kStrip<double>) {
+        for (std::size_t i = 0; i < n; i += kStrip<double>, panel += kRead * kStrip<double>) {
             double sums[kStrip<double>] = {};
             for (std::size_t s = 0; s < count; ++s) {
                 const double* const row = panel + s * kStrip<double>;
@@ -119,11 +123,11 @@ private:
             const std::size_t lanes = std::min(strip, columns - j);
             for (std::size_t i = 0; i < (upper ? j : rows); i += strip) {
                 const std::size_t some = divide_up(std::min(strip, rows - i), kTileRows) * kTileRows;
-                product_({some, count, lanes, a + i * kPanel, 1, step, b + j * kPanel, part + i * cuts_.width + j,
+                product_({some, count, lanes, a + i * kRead, 1, step, b + j * kRead, step, part + i * cuts_.width + j,
                           width, add});
             }
             for (std::size_t i = 0; upper && i < lanes; i += kTileRows) {
-                product_({kTileRows, count, lanes - i, a + j * kPanel + i, 1, step, b + j * kPanel + i,
+                product_({kTileRows, count, lanes - i, a + j * kRead + i, 1, step, b + j * kRead + i, step,
                           part + (j + i) * cuts_.width + j + i, width, add});
             }
         }

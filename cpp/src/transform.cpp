@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix
 constexpr std::size_t kDepth = 128;  // features of one chain
+constexpr std::size_t kPanelBytes = 1 << 18;
 constexpr std::size_t kTaskElements = 1 << 17;
 
 std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b; }
@@ -62,15 +63,20 @@ struct Transform {
 
     void run(bool along, int threads) const {
         const std::size_t groups = features.groups.count(), samples = features.samples.count();
-        const std::size_t panel = along ? kPanel : kStrip<C>;
+        const std::size_t panel = along ? kPanel : panel_lanes();
         const std::size_t task = std::max(panel, kTaskElements / depth / panel * panel);
         parallel_for((samples + task - 1) / task * groups, threads, [&](std::size_t i) {
             const std::size_t first = i / groups * task, end = std::min(samples, first + task);
-            along ? by_rows(i % groups, first, end) : by_strips(i % groups, first, end);
+            along ? by_rows(i % groups, first, end) : by_lanes(i % groups, first, end);
         });
     }
 
 private:
+    // Samples of a panel whose features lie apart: many, since memory is read and written in runs of so many.
+    std::size_t panel_lanes() const {
+        return std::clamp<std::size_t>(kPanelBytes / (depth * sizeof(C) * kStrip<C>), 1, 8) * kStrip<C>;
+    }
+
     void read(std::size_t group, std::size_t first, std::size_t count, C* to, std::ptrdiff_t sample,
               std::ptrdiff_t feature) const {
         x.read(group, first, count, 0, features.n, to, sample, feature);
@@ -88,26 +94,26 @@ private:
                 const std::size_t lanes = std::min(kStrip<C>, rows - i);
                 for (std::size_t k = 0; k < depth; k += kDepth) {
                     product({round_up(count, kTileRows), std::min(kDepth, depth - k), lanes, panel.data() + k, step, 1,
-                             matrices.data(group, i, k), tile.data(), strip, k > 0});
+                             matrices.data(group, i, k), strip, tile.data(), strip, k > 0});
                 }
                 y.write(group, first, count, i, lanes, tile.data(), strip, true);
             }
         }
     }
 
-    void by_strips(std::size_t group, std::size_t first, std::size_t end) const {
-        constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<C>);
-        const std::size_t padded = round_up(rows, kTileRows);
-        std::vector<C> panel(kStrip<C> * depth), tile(kStrip<C> * padded);
-        for (; first < end; first += kStrip<C>) {
-            const std::size_t count = std::min(kStrip<C>, end - first);
-            read(group, first, count, panel.data(), 1, strip);
+    void by_lanes(std::size_t group, std::size_t first, std::size_t end) const {
+        const std::size_t lanes = panel_lanes(), padded = round_up(rows, kTileRows);
+        const auto step = static_cast<std::ptrdiff_t>(lanes);
+        std::vector<C> panel(lanes * depth), tile(lanes * padded);
+        for (; first < end; first += lanes) {
+            const std::size_t count = std::min(lanes, end - first);
+            read(group, first, count, panel.data(), 1, step);
             for (std::size_t k = 0; k < depth; k += kDepth) {
                 product({padded, std::min(kDepth, depth - k), count, matrices.data(group, 0, k),
-                         static_cast<std::ptrdiff_t>(depth), 1, panel.data() + k * kStrip<C>, tile.data(), strip,
+                         static_cast<std::ptrdiff_t>(depth), 1, panel.data() + k * lanes, step, tile.data(), step,
                          k > 0});
             }
-            y.write(group, first, count, 0, rows, tile.data(), strip, false);
+            y.write(group, first, count, 0, rows, tile.data(), step, false);
         }
     }
 };

@@ -32,7 +32,7 @@ HWY_INLINE void MultiplyTile(const Product<C>& p, const C* HWY_RESTRICT a, const
     for (auto& some : sums) {
         for (auto& sum : some) sum = hn::Zero(d);
     }
-    for (std::size_t k = 0; k < p.depth; ++k, a += p.a_step, b += kStrip<C>) {
+    for (std::size_t k = 0; k < p.depth; ++k, a += p.a_step, b += p.b_step) {
         hn::Vec<decltype(d)> lanes[kVectors];
         for (std::size_t v = 0; v < kVectors; ++v) lanes[v] = hn::LoadU(d, b + v * kN);
         for (std::size_t i = 0; i < kRows; ++i) {

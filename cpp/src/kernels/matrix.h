@@ -7,21 +7,22 @@
 
 namespace fastnorm {
 
-// The right factor of a product comes in strips: so many neighbouring columns, one row after the other. Three vectors
-// of the longest kind, and a multiple of three of every other.
+// Columns of the right factor that are best stored together: three vectors of the longest kind, and a multiple of three
+// of every other. Whole vectors are read, so that its rows are padded to a multiple of this.
 template <class C>
 inline constexpr std::size_t kStrip = 192 / sizeof(C);
 // Rows of the left factor come in multiples of this, padded with anything.
 inline constexpr std::size_t kTileRows = 8;
 
-// c = a b, or c += a b: `rows` of `depth` elements times one strip, of which the first `lanes` columns are wanted. Each
-// element is one chain of fused operations in the order of the depth, whatever the tiles and the vectors are.
+// c = a b, or c += a b: `rows` of `depth` elements times `lanes` columns, whose elements are neighbours. Each element
+// of c is one chain of fused operations in the order of the depth, whatever the tiles and the vectors are.
 template <class C>
 struct Product {
     std::size_t rows, depth, lanes;
     const C* a;
     std::ptrdiff_t a_row, a_step;
     const C* b;
+    std::ptrdiff_t b_step;
     C* c;
     std::ptrdiff_t c_row;
     bool add;
