@@ -149,12 +149,11 @@ class TestNormsAgree:
 # ---- any values ------------------------------------------------------------------------------------------------------
 
 
-def values(dtype: str, largest: float) -> st.SearchStrategy[float]:
-    """Also the extreme ones: all of float32, and of float64 what can be squared."""
-    if dtype == "float32":
-        largest = float(np.float32(largest))
-        return st.floats(-largest, largest, width=32)
-    return st.floats(-largest, largest).filter(lambda v: v == 0 or abs(v) > 1e-100)
+def values(dtype: str, least: float, largest: float) -> st.SearchStrategy[float]:
+    """Zero, and values from the least to the largest size."""
+    least, largest = (float(np.dtype(dtype).type(v)) for v in (least, largest))
+    some = st.floats(least, largest, width=32 if dtype == "float32" else 64)
+    return st.just(0.0) | some | some.map(lambda v: -v)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -162,10 +161,12 @@ def values(dtype: str, largest: float) -> st.SearchStrategy[float]:
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")  # of the reference and of casts
 def test_any_values(norm: Any, dtype: str, data: st.DataObject) -> None:
     shape = data.draw(st.tuples(st.sampled_from((3, 6)), st.integers(2, 12)), "shape")
-    # An evaluation does not scale to the data: dy * xhat must be in range.
-    largest, steepest = (1e15, 1e15) if norm.evaluates else (3.4e38, 1e30)
-    x = norm.put(data.draw(arrays(dtype, shape, elements=values(dtype, largest)), "x"))
-    dy = norm.put(data.draw(arrays(dtype, shape, elements=values(dtype, steepest)), "dy"))
+    # Of float32 all but the smallest, whose normalized values would be subnormal and a gradient relative to them; of
+    # float64 what can be squared; an evaluation does not scale to the data, so its products must be in range.
+    least, largest = (1e-30, 3.4e38) if dtype == "float32" else (1e-100, 1e100)
+    largest, steepest = (1e15, 1e15) if norm.evaluates else (largest, 1e30)
+    x = norm.put(data.draw(arrays(dtype, shape, elements=values(dtype, least, largest)), "x"))
+    dy = norm.put(data.draw(arrays(dtype, shape, elements=values(dtype, 1e-30, steepest)), "dy"))
     parameters = arrays(dtype, norm.parameters(x), elements=st.floats(-2, 2, width=16))
     weight, bias = (data.draw(st.none() | parameters, name) for name in ("weight", "bias"))
     eps = data.draw(st.sampled_from((0.0, 1e-5, 1.0)), "eps")
