@@ -69,7 +69,7 @@ def errors(dy: Any, x: Any, axis: int, options: Any) -> dict[str, float]:
     for name, s in terms.items():
         result[name] = scaled_error(getattr(g, name), getattr(g_expected, name), s, x.dtype)
     # Float64 data notice that the covariance was decomposed in no more, here and in the reference.
-    return {name: e / (2 * condition if x.dtype == np.float64 else 1) for name, e in result.items()}
+    return {name: e / (4 * condition if x.dtype == np.float64 else 1) for name, e in result.items()}
 
 
 @pytest.mark.parametrize(("shape", "axis", "groups", "order"), LAYOUTS)
