@@ -89,6 +89,21 @@ def test_accuracy(method: Any, shape: Any, axis: int, groups: int, order: Any, d
         assert_allclose(a, b, rtol=0, atol=tolerance["atol"] * np.abs(b).max())
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("shape", "axis", "groups", "order"), LAYOUTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_16_bits(method: Any, shape: Any, axis: int, groups: int, order: Any, dtype: str) -> None:
+    """Computed in float32 and rounded once."""
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    dy, x, weight, bias = draw(shape, axis, order, dtype)
+    assert not exceeded(errors(dy, x, axis, {"groups": groups, "method": method}))
+    wide = weight.astype(np.float32), bias.astype(np.float64)
+    y, saved = fn.batch_whitening_forward(x, *wide, axis=axis, groups=groups, method=method)
+    g = fn.batch_whitening_backward(dy, x, wide[0], saved)
+    assert [a.dtype for a in (y, *g) if a is not None] == [dtype, dtype, np.float32, np.float32]
+
+
 @pytest.mark.parametrize("condition", [10, 1e3, 1e5])
 @pytest.mark.parametrize("method", METHODS)
 def test_ill_conditioned(method: Any, condition: float, dtype: str) -> None:

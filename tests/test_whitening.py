@@ -44,8 +44,8 @@ def test_accuracy(method: Any, n: int, d: int, condition: float, dtype: str) -> 
     fit, expected = fn.fit_whitening(x, method=method), ref.fit_whitening(x, method=method)
     z, z_expected = fit.transform(x), expected.transform(x)
     assert (z.dtype, fit.mean.dtype, fit.matrix.dtype) == (dtype, np.float64, np.float64)
-    # Decomposed in float64, here and in the reference, which float64 data notice: both err, and the error grows with the
-    # condition, not with its root.
+    # Decomposed in float64, here and in the reference, which float64 data notice: both err, and the error grows with
+    # the condition, not with its root.
     factor = 4 * np.sqrt(np.linalg.cond(expected.covariance)) if dtype == "float64" else 1
     errors = whitening_error(z, z_expected, expected.covariance, dtype)
     assert not exceeded({"z": errors["z"] / factor})
@@ -55,6 +55,21 @@ def test_accuracy(method: Any, n: int, d: int, condition: float, dtype: str) -> 
     assert_allclose(back, x, rtol=0, atol=np.abs(x).max() * np.finfo(dtype).eps * 8)
     assert_allclose(fit.mean, expected.mean, rtol=1e-14)
     assert_allclose(fit.covariance, expected.covariance, rtol=0, atol=1e-14 * np.abs(expected.covariance).max())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("method", METHODS)
+def test_16_bits(method: Any, dtype: str) -> None:
+    """Computed in float32 and rounded once."""
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    x = samples(500, 12, 100, mean=3.0).astype(dtype)
+    fit, expected = fn.fit_whitening(x, method=method), ref.fit_whitening(x, method=method)
+    z = fit.transform(x)
+    assert z.dtype == dtype
+    assert_allclose(fit.matrix, expected.matrix, rtol=0, atol=1e-12 * np.abs(expected.matrix).max())
+    assert not exceeded(whitening_error(z, expected.transform(x), expected.covariance, dtype))
+    assert fit.inverse_transform(z).dtype == dtype
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-3, 10.0])
