@@ -8,8 +8,9 @@
 
 namespace fastnorm {
 
-// The data operands of a call. The output (y or dx) is one of them.
-enum Operand { kX, kY, kDy, kOperands };
+// The data operands of a call. The output (y or dx) is one of them; the last is what an operation has besides: a mask
+// (bytes), or an array that is added.
+enum Operand { kX, kY, kDy, kExtra, kOperands };
 
 struct Axis {
     std::size_t n;

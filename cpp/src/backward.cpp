@@ -76,6 +76,8 @@ void run(GradientCall<T>& gradient, std::size_t groups) {
     }
 }
 
+char* bytes(const void* data) { return static_cast<char*>(const_cast<void*>(data)); }
+
 std::size_t count(const Space& space, std::uint8_t role, bool with) {
     std::size_t n = 1;
     for (std::size_t i = 0; i < space.ndim; ++i) n *= ((space.roles[i] & role) != 0) == with ? space.shape[i] : 1;
@@ -92,31 +94,32 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
     }
     const std::size_t elements = count(space, reduced, false) * count(space, reduced, true);
     if (elements == 0) return;
-    if (!training && gradients.dx.data) {
-        // The statistics were constants: dx = dy * weight * rstd.
-        apply(space, dy, gradients.dx, {weight, nullptr}, nullptr, rstd);
-        gradients.dx = {};
+    // Where the statistics were constants dx = dy * weight * rstd, made last, since dx may be dy.
+    const Output dx = training ? gradients.dx : Output{}, constant = training ? Output{} : gradients.dx;
+    gradients.dx = dx;
+    if (dx.data || gradients.dweight || gradients.dbias) {
+        with_type(space.dtype, [&](auto type) {
+            using T = decltype(type);
+            using C = Compute<T>;
+            std::vector<C> ones;
+            const void* w = weight;
+            if (!w) ones.assign(parameters, C(1)), w = ones.data();
+            const Input added = gradients.added;
+            Axes axes = make_axes(space, {x.strides, dx.data ? dx.strides : x.strides, dy.strides,
+                                          added.data ? added.strides : x.strides});
+            const Affine<C> affine(axes, {w, w});
+            const Bases bases{bytes(x.data), bytes(dx.data), bytes(dy.data), bytes(added.data)};
+            const std::size_t size = elements * sizeof(T);
+            GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads_for(2 * size),
+                                      outgrows_caches(size), false},
+                                     mean,
+                                     rstd,
+                                     gradients,
+                                     slope};
+            run(gradient, count(space, reduced, false));
+        });
     }
-    if (!gradients.dx.data && !gradients.dweight && !gradients.dbias) return;
-    with_type(space.dtype, [&](auto type) {
-        using T = decltype(type);
-        using C = Compute<T>;
-        std::vector<C> ones;
-        const void* w = weight;
-        if (!w) ones.assign(parameters, C(1)), w = ones.data();
-        Axes axes = make_axes(space, {x.strides, gradients.dx.data ? gradients.dx.strides : x.strides, dy.strides});
-        const Affine<C> affine(axes, w, w);
-        const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(gradients.dx.data),
-                          static_cast<char*>(const_cast<void*>(dy.data))};
-        const int threads = threads_for(2 * elements * sizeof(T));
-        GradientCall<T> gradient{
-            {kernels().of<T>(), make_plan(axes), bases, affine, scale, threads, outgrows_caches(elements * sizeof(T))},
-            mean,
-            rstd,
-            gradients,
-            slope};
-        run(gradient, count(space, reduced, false));
-    });
+    if (constant.data) apply(space, dy, constant, {weight, nullptr}, nullptr, rstd);
 }
 
 void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight, const double* mean,
@@ -127,16 +130,16 @@ void input_gradient(const Space& space, Input dy, Input x, Output dx, const void
     with_type(space.dtype, [&](auto type) {
         using T = decltype(type);
         using C = Compute<T>;
-        Axes axes = make_axes(space, {x.strides, dx.strides, dy.strides});
-        const Affine<C> affine(axes, weight, nullptr);
+        Axes axes = make_axes(space, {x.strides, dx.strides, dy.strides, x.strides});
+        const Affine<C> affine(axes, {weight, nullptr});
         Coefficients<C> stats(groups);
         for (std::size_t i = 0; i < groups; ++i) {
             stats.set(i, mean ? mean[i] : 0.0, 0.0, rstd[i]);
             stats.set_gradient(i, mean_g[i], mean_gx[i]);
         }
-        const Bases bases{static_cast<char*>(const_cast<void*>(x.data)), static_cast<char*>(dx.data),
-                          static_cast<char*>(const_cast<void*>(dy.data))};
-        const Planes<T> planes(kernels().of<T>(), axes, affine, true, outgrows_caches(elements * sizeof(T)));
+        const Bases bases{bytes(x.data), bytes(dx.data), bytes(dy.data), nullptr};
+        const Planes<T> planes(kernels().of<T>(), axes, affine, Step::input_gradient,
+                               outgrows_caches(elements * sizeof(T)));
         planes.run_parallel(bases, stats, threads_for(2 * elements * sizeof(T)));
     });
 }

@@ -21,10 +21,41 @@ struct Call {
     Scale scale;
     int threads;
     bool stream;  // whether to write past the caches
+    bool sum;     // whether x has to be made first: the sum of kDy and kExtra
 
     bool centred() const { return is_centred(scale.statistic); }
     // What sums are divided by. A norm is a sum, not a mean.
     double divisor(std::size_t n) const { return scale.statistic == Statistic::norm ? 1.0 : static_cast<double>(n); }
+};
+
+// Makes x for the elements of a box.
+template <class T>
+class SumSweep {
+    using C = Compute<T>;
+
+public:
+    SumSweep(const Call<T>& call, const Axes& box)
+        : axes_(operands(box)), affine_(axes_, {}), planes_(call.kernels, axes_, affine_, Step::add, false), stats_(1) {
+        stats_.set(0, 0, 0, 1);
+    }
+    void run(const Bases& bases) const { planes_.run(operands(bases), stats_, 0, planes_.units()); }
+    void run_parallel(const Bases& bases, int threads) const { planes_.run_parallel(operands(bases), stats_, threads); }
+
+private:
+    static Axes operands(Axes box) {
+        for (std::size_t i = 0; i < box.size(); ++i) {
+            const auto stride = box[i].stride;
+            box[i].stride = {stride[kDy], stride[kX], stride[kExtra], 0};
+            box[i].stat = box[i].param = 0;
+        }
+        return box;
+    }
+    static Bases operands(const Bases& bases) { return {bases[kDy], bases[kX], bases[kExtra], nullptr}; }
+
+    Axes axes_;
+    Affine<C> affine_;
+    Planes<T> planes_;
+    Coefficients<C> stats_;
 };
 
 // Saved statistics of group i.

@@ -67,17 +67,21 @@ private:
     std::vector<double> heap_;
 };
 
-// Weight and bias. A missing one of a pair becomes an array of its constant, so that no loop has to know; if both are
-// missing, no axis steps through them.
+// What a normalized value goes through. A missing weight or bias beside the other becomes an array of its constant, so
+// that no loop has to know; if no parameter is given, no axis steps through them.
 template <class C>
 class Affine {
 public:
-    Affine(Axes& axes, const void* weight, const void* bias)
-        : w(static_cast<const C*>(weight)), b(static_cast<const C*>(bias)) {
+    Affine(Axes& axes, const Parameters& given)
+        : w(static_cast<const C*>(given.weight)),
+          b(static_cast<const C*>(given.bias)),
+          activation(given.activation),
+          quantization(given.quantization) {
         std::size_t n = 1;
+        const bool any = w || b || (quantization && quantization->per_parameter);
         for (std::size_t i = 0; i < axes.size(); ++i) {
-            if (!w && !b) axes[i].param = 0;
-            if ((w || b) && axes[i].is_param()) n *= axes[i].n;
+            if (!any) axes[i].param = 0;
+            if (any && axes[i].is_param()) n *= axes[i].n;
         }
         if (!w) ones_.assign(n, C(1)), w = ones_.data();
         if (!b) zeros_.assign(n, C(-0.0)), b = zeros_.data();  // keeps the sign of zeros
@@ -86,6 +90,8 @@ public:
     Affine& operator=(const Affine&) = delete;
 
     const C *w, *b;
+    Activation activation;
+    const Quantization* quantization;
 
 private:
     std::vector<C> ones_, zeros_;

@@ -124,7 +124,7 @@ private:
     }
 
     Planes<T> plane_of(std::size_t lanes) const {
-        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, true, call_.stream);
+        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, Step::input_gradient, call_.stream);
     }
     void sweep(std::size_t outer, std::size_t tile) const {
         const std::size_t lane = tile * columns_.tile();

@@ -34,6 +34,7 @@ public:
     void run() {
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
         const auto threads = static_cast<std::size_t>(call_.threads);
+        if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
         if (columns_.rows() * columns_.tile() * sizeof(T) <= kCacheBytes && outer_ * tiles >= threads) {
             parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
                 const std::size_t outer = task / tiles, tile = task % tiles;
@@ -123,7 +124,7 @@ private:
     }
 
     Planes<T> plane_of(std::size_t lanes) const {
-        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, false, call_.stream);
+        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, Step::normalize, call_.stream);
     }
     void sweep(std::size_t outer, std::size_t tile) const {
         const std::size_t lane = tile * columns_.tile();

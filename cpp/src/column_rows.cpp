@@ -89,7 +89,7 @@ private:
             const std::ptrdiff_t group = offset.stat + static_cast<std::ptrdiff_t>(i) * call_.plan.lane.stat;
             gradient_.set_sums(stats, i, group, {s1[i], s2[i]}, rows_);
         }
-        const Planes<T> planes(call_.kernels, columns_.box(lanes), call_.affine, true, call_.stream);
+        const Planes<T> planes(call_.kernels, columns_.box(lanes), call_.affine, Step::input_gradient, call_.stream);
         planes.run(first, stats, 0, planes.units(), 0, offset.param);
     }
 

@@ -1,5 +1,6 @@
 // The public forward calls: they plan and hand over to the driver of the plan's orientation.
 #include <algorithm>
+#include <vector>
 
 #include "call.h"
 #include "dispatch.h"
@@ -7,9 +8,7 @@
 namespace fastnorm {
 namespace {
 
-Bases bases_of(const void* x, void* y, const void* dy) {
-    return {static_cast<char*>(const_cast<void*>(x)), static_cast<char*>(y), static_cast<char*>(const_cast<void*>(dy))};
-}
+char* bytes(const void* data) { return static_cast<char*>(const_cast<void*>(data)); }
 
 std::size_t elements(const Space& space) {
     std::size_t n = 1;
@@ -23,7 +22,26 @@ std::size_t groups(const Space& space) {
     return n;
 }
 
-void statistics(const Space& space, Input x, Output y, Parameters parameters, Scale scale, Saved saved) {
+// Strides of a result in bytes, which standard strides, those of the data type, do not fit.
+class OutputStrides {
+public:
+    OutputStrides(const Space& space, Output y, const Parameters& parameters) : strides_(y.strides) {
+        if (strides_ || !parameters.quantization) return;
+        own_.resize(space.ndim);
+        std::ptrdiff_t step = 1;
+        for (std::size_t i = space.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(space.shape[i])) own_[i] = step;
+        strides_ = own_.data();
+    }
+    const std::ptrdiff_t* get() const { return strides_; }
+
+private:
+    std::vector<std::ptrdiff_t> own_;
+    const std::ptrdiff_t* strides_;
+};
+
+// With the sum's operands, x is made first.
+void statistics(const Space& space, Input x, const Sum* sum, Output y, const Parameters& parameters, Scale scale,
+                Saved saved) {
     if (elements(space) == 0) {
         // Groups without elements have no statistics.
         for (double* values : {saved.mean, saved.rstd, saved.m2}) {
@@ -31,17 +49,21 @@ void statistics(const Space& space, Input x, Output y, Parameters parameters, Sc
         }
         return;
     }
+    const Input a = sum ? sum->a : Input{nullptr, x.strides}, b = sum ? sum->b : Input{nullptr, x.strides};
+    const OutputStrides y_strides(space, y, parameters);
     with_type(space.dtype, [&](auto type) {
         using T = decltype(type);
-        Axes axes = make_axes(space, {x.strides, y.data ? y.strides : x.strides, x.strides});
-        const Affine<Compute<T>> affine(axes, parameters.weight, parameters.bias);
+        Axes axes = make_axes(space, {x.strides, y.data ? y_strides.get() : x.strides, a.strides, b.strides});
+        const Affine<Compute<T>> affine(axes, parameters);
+        const std::size_t size = elements(space) * sizeof(T);
         const Call<T> call{kernels().of<T>(),
                            make_plan(axes),
-                           bases_of(x.data, y.data, nullptr),
+                           Bases{bytes(x.data), bytes(y.data), bytes(a.data), bytes(b.data)},
                            affine,
                            scale,
-                           threads_for(elements(space) * sizeof(T)),
-                           outgrows_caches(elements(space) * sizeof(T))};
+                           threads_for(size),
+                           outgrows_caches(size),
+                           sum != nullptr};
         (call.plan.columns ? column_forward<T> : span_forward<T>)(call, saved, y.data != nullptr);
     });
 }
@@ -49,24 +71,45 @@ void statistics(const Space& space, Input x, Output y, Parameters parameters, Sc
 }  // namespace
 
 void forward(const Space& space, Input x, Output y, Parameters parameters, Scale scale, Saved saved) {
-    statistics(space, x, y, parameters, scale, saved);
+    statistics(space, x, nullptr, y, parameters, scale, saved);
+}
+
+void add_forward(const Space& space, const Sum& sum, Output y, Parameters parameters, Scale scale, Saved saved) {
+    statistics(space, {sum.x.data, sum.x.strides}, &sum, y, parameters, scale, saved);
 }
 
 void moments(const Space& space, Input x, double* mean, double* m2) {
-    statistics(space, x, {}, {}, {}, {mean, nullptr, m2});
+    statistics(space, x, nullptr, {}, {}, {}, {mean, nullptr, m2});
 }
 
-void apply(const Space& space, Input x, Output y, Parameters parameters, const double* mean, const double* rstd) {
+namespace {
+
+// One elementwise step over the whole array with given statistics.
+void sweep_all(const Space& space, Step step, Input x, Input dy, Output y, const Parameters& parameters,
+               const double* mean, const double* rstd) {
     if (elements(space) == 0) return;
+    const OutputStrides y_strides(space, y, parameters);
     with_type(space.dtype, [&](auto type) {
         using T = decltype(type);
-        Axes axes = make_axes(space, {x.strides, y.strides, x.strides});
-        const Affine<Compute<T>> affine(axes, parameters.weight, parameters.bias);
+        Axes axes = make_axes(space, {x.strides, y_strides.get(), dy.data ? dy.strides : x.strides, x.strides});
+        const Affine<Compute<T>> affine(axes, parameters);
         Coefficients<Compute<T>> stats(groups(space));
         for (std::size_t i = 0; i < groups(space); ++i) stats.set(i, mean ? mean[i] : 0.0, 0.0, rstd[i]);
-        const Planes<T> planes(kernels().of<T>(), axes, affine, false, outgrows_caches(elements(space) * sizeof(T)));
-        planes.run_parallel(bases_of(x.data, y.data, nullptr), stats, threads_for(elements(space) * sizeof(T)));
+        const std::size_t size = elements(space) * sizeof(T);
+        const Planes<T> planes(kernels().of<T>(), axes, affine, step, outgrows_caches(size));
+        planes.run_parallel({bytes(x.data), bytes(y.data), bytes(dy.data), nullptr}, stats, threads_for(size));
     });
+}
+
+}  // namespace
+
+void apply(const Space& space, Input x, Output y, Parameters parameters, const double* mean, const double* rstd) {
+    sweep_all(space, Step::normalize, x, {}, y, parameters, mean, rstd);
+}
+
+void activation_gradient(const Space& space, Input dy, Input x, Output dz, Parameters parameters, const double* mean,
+                         const double* rstd) {
+    sweep_all(space, Step::activation_gradient, x, dy, dz, parameters, mean, rstd);
 }
 
 }  // namespace fastnorm

@@ -1,11 +1,8 @@
-// Sweeps the elementwise kernels over any layout: picks the lanes and rows of the plane, walks the other axes, reaches
-// strided memory through tiles, and takes groups with extreme statistics through double arithmetic.
+// Sweeps an elementwise step over a box of any layout: picks the lanes and rows of the plane, and walks the other axes.
 #pragma once
 
-#include "coefficients.h"
-#include "kernels/table.h"
 #include "parallel.h"
-#include "tile.h"
+#include "sweep.h"
 
 namespace fastnorm {
 
@@ -14,32 +11,18 @@ namespace fastnorm {
 // with ordinary stores, 1.05 with these; below 8 MB they lose.
 inline bool outgrows_caches(std::size_t bytes) { return bytes >= 8 << 20; }
 
-// Base addresses of the operands.
-using Bases = std::array<char*, kOperands>;
-
-inline Bases at(Bases bases, const Offset& offset) {
-    for (std::size_t k = 0; k < kOperands; ++k) {
-        if (bases[k]) bases[k] += offset.at[k];
-    }
-    return bases;
-}
-
 template <class T>
 class Planes {
     using C = Compute<T>;
-    using Kernel = void (*)(const Plane<T>&);
 
 public:
-    // `axes` is the box that one sweep covers. `gradient`: dx from dy and x, else y from x. `stream`: the output is
-    // written past the caches.
-    Planes(const Kernels<T>& kernels, Axes axes, const Affine<C>& affine, bool gradient, bool stream)
-        : kernel_(gradient ? kernels.input_gradient : kernels.normalize),
-          affine_(affine),
-          gradient_(gradient),
-          stream_(stream) {
+    // `axes` is the box that one sweep covers. `stream`: the output is written past the caches.
+    Planes(const Kernels<T>& kernels, Axes axes, const Affine<C>& affine, Step step, bool stream)
+        : sweep_(kernels, affine, step, stream) {
         axes.merge(false);
         lanes_ = take(axes, true);
         rows_ = take(axes, false);
+        sweep_.set_axes(lanes_, rows_);
         outer_ = axes;
         pieces_ = (lanes_.n + kPiece - 1) / kPiece;
     }
@@ -59,7 +42,7 @@ public:
             offset.advance(rows_, row);
             offset.advance(lanes_, piece * kPiece);
             offset.stat += stat, offset.param += param;
-            sweep(at(bases, offset), stats, offset, rows, std::min(kPiece, lanes_.n - piece * kPiece));
+            sweep_.run(at(bases, offset), stats, offset, rows, std::min(kPiece, lanes_.n - piece * kPiece));
             begin += rows;
         }
     }
@@ -108,110 +91,7 @@ private:
         return axis;
     }
 
-    bool direct(const Bases& bases, Operand k) const {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        return (lanes_.stride[k] == size || lanes_.n == 1) && rows_.stride[k] % size == 0 && aligned<T>(bases[k]);
-    }
-
-    bool whole_lines(const char* y) const {
-        constexpr std::size_t kLine = 64;
-        const auto step = static_cast<std::size_t>(rows_.stride[kY]);
-        return lanes_.n * sizeof(T) >= 16 * kLine ||
-               (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
-    }
-
-    void sweep(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,
-               std::size_t lanes) const {
-        if (stats.any_extreme) {
-            for (std::size_t row = 0; row < rows; ++row) {
-                Offset at_row = offset, step;
-                at_row.advance(rows_, row);
-                step.advance(rows_, row);
-                sweep_extreme(at(bases, step), stats, at_row, lanes);
-            }
-        } else {
-            sweep_plain(bases, stats, offset, rows, lanes);
-        }
-    }
-
-    Plane<T> plane(const Coefficients<C>& s, const Offset& offset, std::size_t rows, std::size_t lanes) const {
-        Plane<T> p{};
-        p.rows = rows, p.lanes = lanes;
-        p.h = s.h + offset.stat, p.l = s.l + offset.stat, p.r = s.r + offset.stat;
-        p.c1 = s.c1 + offset.stat, p.c2 = s.c2 + offset.stat;
-        p.stat_row = rows_.stat, p.stat_lanes = lanes_.stat != 0;
-        p.w = affine_.w + offset.param, p.b = affine_.b + offset.param;
-        p.param_row = rows_.param, p.param_lanes = lanes_.param != 0;
-        return p;
-    }
-
-    void sweep_plain(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
-                     std::size_t lanes) const {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        const bool dx = direct(bases, kX), dy = direct(bases, kY), dd = !gradient_ || direct(bases, kDy);
-        if (dx && dy && dd) {
-            Plane<T> p = plane(s, offset, rows, lanes);
-            p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
-            p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / size;
-            // In place the lines are in the cache already; short rows would leave most of them half written.
-            p.stream = stream_ && bases[kY] != bases[kX] && whole_lines(bases[kY]);
-            p.dy = reinterpret_cast<const T*>(bases[kDy]), p.dy_row = rows_.stride[kDy] / size;
-            kernel_(p);
-            return;
-        }
-        for (std::size_t row = 0; row < rows; ++row) {
-            for (std::size_t lane = 0; lane < lanes; lane += kBlock) {
-                Offset step;
-                step.advance(rows_, row);
-                step.advance(lanes_, lane);
-                Offset here = offset;
-                here.stat += step.stat, here.param += step.param;
-                sweep_tile(at(bases, step), plane(s, here, 1, std::min(kBlock, lanes - lane)));
-            }
-        }
-    }
-
-    void sweep_tile(const Bases& bases, Plane<T> p) const {
-        T x[kBlock], dy[kBlock], y[kBlock];
-        gather(bases[kX], lanes_.stride[kX], p.lanes, x);
-        if (gradient_) gather(bases[kDy], lanes_.stride[kDy], p.lanes, dy);
-        p.x = x, p.dy = dy, p.y = y;
-        kernel_(p);
-        scatter(y, p.lanes, bases[kY], lanes_.stride[kY]);
-    }
-
-    // One row in which some groups are extreme. Their inputs are kept first, since y may lie on x, and their lanes
-    // written over last.
-    void sweep_extreme(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t lanes) const {
-        std::vector<std::pair<std::size_t, T>> fixed;
-        for (std::size_t i = 0; i < lanes; ++i) {
-            const auto lane = static_cast<std::ptrdiff_t>(i);
-            const auto stat = static_cast<std::size_t>(offset.stat + lane * lanes_.stat);
-            if (s.extreme(stat)) fixed.emplace_back(i, exact(bases, s, stat, offset.param + lane * lanes_.param, lane));
-        }
-        if (fixed.size() < lanes) sweep_plain(bases, s, offset, 1, lanes);
-        for (const auto& [i, value] : fixed) {
-            std::memcpy(bases[kY] + static_cast<std::ptrdiff_t>(i) * lanes_.stride[kY], &value, sizeof(T));
-        }
-    }
-
-    double read(const Bases& bases, Operand k, std::ptrdiff_t lane) const {
-        T value;
-        std::memcpy(&value, bases[k] + lane * lanes_.stride[k], sizeof(T));
-        return widen(value);
-    }
-
-    T exact(const Bases& bases, const Coefficients<C>& s, std::size_t stat, std::ptrdiff_t param,
-            std::ptrdiff_t lane) const {
-        const double xhat = (read(bases, kX, lane) - s.mean[stat]) * s.rstd[stat];
-        const double w = affine_.w[param];
-        if (!gradient_) return narrow<T>(xhat * w + affine_.b[param]);
-        return narrow<T>(s.rstd[stat] * ((read(bases, kDy, lane) * w - s.d1[stat]) - xhat * s.d2[stat]));
-    }
-
-    Kernel kernel_;
-    const Affine<C>& affine_;
-    bool gradient_, stream_;
+    Sweep<T> sweep_;
     Axis lanes_, rows_;
     Axes outer_;
     std::size_t pieces_;

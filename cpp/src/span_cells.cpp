@@ -55,7 +55,8 @@ private:
     Cell* cells(std::ptrdiff_t group) { return cells_.data() + static_cast<std::size_t>(group) * width_; }
 
     void run_groups() {
-        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, true, call_.stream);
+        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, Step::input_gradient,
+                               call_.stream);
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
@@ -68,7 +69,7 @@ private:
             if (n == tasks_.chunk()) {
                 planes.run(first, stats, 0, planes.units(), 0, offset.param);
             } else {
-                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, true, call_.stream);
+                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, Step::input_gradient, call_.stream);
                 rest.run(first, stats, 0, rest.units(), 0, offset.param);
             }
         });
@@ -185,7 +186,7 @@ private:
         }
         if (!gradient_.wants_dx()) return;
         for (std::size_t g = 0; g < groups; ++g) finish(stats, g, call_.plan.kept.offset(g), 0);
-        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, true, call_.stream);
+        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, Step::input_gradient, call_.stream);
         planes.run_groups(call_.bases, stats, call_.plan.kept, 1, call_.threads);
     }
 

@@ -23,21 +23,23 @@ public:
     void run() {
         const auto threads = static_cast<std::size_t>(call_.threads);
         if (threads > 1 && tasks_.count() < 4 * threads && blocks_.count() >= 4 * kSuperblock) {
+            if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
             run_split();
             return;
         }
-        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, false, call_.stream);
+        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, Step::normalize, call_.stream);
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
             const Bases first = at(call_.bases, offset);
             Coefficients<C> stats(n);
+            if (call_.sum) SumSweep<T>(call_, tasks_.box(n)).run(first);
             moments(first, offset.stat, n, stats);
             if (!output_) return;
             if (n == tasks_.chunk()) {
                 planes.run(first, stats, 0, planes.units(), 0, offset.param);
             } else {
-                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, false, call_.stream);
+                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, Step::normalize, call_.stream);
                 rest.run(first, stats, 0, rest.units(), 0, offset.param);
             }
         });
@@ -98,7 +100,7 @@ private:
             partial[task] = span_moments<T>(call_.kernels, blocks_, bases[kX], begin,
                                             std::min(begin + kSuperblock, blocks_.count()), call_.centred());
         });
-        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, false, call_.stream);
+        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, Step::normalize, call_.stream);
         Coefficients<C> stats(groups);
         for (std::size_t g = 0; g < groups; ++g) {
             Tree<Moments> tree;

@@ -60,7 +60,7 @@ private:
         }
         if (gradient_.wants_dx()) {
             sums(first, stats, n, offset);
-            const Planes<T> planes(call_.kernels, box(n), call_.affine, true, call_.stream);
+            const Planes<T> planes(call_.kernels, box(n), call_.affine, Step::input_gradient, call_.stream);
             planes.run(first, stats, 0, planes.units(), 0, offset.param);
         }
         if (gradient_.wants_parameters()) add_columns(first, stats, n, db, dw);

@@ -9,6 +9,9 @@ from typing import Any
 
 from . import _core
 from ._types import (
+    AddNorm,
+    AddNormForward,
+    AddRMSNormForward,
     BatchNormForward,
     BatchNormSums,
     BatchWhiteningForward,
@@ -42,6 +45,15 @@ from .layer import (
     rms_norm_backward,
     rms_norm_forward,
 )
+from .quantization import Quantize
+from .residual import (
+    add_layer_norm,
+    add_layer_norm_backward,
+    add_layer_norm_forward,
+    add_rms_norm,
+    add_rms_norm_backward,
+    add_rms_norm_forward,
+)
 from .runtime import (
     get_num_threads,
     set_num_threads,
@@ -68,6 +80,9 @@ __version__: str = _core.build_info()["version"]
 _LAZY = ("nn", "reference")
 
 __all__ = [
+    "AddNorm",
+    "AddNormForward",
+    "AddRMSNormForward",
     "BatchNormForward",
     "BatchNormSums",
     "BatchWhiteningForward",
@@ -77,6 +92,7 @@ __all__ = [
     "InstanceNormForward",
     "LayerNormForward",
     "Moments",
+    "Quantize",
     "RMSNormForward",
     "WeightNormForward",
     "WeightNormGradients",
@@ -84,6 +100,12 @@ __all__ = [
     "WeightStandardizationGradients",
     "Whitening",
     "__version__",
+    "add_layer_norm",
+    "add_layer_norm_backward",
+    "add_layer_norm_forward",
+    "add_rms_norm",
+    "add_rms_norm_backward",
+    "add_rms_norm_forward",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_backward_apply",

@@ -32,6 +32,12 @@ STD_UNBIASED: Final[int]
 STD_BIASED: Final[int]
 MAX: Final[int]
 
+# The numbers of the activations by their names; 0 is none.
+ACTIVATIONS: Final[dict[str, int]]
+
+# Scale and zero point of quantized output, of one element or one per parameter, in the compute dtype.
+_ScaleAndZero = tuple[_Data, _Data]
+
 def moments(x: _Data, roles: bytes, mean: _F64, m2: _F64) -> None: ...
 def forward(
     x: _Data,
@@ -44,6 +50,23 @@ def forward(
     mean: _F64 | None = None,
     rstd: _F64 | None = None,
     m2: _F64 | None = None,
+    activation: int = 0,
+    quantize: _ScaleAndZero | None = None,
+) -> None: ...
+def add_forward(
+    a: _Data,
+    b: _Data,
+    h: _Data,
+    y: _Data,
+    roles: bytes,
+    weight: _Data | None,
+    bias: _Data | None,
+    statistic: int,
+    eps: float,
+    mean: _F64 | None = None,
+    rstd: _F64 | None = None,
+    activation: int = 0,
+    quantize: _ScaleAndZero | None = None,
 ) -> None: ...
 def apply(
     x: _Data,
@@ -53,6 +76,8 @@ def apply(
     bias: _Data | None,
     mean: _F64 | None,
     rstd: _F64,
+    activation: int = 0,
+    quantize: _ScaleAndZero | None = None,
 ) -> None: ...
 def backward(
     dy: _Data,
@@ -67,6 +92,18 @@ def backward(
     dweight: _F64 | None,
     dbias: _F64 | None,
     slope: _F64 | None = None,
+    added: _Data | None = None,
+) -> None: ...
+def activation_gradient(
+    dy: _Data,
+    x: _Data,
+    dz: _Data,
+    roles: bytes,
+    weight: _Data | None,
+    bias: _Data | None,
+    mean: _F64 | None,
+    rstd: _F64,
+    activation: int,
 ) -> None: ...
 def input_gradient(
     dy: _Data,

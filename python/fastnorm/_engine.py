@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, _layout
+from . import _core, _layout, quantization
 from . import _validate as check
 from ._dtypes import DATA, FLOAT64
 from ._layout import Layout
-from ._types import Array, Gradients, GradMask
+from ._types import Activation, Array, Gradients, GradMask
+from .quantization import Quantize
 from .runtime import run
 
 
@@ -29,21 +30,62 @@ def forward(
     mean: Array | None = None,
     rstd: Array | None = None,
     m2: Array | None = None,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
 ) -> Array:
     """Normalize with the statistics of `x`, which go to `mean`, `rstd` and `m2` where given."""
     weight = check.parameter("weight", weight, layout, x)
     bias = check.parameter("bias", bias, layout, x)
     eps = check.eps(eps)
     weight = _scale(weight, check.offset(offset), layout, x)
-    out = check.out(out, x)
-    y = _target(x, out)
+    after = check.activation(activation), quantization.arrays(quantize, layout, x)
+    dtype = quantization.dtype_of(quantize, x)
+    out = check.out(out, x, dtype=dtype)
+    y = _target(out, dtype, x)
     compute = DATA[x.dtype].compute
     parameters = _layout.side(weight, compute, out), _layout.side(bias, compute, out)
+    statistics = mean, rstd, m2
     if x.size:
-        run(_core.forward, layout.of(x), layout.of(y), layout.roles, *parameters, statistic, eps, mean, rstd, m2)
+        run(_core.forward, layout.of(x), layout.of(y), layout.roles, *parameters, statistic, eps, *statistics, *after)
     else:
         _no_values(mean, rstd, m2)
     return _result(y, out)
+
+
+def add_forward(
+    x: Array,
+    residual: npt.ArrayLike,
+    layout: Layout,
+    weight: npt.ArrayLike | None,
+    bias: npt.ArrayLike | None,
+    eps: float,
+    out: Array | tuple[Array | None, Array | None] | None,
+    *,
+    statistic: int = _core.VARIANCE,
+    offset: float = 0.0,
+    mean: Array | None = None,
+    rstd: Array | None = None,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
+) -> tuple[Array, Array]:
+    """Normalize ``h = x + residual``; return the result and h."""
+    residual = check.like("residual", residual, x)
+    weight = check.parameter("weight", weight, layout, x)
+    bias = check.parameter("bias", bias, layout, x)
+    eps = check.eps(eps)
+    weight = _scale(weight, check.offset(offset), layout, x)
+    after = check.activation(activation), quantization.arrays(quantize, layout, x)
+    dtype = quantization.dtype_of(quantize, x)
+    y_out, h_out = check.outs(out, x, dtype)
+    y, h = _target(y_out, dtype, x, residual), _target(h_out, x.dtype, x, residual)
+    compute = DATA[x.dtype].compute
+    parameters = [_layout.side(_layout.side(a, compute, y_out), compute, h_out) for a in (weight, bias)]
+    if x.size:
+        views = (layout.of(a) for a in (x, residual, h, y))
+        run(_core.add_forward, *views, layout.roles, *parameters, statistic, eps, mean, rstd, *after)
+    else:
+        _no_values(mean, rstd)
+    return _result(y, y_out), _result(h, h_out)
 
 
 def apply(
@@ -54,17 +96,22 @@ def apply(
     weight: npt.ArrayLike | None,
     bias: npt.ArrayLike | None,
     out: Array | None,
+    *,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
 ) -> Array:
     """Normalize with the given statistics."""
     weight = check.parameter("weight", weight, layout, x)
     bias = check.parameter("bias", bias, layout, x)
-    out = check.out(out, x)
-    y = _target(x, out)
+    after = check.activation(activation), quantization.arrays(quantize, layout, x)
+    dtype = quantization.dtype_of(quantize, x)
+    out = check.out(out, x, dtype=dtype)
+    y = _target(out, dtype, x)
     compute = DATA[x.dtype].compute
     parameters = _layout.side(weight, compute, out), _layout.side(bias, compute, out)
     statistics = _layout.side(mean, FLOAT64, out), _layout.side(rstd, FLOAT64, out)
     if x.size:
-        run(_core.apply, layout.of(x), layout.of(y), layout.roles, *parameters, *statistics)
+        run(_core.apply, layout.of(x), layout.of(y), layout.roles, *parameters, *statistics, *after)
     return _result(y, out)
 
 
@@ -80,26 +127,43 @@ def backward(
     statistic: int = _core.VARIANCE,
     offset: float = 0.0,
     training: bool = True,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
+    added: npt.ArrayLike | None = None,
+    of: str = "x",
 ) -> Gradients:
     """Gradients of `forward`, or of `apply` if not `training`; `mean` is given exactly if the statistic is centred.
 
-    Those of the parameters are rounded once to the dtype of the weight, or of the data without one.
+    Those of the parameters are rounded once to the dtype of the weight, or of the data without one. `added` is added to
+    the gradient of `x`, whose name is `of`.
     """
-    dy = check.like("dy", dy, x)
-    weight = check.parameter("weight", weight, layout, x)
-    centre = check.statistic("mean", mean, layout) if statistic == _core.VARIANCE else None
-    rstd = check.statistic("rstd", rstd, layout)
+    dy = check.like("dy", dy, x, of)
+    added = None if added is None else check.like("dh", added, x, of)
+    weight = check.parameter("weight", weight, layout, x, of)
+    bias = check.parameter("bias", bias, layout, x, of)
+    centre = check.statistic("mean", mean, layout, of) if statistic == _core.VARIANCE else None
+    rstd = check.statistic("rstd", rstd, layout, of)
     scale = _scale(weight, check.offset(offset), layout, x)
     training = check.training(training)
+    function = check.activation(activation)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
     dx = np.empty_like(x) if want_dx else None
     dweight = np.zeros(layout.parameters) if want_dweight else None
     dbias = np.zeros(layout.parameters) if want_dbias else None
     if x.size and (want_dx or want_dweight or want_dbias):
-        views = layout.of(dy), layout.of(x), None if dx is None else layout.of(dx)
-        scale = _layout.side(scale, DATA[x.dtype].compute)
+        compute = DATA[x.dtype].compute
+        scale, bias = _layout.side(scale, compute), _layout.side(bias, compute)
         statistics = _centre(centre, x, layout, training), _layout.side(rstd, FLOAT64)
-        run(_core.backward, *views, layout.roles, scale, statistic, training, *statistics, dweight, dbias)
+        view, dy_view = layout.of(x), layout.of(dy)
+        dx_view = None if dx is None else layout.of(dx)
+        if function:
+            # Through the activation first; its gradient lies where dx is going to be.
+            dz = layout.of(np.empty_like(x)) if dx_view is None else dx_view
+            run(_core.activation_gradient, dy_view, view, dz, layout.roles, scale, bias, *statistics, function)
+            dy_view = dz
+        side = None if added is None else layout.of(added)
+        sums = dweight, dbias, None, side
+        run(_core.backward, dy_view, view, dx_view, layout.roles, scale, statistic, training, *statistics, *sums)
     dtype = x.dtype if weight is None else weight.dtype
     return Gradients(dx, _rounded(dweight, dtype), _rounded(dbias, dtype))
 
@@ -112,13 +176,15 @@ def _scale(weight: Array | None, offset: float, layout: Layout, x: Array) -> Arr
     return total.astype(DATA[x.dtype].compute)
 
 
-def _target(x: Array, out: Array | None) -> Array:
-    """The array that the core writes: `out`, unless that would change `x` under the core's eyes."""
+def _target(out: Array | None, dtype: np.dtype[Any], *inputs: Array) -> Array:
+    """The array that the core writes: `out`, unless that would change an input under the core's eyes."""
+    like = inputs[0]
     if out is None:
-        return np.empty_like(x)
-    if out is x or not _layout.overlap(x, out) or _layout.same_memory(x, out):
-        return np.asarray(out)
-    return np.empty_like(x)
+        return np.empty_like(like, dtype)
+    for x in inputs:
+        if out is not x and _layout.overlap(x, out) and not _layout.same_memory(x, out):
+            return np.empty_like(like, dtype)
+    return np.asarray(out)
 
 
 def _result(y: Array, out: Array | None) -> Array:

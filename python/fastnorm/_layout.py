@@ -95,9 +95,11 @@ def overlap(a: Array, b: Array) -> bool:
 
 
 def same_memory(a: Array, b: Array) -> bool:
-    """Whether two arrays of one shape and dtype have every element in the same place."""
+    """Whether two arrays of one shape have every element in the same place."""
     if a is b:
         return True
+    if a.dtype != b.dtype:
+        return False
     strides = zip(a.shape, a.strides, b.strides, strict=True)
     # The stride of an axis of length one is never used, and NumPy lets it be anything.
     return a.ctypes.data == b.ctypes.data and all(n == 1 or s == t for n, s, t in strides)
@@ -129,3 +131,8 @@ def side(array: Array | None, dtype: np.dtype[Any], out: Array | None = None) ->
     if ready and (out is None or not np.may_share_memory(array, out)):
         return array
     return np.array(array, dtype=dtype, order="C")
+
+
+def contiguous(array: Array) -> Array:
+    """A small array of the right dtype as the core takes it, 0-d also."""
+    return np.require(array, requirements=["C", "A"])

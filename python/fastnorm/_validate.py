@@ -14,12 +14,16 @@ from typing import Any, Final
 
 import numpy as np
 
+from ._core import ACTIVATIONS
 from ._dtypes import DATA, DATA_NAMES, FLOAT64, STATISTICS
 from ._layout import Layout, Shape, overlap, overlaps_itself
 from ._types import Array, BatchWhiteningSaved, GradMask, Moments
 
 # Far above any machine's number of processors, far below what makes a thread library give up.
 MAX_THREADS: Final = 1024
+# What a scale may be: float32 has it with all digits.
+_LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
+_MOST_SCALE: Final = float(np.finfo(np.float32).max)
 # NumPy's limit on the dimensions of an array.
 _MAX_DIMENSIONS: Final = 32 if np.__version__.startswith("1.") else 64
 
@@ -77,14 +81,33 @@ def like(name: str, value: object, x: Array, of: str = "x") -> Array:
     return result
 
 
-def out(value: object, x: Array, of: str = "x") -> Array | None:
-    """Where the result goes, if the caller says so."""
+def out(
+    value: object, x: Array, of: str = "x", *, name: str = "out", dtype: np.dtype[Any] | None = None
+) -> Array | None:
+    """Where the result goes, if the caller says so: like `x`, or of another `dtype`."""
     if value is None:
         return None
-    result = _written("out", value)
-    _same_form("out", result, x, of)
-    _writeable("out", result)
+    result = _written(name, value)
+    if dtype is None or dtype == x.dtype:
+        _same_form(name, result, x, of)
+    else:
+        if result.dtype != dtype:
+            raise TypeError(f"{name} must have dtype {dtype} for quantize with that dtype, got {result.dtype}")
+        _same_shape(name, result, x, of)
+    _writeable(name, result)
     return result
+
+
+def outs(value: object, x: Array, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
+    """Where the two results of a fused sum go: an array for y, or a pair for y and h."""
+    if not isinstance(value, tuple):
+        return out(value, x, dtype=dtype), None
+    if len(value) != 2:
+        raise ValueError(f"out must be an array or a pair (y, h), got a tuple of {len(value)}")
+    y, h = out(value[0], x, name="out[0]", dtype=dtype), out(value[1], x, name="out[1]")
+    if y is not None and h is not None:
+        _apart("out[0]", y, "out[1]", h)
+    return y, h
 
 
 def parameter(name: str, value: object, layout: Layout, x: Array, of: str = "x") -> Array | None:
@@ -152,6 +175,10 @@ def _apart(name: str, value: Array, other: str, values: Array) -> None:
 def _same_form(name: str, value: Array, x: Array, of: str) -> None:
     if value.dtype != x.dtype:
         raise TypeError(f"{name} must have dtype {x.dtype} to match {of}, got {value.dtype}")
+    _same_shape(name, value, x, of)
+
+
+def _same_shape(name: str, value: Array, x: Array, of: str) -> None:
     if value.shape != x.shape:
         raise ValueError(f"{name} must have shape {x.shape} to match {of}, got {value.shape}")
 
@@ -383,6 +410,46 @@ def samples_of_covariance(samples: int, features: int) -> None:
         )
 
 
+# ---- fused steps -----------------------------------------------------------------------------------------------------
+
+
+def activation(value: object) -> int:
+    """The number that the core has for an activation, 0 for none."""
+    if value is None:
+        return 0
+    return ACTIVATIONS[choice("activation", value, tuple(ACTIVATIONS))]
+
+
+def quantization(scale: object, zero_point: object, dtype: Any) -> dict[str, Any]:
+    """Scale, zero point and dtype of bytes, in their own types."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype must be int8 or uint8, got {dtype!r}") from error
+    if kind not in (np.dtype(np.int8), np.dtype(np.uint8)):
+        raise TypeError(f"dtype must be int8 or uint8, got {kind}")
+    scales, zeros = _real("scale", scale), array("zero_point", zero_point)
+    if not (np.isfinite(scales) & (scales >= _LEAST_SCALE) & (scales <= _MOST_SCALE)).all():
+        raise ValueError(f"scale must be finite and > 0, a normal number of float32, got {scale}")
+    if zeros.dtype.kind not in "iu":
+        raise TypeError(f"zero_point must have an integer dtype, got {zeros.dtype}")
+    limits = np.iinfo(kind)
+    if not ((zeros >= limits.min) & (zeros <= limits.max)).all():
+        raise ValueError(f"zero_point must be from {limits.min} to {limits.max} for {kind}, got {zero_point}")
+    return {"scale": scales, "zero_point": zeros, "dtype": kind}
+
+
+def quantization_shape(scale: Array, zero_point: Array, layout: Layout) -> Shape:
+    """The shape of scale and zero point together: () or that of the weight."""
+    for name, values in (("scale", scale), ("zero_point", zero_point)):
+        if values.shape not in ((), layout.parameters):
+            raise ValueError(
+                f"{name} must have shape () or {layout.parameters} to match {_of_axes(layout.axes)} of x with shape"
+                f" {layout.shape}, got {values.shape}"
+            )
+    return () if scale.shape == zero_point.shape == () else layout.parameters
+
+
 # ---- moments ---------------------------------------------------------------------------------------------------------
 
 
@@ -448,17 +515,17 @@ def channel_axis_of_samples(value: object, x: Array) -> int:
     return axis
 
 
-def normalized_axes(value: object, x: Array) -> Shape:
-    """One or more axes, counted from the front, in ascending order."""
+def normalized_axes(value: object, x: Array, of: str = "x") -> Shape:
+    """One or more axes of `x`, whose name is `of`, counted from the front, in ascending order."""
     if x.ndim == 0:
-        raise ValueError("x must have one or more dimensions, got x with shape ()")
+        raise ValueError(f"{of} must have one or more dimensions, got {of} with shape ()")
     if not isinstance(value, tuple):
-        return (_axis(value, x),)
+        return (_axis(value, x, of),)
     if not value:
         raise ValueError("axis must name one axis or more, got ()")
-    axes = tuple(sorted(_axis(entry, x) for entry in value))
+    axes = tuple(sorted(_axis(entry, x, of) for entry in value))
     if len(set(axes)) != len(axes):
-        raise ValueError(f"axis must not repeat an axis of x with shape {x.shape}, got {value}")
+        raise ValueError(f"axis must not repeat an axis of {of} with shape {x.shape}, got {value}")
     return axes
 
 

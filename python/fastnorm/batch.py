@@ -4,7 +4,8 @@ import numpy.typing as npt
 
 from . import _engine, _layout, _running
 from . import _validate as check
-from ._types import Array, BatchNormForward, Gradients, GradMask
+from ._types import Activation, Array, BatchNormForward, Gradients, GradMask
+from .quantization import Quantize
 
 
 def batch_norm(
@@ -16,6 +17,8 @@ def batch_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize with the running statistics of each channel (evaluation mode) [1]_.
@@ -35,6 +38,10 @@ def batch_norm(
         The channel axis, with C channels.
     eps : float, optional
         Added to the variance; finite and >= 0. Where the sum is 0 the result is `bias`, where it is negative NaN.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        What the result goes through in the end.
+    quantize : Quantize, optional
+        How the result is rounded to int8 or uint8, which `out` has to have then.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -69,7 +76,7 @@ def batch_norm(
     mean = check.per_channel("running_mean", running_mean, layout, x)
     var = check.per_channel("running_var", running_var, layout, x)
     rstd = _running.scale(var, check.eps(eps))
-    return _engine.apply(x, layout, mean, rstd, weight, bias, out)
+    return _engine.apply(x, layout, mean, rstd, weight, bias, out, activation=activation, quantize=quantize)
 
 
 def batch_norm_forward(
@@ -83,6 +90,7 @@ def batch_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> BatchNormForward:
     """Normalize with the batch's own statistics of each channel, and update the running ones (training mode) [1]_.
@@ -109,6 +117,8 @@ def batch_norm_forward(
         Taken off n in the running variance: 1 as in PyTorch, 0 as in ONNX, Keras and Flax.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        What the result goes through in the end.
     out : ndarray, optional
         Where to put `y`: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -151,7 +161,7 @@ def batch_norm_forward(
     layout = _layout.batch(x.shape, check.channel_axis(axis, x))
     step = _running.step(running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, out=out)
     mean, rstd, m2 = layout.statistic_arrays(3)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation)
     step.update(mean, m2)
     return BatchNormForward(y, mean, rstd)
 
@@ -165,6 +175,8 @@ def batch_norm_backward(
     *,
     axis: int = 1,
     training: bool = True,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of batch normalization.
@@ -187,6 +199,10 @@ def batch_norm_backward(
         The channel axis, with C channels.
     training : bool, optional
         False if the statistics were constants, as in :func:`batch_norm`: ``dx = g * rstd``.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        That of the forward pass, whose result is computed again.
+    bias : array_like, optional
+        Shift of the forward pass; it counts only if there is an activation.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -217,4 +233,6 @@ def batch_norm_backward(
     """
     x = check.data("x", x)
     layout = _layout.batch(x.shape, check.channel_axis(axis, x))
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, training=training)
+    return _engine.backward(
+        dy, x, layout, weight, mean, rstd, grad_mask, training=training, activation=activation, bias=bias
+    )

@@ -75,7 +75,7 @@ def batch_whitening(
     weight = check.parameter("weight", weight, layout, x)
     bias = check.parameter("bias", bias, layout, x)
     out = check.out(out, x)
-    y = _engine._target(x, out)
+    y = _engine._target(out, x.dtype, x)
     if x.size:
         matrix = root((cov + _features.transpose(cov)) / 2.0, method, iterations, eps).matrix
         shift = None if bias is None else np.array(bias, FLOAT64)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from . import _engine, _layout, _running
 from . import _validate as check
 from ._layout import Layout
-from ._types import Array, Gradients, GradMask, GroupNormForward, InstanceNormForward
+from ._types import Activation, Array, Gradients, GradMask, GroupNormForward, InstanceNormForward
 
 
 def group_norm(
@@ -19,6 +19,7 @@ def group_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize every group of neighbouring channels of every sample [1]_.
@@ -38,6 +39,8 @@ def group_norm(
         The channel axis, with C channels; not 0.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        What the result goes through in the end.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -65,7 +68,7 @@ def group_norm(
     array([[-1.,  1., -1.,  1.]])
     """
     x, layout = _groups(x, num_groups, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out)
+    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation)
 
 
 def group_norm_forward(
@@ -76,13 +79,14 @@ def group_norm_forward(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> GroupNormForward:
     """Do :func:`group_norm` and keep the statistics for the backward.
 
     Parameters
     ----------
-    x, num_groups, weight, bias, axis, eps, out
+    x, num_groups, weight, bias, axis, eps, activation, out
         As in :func:`group_norm`.
 
     Returns
@@ -105,7 +109,7 @@ def group_norm_forward(
     """
     x, layout = _groups(x, num_groups, axis)
     mean, rstd = layout.statistic_arrays(2)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation)
     return GroupNormForward(y, mean, rstd)
 
 
@@ -118,6 +122,8 @@ def group_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int = 1,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of group normalization.
@@ -142,6 +148,10 @@ def group_norm_backward(
         Statistics of the forward pass, in float64 as it returned them or in float32.
     axis : int, optional
         The channel axis, with C channels; not 0.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        That of the forward pass, whose result is computed again.
+    bias : array_like, optional
+        Shift of the forward pass; it counts only if there is an activation.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -167,7 +177,7 @@ def group_norm_backward(
     array([-1.,  1., -1.,  1.])
     """
     x, layout = _groups(x, num_groups, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias)
 
 
 def instance_norm(
@@ -177,6 +187,7 @@ def instance_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize every channel of every sample [1]_.
@@ -194,6 +205,8 @@ def instance_norm(
         The channel axis, with C channels; not 0.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        What the result goes through in the end.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -223,7 +236,7 @@ def instance_norm(
             [-1.,  1.]]])
     """
     x, layout = _instances(x, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out)
+    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation)
 
 
 def instance_norm_forward(
@@ -237,6 +250,7 @@ def instance_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> InstanceNormForward:
     """Do :func:`instance_norm`, keep the statistics for the backward, and update the running ones.
@@ -246,7 +260,7 @@ def instance_norm_forward(
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, out
+    x, weight, bias, axis, eps, activation, out
         As in :func:`instance_norm`.
     running_mean, running_var : ndarray, shape (C,), optional
         Buffers to update, in the dtype of `x` or float64: both or neither. They must not share memory with each other
@@ -283,7 +297,7 @@ def instance_norm_forward(
     x, layout = _instances(x, axis)
     step = _running.step(running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, out=out)
     mean, rstd, m2 = layout.statistic_arrays(3)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation)
     step.update(mean, m2)
     return InstanceNormForward(y, mean, rstd)
 
@@ -296,6 +310,8 @@ def instance_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int = 1,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of instance normalization: those of :func:`group_norm_backward` with one channel to a group.
@@ -327,7 +343,7 @@ def instance_norm_backward(
     array([[[-0.204,  0.408, -0.204]]])
     """
     x, layout = _instances(x, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias)
 
 
 def _groups(x: npt.ArrayLike, num_groups: int, axis: int) -> tuple[Array, Layout]:

@@ -12,7 +12,8 @@ from . import _core, _engine, _layout
 from . import _validate as check
 from ._dtypes import DATA
 from ._layout import Layout
-from ._types import Array, Gradients, GradMask, LayerNormForward, RMSNormForward
+from ._types import Activation, Array, Gradients, GradMask, LayerNormForward, RMSNormForward
+from .quantization import Quantize
 from .runtime import threads_overridden
 
 # Arguments left as they are: what plain calls are told by, cheaply. The core does those without further ado if all
@@ -28,6 +29,8 @@ def layer_norm(
     *,
     axis: int | tuple[int, ...] = -1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize over the given axes, to mean 0 and variance 1 before scale and shift [1]_.
@@ -46,6 +49,10 @@ def layer_norm(
         The normalized axes: any, in any order.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        What the result goes through in the end.
+    quantize : Quantize, optional
+        How the result is rounded to int8 or uint8, which `out` has to have then.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -73,12 +80,12 @@ def layer_norm(
     array([[-2.,  9.],
            [ 0.,  7.]])
     """
-    if axis is _LAST and not threads_overridden():
+    if axis is _LAST and activation is None and quantize is None and not threads_overridden():
         y = _core.plain_layer_norm(x, weight, bias, eps, out)
         if y is not None:
             return y
     x, layout = _rows(x, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out)
+    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, quantize=quantize)
 
 
 def layer_norm_forward(
@@ -88,13 +95,14 @@ def layer_norm_forward(
     *,
     axis: int | tuple[int, ...] = -1,
     eps: float = 1e-5,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> LayerNormForward:
     """Do :func:`layer_norm` and keep the statistics for the backward.
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, out
+    x, weight, bias, axis, eps, activation, out
         As in :func:`layer_norm`.
 
     Returns
@@ -120,7 +128,7 @@ def layer_norm_forward(
     """
     x, layout = _rows(x, axis)
     mean, rstd = layout.statistic_arrays(2)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation)
     return LayerNormForward(y, mean, rstd)
 
 
@@ -132,6 +140,8 @@ def layer_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int | tuple[int, ...] = -1,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of layer normalization.
@@ -154,6 +164,10 @@ def layer_norm_backward(
         Statistics of the forward pass, in float64 as it returned them or in float32.
     axis : int or tuple of ints, optional
         The normalized axes.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        That of the forward pass, whose result is computed again.
+    bias : array_like, optional
+        Shift of the forward pass; it counts only if there is an activation.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -180,7 +194,7 @@ def layer_norm_backward(
     array([[-0.204,  0.408, -0.204]])
     """
     x, layout = _rows(x, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias)
 
 
 def rms_norm(
@@ -191,6 +205,8 @@ def rms_norm(
     axis: int | tuple[int, ...] = -1,
     eps: float | None = 1e-6,
     offset: float = _NONE,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
@@ -211,6 +227,10 @@ def rms_norm(
         the dtype of `x`.
     offset : float, optional
         Added to the weight, also to the ones that None stands for; 1 as in Gemma.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        What the result goes through in the end.
+    quantize : Quantize, optional
+        How the result is rounded to int8 or uint8, which `out` has to have then.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -237,13 +257,24 @@ def rms_norm(
     >>> fn.rms_norm(np.array([[1.0, 7.0]]), weight=[5.0, 10.0], eps=0.0)
     array([[ 1., 14.]])
     """
-    if axis is _LAST and offset is _NONE and not threads_overridden():
+    if axis is _LAST and offset is _NONE and activation is None and quantize is None and not threads_overridden():
         y = _core.plain_rms_norm(x, weight, bias, eps, out)
         if y is not None:
             return y
     x, layout = _rows(x, axis)
     eps = _machine_eps(x) if eps is None else eps
-    return _engine.forward(x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset)
+    return _engine.forward(
+        x,
+        layout,
+        weight,
+        bias,
+        eps,
+        out,
+        statistic=_core.MEAN_SQUARE,
+        offset=offset,
+        activation=activation,
+        quantize=quantize,
+    )
 
 
 def rms_norm_forward(
@@ -254,13 +285,14 @@ def rms_norm_forward(
     axis: int | tuple[int, ...] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
+    activation: Activation | None = None,
     out: Array | None = None,
 ) -> RMSNormForward:
     """Do :func:`rms_norm` and keep the statistic for the backward.
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, offset, out
+    x, weight, bias, axis, eps, offset, activation, out
         As in :func:`rms_norm`.
 
     Returns
@@ -285,7 +317,9 @@ def rms_norm_forward(
     x, layout = _rows(x, axis)
     eps = _machine_eps(x) if eps is None else eps
     (rstd,) = layout.statistic_arrays(1)
-    y = _engine.forward(x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset, rstd=rstd)
+    y = _engine.forward(
+        x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset, rstd=rstd, activation=activation
+    )
     return RMSNormForward(y, rstd)
 
 
@@ -297,6 +331,8 @@ def rms_norm_backward(
     *,
     axis: int | tuple[int, ...] = -1,
     offset: float = 0.0,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of root mean square normalization.
@@ -321,6 +357,10 @@ def rms_norm_backward(
         The normalized axes.
     offset : float, optional
         That of the forward pass.
+    activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
+        That of the forward pass, whose result is computed again.
+    bias : array_like, optional
+        Shift of the forward pass; it counts only if there is an activation.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -348,12 +388,24 @@ def rms_norm_backward(
     """
     x, layout = _rows(x, axis)
     statistic = _core.MEAN_SQUARE
-    return _engine.backward(dy, x, layout, weight, None, rstd, grad_mask, statistic=statistic, offset=offset)
+    return _engine.backward(
+        dy,
+        x,
+        layout,
+        weight,
+        None,
+        rstd,
+        grad_mask,
+        statistic=statistic,
+        offset=offset,
+        activation=activation,
+        bias=bias,
+    )
 
 
-def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...]) -> tuple[Array, Layout]:
-    x = check.data("x", x)
-    return x, _layout.rows(x.shape, check.normalized_axes(axis, x))
+def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...], name: str = "x") -> tuple[Array, Layout]:
+    x = check.data(name, x)
+    return x, _layout.rows(x.shape, check.normalized_axes(axis, x, name))
 
 
 def _machine_eps(x: Array) -> float:

@@ -57,10 +57,31 @@ struct Output {
     const std::ptrdiff_t* strides = nullptr;
 };
 
+/// What a normalized value z goes through: max(z, 0), z / (1 + exp(-z)), z times the normal distribution function, and
+/// that function's approximation by tanh.
+enum class Activation : std::uint8_t { none, relu, silu, gelu, gelu_tanh };
+
+/// Output in bytes: clamp(round(y / scale) + zero_point), ties to even, of y rounded to the data type. Scales and zero
+/// points are in the compute type, zero points whole numbers; one for all, or `per_parameter` one for each weight.
+struct Quantization {
+    const void* scale;
+    const void* zero_point;
+    bool per_parameter = false;
+    bool is_signed = true;  ///< int8, else uint8
+};
+
 /// Weight and bias in the compute type (float for data of up to 32 bits, double for f64); nullptr is one and zero.
 struct Parameters {
     const void* weight = nullptr;
     const void* bias = nullptr;
+    Activation activation = Activation::none;
+    const Quantization* quantization = nullptr;  ///< y is an array of bytes then
+};
+
+/// Adds two arrays before the sum is normalized: x = a + b, rounded to the data type and written. x may be a or b.
+struct Sum {
+    Input a, b;
+    Output x;
 };
 
 /// What a group's statistics are made of.
@@ -78,8 +99,12 @@ struct Saved {
     bool any() const { return mean || rstd || m2; }
 };
 
-/// y = (x - mean) * rstd * weight + bias with the statistics of x itself. y may be x.
+/// y = act((x - mean) * rstd * weight + bias) with the statistics of x itself. y may be x.
 FASTNORM_API void forward(const Space& space, Input x, Output y, Parameters parameters, Scale scale, Saved saved = {});
+
+/// The same of a sum that is written too. y may be a or b.
+FASTNORM_API void add_forward(const Space& space, const Sum& sum, Output y, Parameters parameters, Scale scale,
+                              Saved saved = {});
 
 /// The same with given statistics (evaluation mode); mean = nullptr is zero. y may be x.
 FASTNORM_API void apply(const Space& space, Input x, Output y, Parameters parameters, const double* mean,
@@ -90,6 +115,7 @@ struct Gradients {
     Output dx;
     double* dweight = nullptr;
     double* dbias = nullptr;
+    Input added = {};  ///< what is added to dx before it is rounded; may be dx, must not be dy
 };
 
 /// Gradients of `forward`; with `training = false` those of `apply`, where the statistics were constants. With
@@ -98,11 +124,16 @@ struct Gradients {
 ///     dx = rstd * (dy*weight - s1/n - xhat * slope*s2)
 ///
 /// where the slope tells how the scale follows the second moment: 1/n if `slope` is nullptr (n = 1 for
-/// `Statistic::norm`), else one value a group. Without centring the term of s1 is left out.
+/// `Statistic::norm`), else one value a group. Without centring the term of s1 is left out. dx may be dy.
 FASTNORM_API void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training,
                            const double* mean, const double* rstd, Gradients gradients, const double* slope = nullptr);
 
-/// The same dx from sums that are already there: dx = rstd * (dy*weight - mean_g - xhat*mean_gx), values per group.
+/// dz = dy * act'(z) with z as in `forward` or `apply`: what a backward takes for dy where there was an activation. dz
+/// may be dy.
+FASTNORM_API void activation_gradient(const Space& space, Input dy, Input x, Output dz, Parameters parameters,
+                                      const double* mean, const double* rstd);
+
+/// The dx of `backward` from sums that are already there: dx = rstd * (dy*weight - mean_g - xhat*mean_gx), values per group.
 FASTNORM_API void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight,
                                  const double* mean, const double* rstd, const double* mean_g, const double* mean_gx);
 

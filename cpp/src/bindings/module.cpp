@@ -58,35 +58,81 @@ const void* data(const OptionalArray& array) { return array ? array->data() : nu
 
 double* doubles(OptionalArray& array) { return array ? static_cast<double*>(array->mutable_data()) : nullptr; }
 
+// Scales and zero points of quantized output, one of each or one for every parameter; y tells the kind of bytes.
+using ScaleAndZero = std::optional<std::pair<py::array, py::array>>;
+
+// What normalized values go through.
+struct ArrayParameters {
+    ArrayParameters(const OptionalArray& weight, const OptionalArray& bias, int activation, const ScaleAndZero& to,
+                    const py::array& y)
+        : parameters{data(weight), data(bias), static_cast<fn::Activation>(activation)} {
+        if (!to) return;
+        quantization = {to->first.data(), to->second.data(), to->first.size() > 1, y.dtype().kind() == 'i'};
+        parameters.quantization = &quantization;
+    }
+    ArrayParameters(const ArrayParameters&) = delete;
+    ArrayParameters& operator=(const ArrayParameters&) = delete;
+
+    fn::Parameters parameters;
+    fn::Quantization quantization{};
+};
+
 void forward(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
              const OptionalArray& bias, int statistic, double eps, OptionalArray mean, OptionalArray rstd,
-             OptionalArray m2) {
+             OptionalArray m2, int activation, const ScaleAndZero& quantize) {
     const ArraySpace space(x, roles);
     const fn::Output out = output(y);
+    const ArrayParameters with(weight, bias, activation, quantize, y);
     const fn::Saved saved{doubles(mean), doubles(rstd), doubles(m2)};
     const py::gil_scoped_release release;
-    fn::forward(space.space, input(x), out, {data(weight), data(bias)}, {static_cast<fn::Statistic>(statistic), eps},
-                saved);
+    fn::forward(space.space, input(x), out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved);
+}
+
+void add_forward(const py::array& a, const py::array& b, py::array h, py::array y, const py::bytes& roles,
+                 const OptionalArray& weight, const OptionalArray& bias, int statistic, double eps, OptionalArray mean,
+                 OptionalArray rstd, int activation, const ScaleAndZero& quantize) {
+    const ArraySpace space(a, roles);
+    const fn::Sum sum{input(a), input(b), output(h)};
+    const fn::Output out = output(y);
+    const ArrayParameters with(weight, bias, activation, quantize, y);
+    const fn::Saved saved{doubles(mean), doubles(rstd)};
+    const py::gil_scoped_release release;
+    fn::add_forward(space.space, sum, out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved);
 }
 
 void apply(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
-           const OptionalArray& bias, const OptionalArray& mean, const py::array& rstd) {
+           const OptionalArray& bias, const OptionalArray& mean, const py::array& rstd, int activation,
+           const ScaleAndZero& quantize) {
     const ArraySpace space(x, roles);
     const fn::Output out = output(y);
+    const ArrayParameters with(weight, bias, activation, quantize, y);
     const py::gil_scoped_release release;
-    fn::apply(space.space, input(x), out, {data(weight), data(bias)}, static_cast<const double*>(data(mean)),
+    fn::apply(space.space, input(x), out, with.parameters, static_cast<const double*>(data(mean)),
               static_cast<const double*>(rstd.data()));
 }
 
 void backward(const py::array& dy, const py::array& x, std::optional<py::array> dx, const py::bytes& roles,
               const OptionalArray& weight, int statistic, bool training, const OptionalArray& mean,
-              const py::array& rstd, OptionalArray dweight, OptionalArray dbias, const OptionalArray& slope) {
+              const py::array& rstd, OptionalArray dweight, OptionalArray dbias, const OptionalArray& slope,
+              const OptionalArray& added) {
     const ArraySpace space(x, roles);
-    const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias)};
+    const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias),
+                                  added ? input(*added) : fn::Input{}};
     const py::gil_scoped_release release;
     fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0}, training,
                  static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients,
                  static_cast<const double*>(data(slope)));
+}
+
+void activation_gradient(const py::array& dy, const py::array& x, py::array dz, const py::bytes& roles,
+                         const OptionalArray& weight, const OptionalArray& bias, const OptionalArray& mean,
+                         const py::array& rstd, int activation) {
+    const ArraySpace space(x, roles);
+    const fn::Output out = output(dz);
+    const ArrayParameters with(weight, bias, activation, std::nullopt, dz);
+    const py::gil_scoped_release release;
+    fn::activation_gradient(space.space, input(dy), input(x), out, with.parameters,
+                            static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()));
 }
 
 void input_gradient(const py::array& dy, const py::array& x, py::array dx, const py::bytes& roles,
@@ -163,15 +209,25 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.attr("NORM") = static_cast<int>(fn::Statistic::norm);
     m.attr("STD_UNBIASED") = static_cast<int>(fn::Statistic::std_unbiased);
     m.attr("STD_BIASED") = static_cast<int>(fn::Statistic::std_biased);
+    const char* const activations[] = {"relu", "silu", "gelu", "gelu_tanh"};
+    py::dict numbers;
+    for (int i = 0; i < 4; ++i) numbers[activations[i]] = i + 1;
+    m.attr("ACTIVATIONS") = numbers;
     m.attr("MAX") = static_cast<int>(fn::Statistic::max);
 
     m.def("forward", &forward, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "statistic"_a,
-          "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "m2"_a = py::none());
+          "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "m2"_a = py::none(), "activation"_a = 0,
+          "quantize"_a = py::none());
+    m.def("add_forward", &add_forward, "a"_a, "b"_a, "h"_a, "y"_a, "roles"_a, "weight"_a.none(true),
+          "bias"_a.none(true), "statistic"_a, "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "activation"_a = 0,
+          "quantize"_a = py::none());
     m.def("apply", &apply, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "mean"_a.none(true),
-          "rstd"_a);
+          "rstd"_a, "activation"_a = 0, "quantize"_a = py::none());
     m.def("backward", &backward, "dy"_a, "x"_a, "dx"_a.none(true), "roles"_a, "weight"_a.none(true), "statistic"_a,
           "training"_a, "mean"_a.none(true), "rstd"_a, "dweight"_a.none(true), "dbias"_a.none(true),
-          "slope"_a = py::none());
+          "slope"_a = py::none(), "added"_a = py::none());
+    m.def("activation_gradient", &activation_gradient, "dy"_a, "x"_a, "dz"_a, "roles"_a, "weight"_a.none(true),
+          "bias"_a.none(true), "mean"_a.none(true), "rstd"_a, "activation"_a);
     m.def("input_gradient", &input_gradient, "dy"_a, "x"_a, "dx"_a, "roles"_a, "weight"_a.none(true), "mean"_a,
           "rstd"_a, "mean_g"_a, "mean_gx"_a);
     m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);

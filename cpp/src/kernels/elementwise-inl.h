@@ -1,8 +1,9 @@
-// The loops that write a plane: normalized values and the gradient of the input.
+// The loop that writes a plane, and what it writes: normalized values, the gradient of the input, and the other
+// elementwise steps around them.
 //
-//     t = (x - h) - l        xhat = t*r
-//     y  = xhat*w + b
-//     dx = r*((dy*w - c1) - xhat*c2)
+//     t = (x - h) - l        xhat = t*r        z = xhat*w + b
+//     y  = act(z)
+//     dx = r*((dy*w - c1) - xhat*c2) + added
 //
 // Subtracting the mean in two parts before scaling keeps the error independent of mean/std; y = x*a + b would not.
 #if defined(FASTNORM_ELEMENTWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -12,8 +13,8 @@
 #define FASTNORM_ELEMENTWISE_INL_H_
 #endif
 
+#include "activations-inl.h"
 #include "hwy/cache_control.h"
-#include "simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
@@ -60,68 +61,128 @@ HWY_INLINE void StoreOut(hn::Vec<D> v, D d, T* p, std::size_t n, bool stream) {
     StoreSome<kFull>(v, d, p, n);
 }
 
+// One row of a plane, and what the operations make of its elements.
 template <class T, bool kStatLanes, bool kParamLanes>
-void NormalizePlane(const Plane<T>& p) {
-    const Tag<T> d;
-    for (std::size_t row = 0; row < p.rows; ++row) {
-        const auto at = static_cast<std::ptrdiff_t>(row);
-        const T* x = p.x + at * p.x_row;
-        T* y = p.y + at * p.y_row;
-        const Values<decltype(d), kStatLanes, 3> stat(d, at * p.stat_row, {p.h, p.l, p.r});
-        const Values<decltype(d), kParamLanes, 2> param(d, at * p.param_row, {p.w, p.b});
-        ForVectors<Virtual<decltype(d)>::kN>(
-            p.lanes,
-            [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-                constexpr bool kFull = decltype(full)::value;
-                const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
-                                             stat.template Get<kFull>(1, i, n));
-                const auto xhat = hn::Mul(centred, stat.template Get<kFull>(2, i, n));
-                const auto out =
-                    hn::MulAdd(xhat, param.template Get<kFull>(0, i, n), param.template Get<kFull>(1, i, n));
-                StoreOut<kFull>(out, d, y + i, n, p.stream);
-            },
-            p.stream ? Head(d, y, p.lanes) : 0);
+struct PlaneRow {
+    using D = Tag<T>;
+    using V = hn::Vec<D>;
+
+    D d;
+    const T *x, *dy, *added;
+    Values<D, kStatLanes, 5> stat;
+    Values<D, kParamLanes, 2> param;
+
+    HWY_INLINE PlaneRow(const Plane<T>& p, std::ptrdiff_t row)
+        : x(p.x + row * p.x_row),
+          dy(p.dy + row * p.dy_row),
+          added(p.added + row * p.added_row),
+          stat(d, row * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2}),
+          param(d, row * p.param_row, {p.w, p.b}) {}
+
+    template <bool kFull>
+    HWY_INLINE V Load(const T* from, std::size_t i, std::size_t n) const {
+        return LoadSome<kFull>(d, from + i, n);
     }
+    template <bool kFull>
+    HWY_INLINE V XHat(std::size_t i, std::size_t n) const {
+        const auto centred = hn::Sub(hn::Sub(Load<kFull>(x, i, n), stat.template Get<kFull>(0, i, n)),
+                                     stat.template Get<kFull>(1, i, n));
+        return hn::Mul(centred, stat.template Get<kFull>(2, i, n));
+    }
+    template <bool kFull>
+    HWY_INLINE V Z(std::size_t i, std::size_t n) const {
+        return hn::MulAdd(XHat<kFull>(i, n), param.template Get<kFull>(0, i, n), param.template Get<kFull>(1, i, n));
+    }
+    template <bool kFull>
+    HWY_INLINE V InputGradient(std::size_t i, std::size_t n) const {
+        const auto g = hn::Mul(Load<kFull>(dy, i, n), param.template Get<kFull>(0, i, n));
+        const auto rest = hn::NegMulAdd(XHat<kFull>(i, n), stat.template Get<kFull>(4, i, n),
+                                        hn::Sub(g, stat.template Get<kFull>(3, i, n)));
+        return hn::Mul(stat.template Get<kFull>(2, i, n), rest);
+    }
+};
+
+// Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
+template <class T, class F>
+HWY_INLINE void ForPlane(const Plane<T>& p, F&& body) {
+    WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
+        for (std::size_t at = 0; at < p.rows; ++at) {
+            const auto offset = static_cast<std::ptrdiff_t>(at);
+            const PlaneRow<T, decltype(stat)::value, decltype(param)::value> row(p, offset);
+            T* const y = p.y + offset * p.y_row;
+            ForVectors<Virtual<Tag<T>>::kN>(
+                p.lanes,
+                [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+                    StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
+                },
+                p.stream ? Head(row.d, y, p.lanes) : 0);
+        }
+    });
     if (p.stream) hwy::FlushStream();
 }
 
 template <class T>
 void Normalize(const Plane<T>& p) {
-    WithForm(p, [&](auto stat, auto param) { NormalizePlane<T, decltype(stat)::value, decltype(param)::value>(p); });
-}
-
-template <class T, bool kStatLanes, bool kParamLanes>
-void InputGradientPlane(const Plane<T>& p) {
-    const Tag<T> d;
-    for (std::size_t row = 0; row < p.rows; ++row) {
-        const auto at = static_cast<std::ptrdiff_t>(row);
-        const T* x = p.x + at * p.x_row;
-        const T* dy = p.dy + at * p.dy_row;
-        T* dx = p.y + at * p.y_row;
-        const Values<decltype(d), kStatLanes, 5> stat(d, at * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2});
-        const Values<decltype(d), kParamLanes, 1> param(d, at * p.param_row, {p.w});
-        ForVectors<Virtual<decltype(d)>::kN>(
-            p.lanes,
-            [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-                constexpr bool kFull = decltype(full)::value;
-                const auto r = stat.template Get<kFull>(2, i, n);
-                const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
-                                             stat.template Get<kFull>(1, i, n));
-                const auto xhat = hn::Mul(centred, r);
-                const auto g = hn::Mul(LoadSome<kFull>(d, dy + i, n), param.template Get<kFull>(0, i, n));
-                const auto rest = hn::NegMulAdd(xhat, stat.template Get<kFull>(4, i, n),
-                                                hn::Sub(g, stat.template Get<kFull>(3, i, n)));
-                StoreOut<kFull>(hn::Mul(r, rest), d, dx + i, n, p.stream);
-            },
-            p.stream ? Head(d, dx, p.lanes) : 0);
+    if (p.activation == Activation::none) {
+        ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full)
+                        FASTNORM_LAMBDA { return row.template Z<decltype(full)::value>(i, n); });
+        return;
     }
-    if (p.stream) hwy::FlushStream();
+    ForPlane(p, [&](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+        return Activate(p.activation, row.d, row.template Z<decltype(full)::value>(i, n));
+    });
 }
 
 template <class T>
 void InputGradient(const Plane<T>& p) {
-    WithForm(p,
-             [&](auto stat, auto param) { InputGradientPlane<T, decltype(stat)::value, decltype(param)::value>(p); });
+    if (!p.added) {
+        ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full)
+                        FASTNORM_LAMBDA { return row.template InputGradient<decltype(full)::value>(i, n); });
+        return;
+    }
+    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+        constexpr bool kFull = decltype(full)::value;
+        return hn::Add(row.template InputGradient<kFull>(i, n), row.template Load<kFull>(row.added, i, n));
+    });
+}
+
+template <class T>
+void ActivationGradient(const Plane<T>& p) {
+    ForPlane(p, [&](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+        constexpr bool kFull = decltype(full)::value;
+        const auto slope = ActivationSlope(p.activation, row.d, row.template Z<kFull>(i, n));
+        return hn::Mul(row.template Load<kFull>(row.dy, i, n), slope);
+    });
+}
+
+template <class T>
+void Add(const Plane<T>& p) {
+    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+        constexpr bool kFull = decltype(full)::value;
+        return hn::Add(row.template Load<kFull>(row.x, i, n), row.template Load<kFull>(row.dy, i, n));
+    });
+}
+
+template <class T>
+void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
+    const Tag<T> d;
+    const hn::RebindToSigned<decltype(d)> di;
+    using I = hn::TFromD<decltype(di)>;
+    constexpr std::size_t kN = Virtual<decltype(d)>::kN;
+    HWY_ALIGN I bytes[kN];
+    ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
+        constexpr bool kFull = decltype(full)::value;
+        const auto get = [&](const Compute<T>* values) FASTNORM_LAMBDA {
+            return by.lanes ? LoadTail(d, values + i, some, hn::Set(d, Compute<T>(1))) : hn::Set(d, *values);
+        };
+        const auto rounded = hn::Round(hn::Div(LoadSome<kFull>(d, y + i, some), get(by.scale)));
+        const auto value = hn::Add(rounded, get(by.zero));
+        // NaN, which has no byte, becomes the zero point's; limits come before the conversion, which knows none.
+        const auto known = hn::IfThenElse(hn::IsNaN(value), get(by.zero), value);
+        const auto limited = hn::Min(hn::Max(known, hn::Set(d, by.least)), hn::Set(d, by.most));
+        hn::Store(hn::ConvertTo(di, limited), di, bytes);
+        for (std::size_t k = 0; k < some; ++k) to[i + k] = static_cast<std::uint8_t>(bytes[k]);
+    });
 }
 
 }  // namespace HWY_NAMESPACE

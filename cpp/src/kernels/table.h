@@ -27,6 +27,14 @@ struct GroupStatistics {
     C *h, *l, *r;
 };
 
+// to = clamp(round(y / scale) + zero), rounded to even.
+template <class C>
+struct Quantizer {
+    const C *scale, *zero;
+    bool lanes;
+    C least, most;
+};
+
 // s1 = sum dy*weight, s2 = sum dy*weight*xhat.
 struct GradSums {
     double s1, s2;
@@ -39,8 +47,9 @@ struct Plane {
     std::size_t rows, lanes;
     const T* x;
     const T* dy;
-    T* y;  // y or dx
-    std::ptrdiff_t x_row, dy_row, y_row;
+    const T* added;  // to dx; nullptr is nothing
+    T* y;            // y or dx
+    std::ptrdiff_t x_row, dy_row, added_row, y_row;
 
     // Statistics: mean = h + l, scale r; the input gradient's s1/n and s2/n. One value per lane, or one per row.
     const C *h, *l, *r, *c1, *c2;
@@ -51,6 +60,7 @@ struct Plane {
     const C *w, *b;
     std::ptrdiff_t param_row;
     bool param_lanes;
+    Activation activation;
 
     // Whether to write past the caches: for outputs that would not stay in them. Rows must then be aligned to elements.
     bool stream;
@@ -72,10 +82,16 @@ struct Kernels {
     // Adds the sums about the pivots of rows <= kRows to s1 and s2.
     void (*column_moments)(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, const C* pivots,
                            double* s1, double* s2);
-    // y = ((x - h) - l) * r * w + b
+    // y = act(z), z = ((x - h) - l) * r * w + b
     void (*normalize)(const Plane<T>&);
-    // dx = r * (dy*w - c1 - xhat*c2)
+    // dx = r * (dy*w - c1 - xhat*c2) + added
     void (*input_gradient)(const Plane<T>&);
+    // y = dy * act'(z)
+    void (*activation_gradient)(const Plane<T>&);
+    // y = x + dy
+    void (*add)(const Plane<T>&);
+    // Rounds n values to bytes, see Quantization: of the scales and zero points one per value or one for all.
+    void (*quantize)(const T* y, std::size_t n, const Quantizer<C>& by, std::uint8_t* to);
     // One GradSums a row of lanes <= kBlock.
     void (*span_gradients)(const Plane<T>&, GradSums* out);
     // Adds the sums of rows <= kRows to s1 and s2, per lane.

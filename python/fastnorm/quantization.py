@@ -1,0 +1,74 @@
+"""Output in bytes: what an inference pipeline hands on to integer kernels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _layout
+from . import _validate as check
+from ._dtypes import DATA
+from ._layout import Layout
+from ._types import Array
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Quantize:
+    """How an operation rounds its output to bytes: ``q = clip(round(y / scale) + zero_point)``.
+
+    Ties round to even, and values beyond the range of the dtype become its ends, as in ONNX's ``QuantizeLinear``. ``y``
+    is the result that the operation has without this, rounded to the dtype of the data.
+
+    Parameters
+    ----------
+    scale : array_like
+        Steps between neighbouring bytes, > 0 and finite: one number, or one for each value of the weight.
+    zero_point : array_like of int, optional
+        The byte that stands for 0, of the same shape as `scale` or one number; 0 by default.
+    dtype : dtype, optional
+        ``int8`` or ``uint8``.
+
+    Raises
+    ------
+    ValueError
+        If a scale is not positive or a zero point not in the range of `dtype`.
+    TypeError
+        If an argument has another type or dtype.
+
+    Notes
+    -----
+    NaN has no byte and becomes `zero_point`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x = np.array([[1.0, 3.0, 5.0]], dtype=np.float32)
+    >>> fn.layer_norm(x, quantize=fn.Quantize(scale=0.01))
+    array([[-122,    0,  122]], dtype=int8)
+    """
+
+    scale: npt.ArrayLike
+    zero_point: npt.ArrayLike = 0
+    dtype: npt.DTypeLike = np.int8
+
+    def __post_init__(self) -> None:
+        for name, value in check.quantization(self.scale, self.zero_point, self.dtype).items():
+            object.__setattr__(self, name, value)
+
+
+def arrays(quantize: Quantize | None, layout: Layout, x: Array) -> tuple[Array, Array] | None:
+    """Scale and zero point as the core takes them."""
+    if quantize is None:
+        return None
+    check.kind("quantize", quantize, Quantize)
+    shape = check.quantization_shape(np.asarray(quantize.scale), np.asarray(quantize.zero_point), layout)
+    compute = DATA[x.dtype].compute
+    scale, zero = (np.broadcast_to(np.asarray(a, compute), shape) for a in (quantize.scale, quantize.zero_point))
+    return _layout.contiguous(scale), _layout.contiguous(zero)
+
+
+def dtype_of(quantize: Quantize | None, x: Array) -> np.dtype[Any]:
+    """The dtype of the result."""
+    return x.dtype if quantize is None else np.dtype(quantize.dtype)

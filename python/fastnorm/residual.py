@@ -1,0 +1,331 @@
+"""Normalization of a residual sum in one pass: ``h = x + residual``, ``y = norm(h)``.
+
+The sum is rounded to the dtype of the data before it is normalized, so that the fused functions return the same bits
+as an addition followed by a normalization, and the backward, which sees only the rounded sum, fits.
+"""
+
+import numpy.typing as npt
+
+from . import _core, _engine
+from ._types import Activation, AddNorm, AddNormForward, AddRMSNormForward, Array, Gradients, GradMask
+from .layer import _machine_eps, _rows
+from .quantization import Quantize
+
+Out = Array | tuple[Array | None, Array | None]
+
+
+def add_layer_norm(
+    x: npt.ArrayLike,
+    residual: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float = 1e-5,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
+    out: Out | None = None,
+) -> AddNorm:
+    """Add and do :func:`layer_norm`: ``h = x + residual``, ``y = layer_norm(h)``.
+
+    Parameters
+    ----------
+    x, residual : array_like, float16, bfloat16, float32 or float64
+        Two arrays of one shape and dtype, in any memory layout.
+    weight, bias, axis, eps, activation, quantize
+        As in :func:`layer_norm`.
+    out : ndarray or pair of ndarrays, optional
+        Where to put `y`, or `y` and `h`; None in the pair allocates. Either may be `x` or `residual`, so that
+        ``out=(y, residual)`` updates a residual stream in place.
+
+    Returns
+    -------
+    AddNorm
+        ``y``, and ``h`` rounded to the dtype of `x`.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit, or `out` cannot be written to.
+    TypeError
+        If an argument has another type or dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x, residual = np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])
+    >>> fn.add_layer_norm(x, residual, eps=0.0)
+    AddNorm(y=array([[-1.,  1.]]), h=array([[2., 4.]]))
+    """
+    x, layout = _rows(x, axis)
+    y, h = _engine.add_forward(x, residual, layout, weight, bias, eps, out, activation=activation, quantize=quantize)
+    return AddNorm(y, h)
+
+
+def add_layer_norm_forward(
+    x: npt.ArrayLike,
+    residual: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float = 1e-5,
+    activation: Activation | None = None,
+    out: Out | None = None,
+) -> AddNormForward:
+    """Do :func:`add_layer_norm` and keep the statistics for the backward.
+
+    Parameters
+    ----------
+    x, residual, weight, bias, axis, eps, activation, out
+        As in :func:`add_layer_norm`.
+
+    Returns
+    -------
+    AddNormForward
+        ``y``, and ``h`` rounded to the dtype of `x`; ``mean`` and ``rstd`` of ``h`` as in :func:`layer_norm_forward`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`add_layer_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> y, h, mean, rstd = fn.add_layer_norm_forward(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]), eps=0.0)
+    >>> mean, rstd
+    (array([[3.]]), array([[1.]]))
+    """
+    x, layout = _rows(x, axis)
+    mean, rstd = layout.statistic_arrays(2)
+    y, h = _engine.add_forward(x, residual, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation)
+    return AddNormForward(y, h, mean, rstd)
+
+
+def add_layer_norm_backward(
+    dy: npt.ArrayLike,
+    dh: npt.ArrayLike | None,
+    h: npt.ArrayLike,
+    weight: npt.ArrayLike | None,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    activation: Activation | None = None,
+    bias: npt.ArrayLike | None = None,
+    grad_mask: GradMask = (True, True, True),
+) -> Gradients:
+    """Gradients of :func:`add_layer_norm_forward`: ``dx = layer_norm_backward(dy, h) + dh``.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of ``y``, of the shape and dtype of `h`.
+    dh : array_like or None
+        Gradient that reaches ``h`` from elsewhere; it is added before `dx` is rounded.
+    h : array_like
+        The sum that the forward pass returned.
+    weight, mean, rstd, axis, activation, bias, grad_mask
+        As in :func:`layer_norm_backward`.
+
+    Returns
+    -------
+    Gradients
+        ``dx`` is the gradient of both `x` and `residual`; ``dweight`` and ``dbias`` as in
+        :func:`layer_norm_backward`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`layer_norm_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> h, dy = np.array([[1.0, 3.0, 5.0]]), np.array([[0.0, 1.0, 0.0]])
+    >>> y, mean, rstd = fn.layer_norm_forward(h)
+    >>> fn.add_layer_norm_backward(dy, np.ones_like(h), h, None, mean, rstd).dx.round(3)
+    array([[0.796, 1.408, 0.796]])
+    """
+    h, layout = _rows(h, axis, "h")
+    return _engine.backward(
+        dy, h, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, added=dh, of="h"
+    )
+
+
+def add_rms_norm(
+    x: npt.ArrayLike,
+    residual: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float | None = 1e-6,
+    offset: float = 0.0,
+    activation: Activation | None = None,
+    quantize: Quantize | None = None,
+    out: Out | None = None,
+) -> AddNorm:
+    """Add and do :func:`rms_norm`: ``h = x + residual``, ``y = rms_norm(h)``.
+
+    Parameters
+    ----------
+    x, residual : array_like, float16, bfloat16, float32 or float64
+        Two arrays of one shape and dtype, in any memory layout.
+    weight, axis, eps, offset, activation, quantize
+        As in :func:`rms_norm`.
+    out : ndarray or pair of ndarrays, optional
+        As in :func:`add_layer_norm`.
+
+    Returns
+    -------
+    AddNorm
+        ``y``, and ``h`` rounded to the dtype of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`add_layer_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> y, h = fn.add_rms_norm(np.array([[1.0, 6.0]]), np.array([[0.0, 1.0]]), eps=0.0)
+    >>> y, h
+    (array([[0.2, 1.4]]), array([[1., 7.]]))
+    """
+    x, layout = _rows(x, axis)
+    eps = _machine_eps(x) if eps is None else eps
+    y, h = _engine.add_forward(
+        x,
+        residual,
+        layout,
+        weight,
+        None,
+        eps,
+        out,
+        statistic=_core.MEAN_SQUARE,
+        offset=offset,
+        activation=activation,
+        quantize=quantize,
+    )
+    return AddNorm(y, h)
+
+
+def add_rms_norm_forward(
+    x: npt.ArrayLike,
+    residual: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    eps: float | None = 1e-6,
+    offset: float = 0.0,
+    activation: Activation | None = None,
+    out: Out | None = None,
+) -> AddRMSNormForward:
+    """Do :func:`add_rms_norm` and keep the statistic for the backward.
+
+    Parameters
+    ----------
+    x, residual, weight, axis, eps, offset, activation, out
+        As in :func:`add_rms_norm`.
+
+    Returns
+    -------
+    AddRMSNormForward
+        ``y``, and ``h`` rounded to the dtype of `x`; ``rstd`` of ``h`` as in :func:`rms_norm_forward`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`add_layer_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> fn.add_rms_norm_forward(np.array([[1.0, 6.0]]), np.array([[0.0, 1.0]]), eps=0.0).rstd
+    array([[0.2]])
+    """
+    x, layout = _rows(x, axis)
+    eps = _machine_eps(x) if eps is None else eps
+    (rstd,) = layout.statistic_arrays(1)
+    y, h = _engine.add_forward(
+        x,
+        residual,
+        layout,
+        weight,
+        None,
+        eps,
+        out,
+        statistic=_core.MEAN_SQUARE,
+        offset=offset,
+        rstd=rstd,
+        activation=activation,
+    )
+    return AddRMSNormForward(y, h, rstd)
+
+
+def add_rms_norm_backward(
+    dy: npt.ArrayLike,
+    dh: npt.ArrayLike | None,
+    h: npt.ArrayLike,
+    weight: npt.ArrayLike | None,
+    rstd: npt.ArrayLike,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    offset: float = 0.0,
+    activation: Activation | None = None,
+    grad_mask: GradMask = (True, True, True),
+) -> Gradients:
+    """Gradients of :func:`add_rms_norm_forward`: ``dx = rms_norm_backward(dy, h) + dh``.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of ``y``, of the shape and dtype of `h`.
+    dh : array_like or None
+        Gradient that reaches ``h`` from elsewhere; it is added before `dx` is rounded.
+    h : array_like
+        The sum that the forward pass returned.
+    weight, rstd, axis, offset, activation, grad_mask
+        As in :func:`rms_norm_backward`.
+
+    Returns
+    -------
+    Gradients
+        ``dx`` is the gradient of both `x` and `residual`; ``dweight`` and ``dbias`` as in :func:`rms_norm_backward`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`rms_norm_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> h, dy = np.array([[1.0, 7.0]]), np.array([[1.0, 0.0]])
+    >>> y, rstd = fn.rms_norm_forward(h, eps=0.0)
+    >>> fn.add_rms_norm_backward(dy, None, h, None, rstd).dx
+    array([[ 0.196, -0.028]])
+    """
+    h, layout = _rows(h, axis, "h")
+    return _engine.backward(
+        dy,
+        h,
+        layout,
+        weight,
+        None,
+        rstd,
+        grad_mask,
+        statistic=_core.MEAN_SQUARE,
+        offset=offset,
+        activation=activation,
+        added=dh,
+        of="h",
+    )
