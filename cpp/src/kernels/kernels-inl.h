@@ -19,7 +19,7 @@
     extern const Kernels<T> name;                                                                            \
     constexpr Kernels<T> name{SpanMoments<T>, GroupStatisticsOf<T>, ColumnPivots<T>,       ColumnMoments<T>, \
                               Normalize<T>,   InputGradient<T>,     ActivationGradient<T>, Add<T>,           \
-                              Quantize<T>,    SpanGradients<T>,     ColumnGradients<T>};                     \
+                              Quantize<T>,    SpanGradients<T>,     ColumnGradients<T>,    RowGradients<T>}; \
     }                                                                                                        \
     }                                                                                                        \
     HWY_AFTER_NAMESPACE()
