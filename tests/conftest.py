@@ -124,9 +124,9 @@ class Norm(NamedTuple):
         result = self.forward(x, weight, bias, **more)
         return result if self.evaluates else result.y
 
-    def backward(self, dy: Any, x: Any, weight: Any, result: Any, eps: float = 1e-5) -> fn.Gradients:
+    def backward(self, dy: Any, x: Any, weight: Any, result: Any, eps: float = 1e-5, **more: Any) -> fn.Gradients:
         """Gradients after that forward; eps counts for an evaluation."""
-        options = dict(self.options(x))
+        options = self.options(x) | more
         running = options.pop("running", None)
         if running is None:
             options |= dict(zip(result._fields[1:], result[1:], strict=True))
@@ -148,7 +148,8 @@ class Norm(NamedTuple):
 
     def backward_errors(self, dy: Any, x: Any, weight: Any = None, **more: Any) -> dict[str, float]:
         """Scaled errors of dx, dweight, dbias. The one saved mean of float64 data is rounded, which may cost."""
-        gradients = self.backward(dy, x, weight, self.forward(x, weight, **more), **more)
+        forward = {key: value for key, value in more.items() if key in ("eps", "where")}
+        gradients = self.backward(dy, x, weight, self.forward(x, weight, **forward), **more)
         more |= {"recentred": x.dtype != np.float64 or not self.centred}
         return scaled_error.backward_errors(self.op, gradients, dy, x, weight, **self.options(x), **more)
 

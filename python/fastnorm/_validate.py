@@ -420,8 +420,8 @@ def activation(value: object) -> int:
     return ACTIVATIONS[choice("activation", value, tuple(ACTIVATIONS))]
 
 
-def quantization(scale: object, zero_point: object, dtype: Any) -> dict[str, Any]:
-    """Scale, zero point and dtype of bytes, in their own types."""
+def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, Array, np.dtype[Any]]:
+    """Scale in float64, zero point in its own dtype, dtype of bytes."""
     try:
         kind = np.dtype(dtype)
     except TypeError as error:
@@ -436,7 +436,7 @@ def quantization(scale: object, zero_point: object, dtype: Any) -> dict[str, Any
     limits = np.iinfo(kind)
     if not ((zeros >= limits.min) & (zeros <= limits.max)).all():
         raise ValueError(f"zero_point must be from {limits.min} to {limits.max} for {kind}, got {zero_point}")
-    return {"scale": scales, "zero_point": zeros, "dtype": kind}
+    return scales, zeros, kind
 
 
 def quantization_shape(scale: Array, zero_point: Array, layout: Layout) -> Shape:

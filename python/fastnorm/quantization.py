@@ -1,6 +1,5 @@
 """Output in bytes: what an inference pipeline hands on to integer kernels."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from ._layout import Layout
 from ._types import Array
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Quantize:
     """How an operation rounds its output to bytes: ``q = clip(round(y / scale) + zero_point)``.
 
@@ -49,13 +47,17 @@ class Quantize:
     array([[-122,    0,  122]], dtype=int8)
     """
 
-    scale: npt.ArrayLike
-    zero_point: npt.ArrayLike = 0
-    dtype: npt.DTypeLike = np.int8
+    __slots__ = ("dtype", "scale", "zero_point")
 
-    def __post_init__(self) -> None:
-        for name, value in check.quantization(self.scale, self.zero_point, self.dtype).items():
-            object.__setattr__(self, name, value)
+    scale: Array
+    zero_point: Array
+    dtype: np.dtype[Any]
+
+    def __init__(self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, dtype: npt.DTypeLike = np.int8) -> None:
+        self.scale, self.zero_point, self.dtype = check.quantization(scale, zero_point, dtype)
+
+    def __repr__(self) -> str:
+        return f"Quantize(scale={self.scale}, zero_point={self.zero_point}, dtype={self.dtype})"
 
 
 def arrays(quantize: Quantize | None, layout: Layout, x: Array) -> tuple[Array, Array] | None:
@@ -63,12 +65,12 @@ def arrays(quantize: Quantize | None, layout: Layout, x: Array) -> tuple[Array, 
     if quantize is None:
         return None
     check.kind("quantize", quantize, Quantize)
-    shape = check.quantization_shape(np.asarray(quantize.scale), np.asarray(quantize.zero_point), layout)
+    shape = check.quantization_shape(quantize.scale, quantize.zero_point, layout)
     compute = DATA[x.dtype].compute
-    scale, zero = (np.broadcast_to(np.asarray(a, compute), shape) for a in (quantize.scale, quantize.zero_point))
+    scale, zero = (np.broadcast_to(a.astype(compute), shape) for a in (quantize.scale, quantize.zero_point))
     return _layout.contiguous(scale), _layout.contiguous(zero)
 
 
 def dtype_of(quantize: Quantize | None, x: Array) -> np.dtype[Any]:
     """The dtype of the result."""
-    return x.dtype if quantize is None else np.dtype(quantize.dtype)
+    return x.dtype if quantize is None else quantize.dtype

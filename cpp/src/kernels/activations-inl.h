@@ -29,11 +29,12 @@ HWY_INLINE hn::Vec<D> Constant(D d, double value) {
     return hn::Set(d, static_cast<hn::TFromD<D>>(value));
 }
 
-// s(v) and its slope s*(1 - s). Arguments are limited to where exp(-v) is a normal number and so is its inverse.
+// s(v) and its slope s*(1 - s); zero where exp(-v) or its inverse is no normal number, so that z*s vanishes for any z.
 template <class D, class V>
 HWY_INLINE Gate<V> Logistic(D d, V v) {
-    const auto e = hn::Exp(d, hn::Min(hn::Neg(v), Constant(d, sizeof(hn::TFromD<D>) == 4 ? 87.0 : 706.0)));
-    const auto s = hn::Div(Constant(d, 1), hn::Add(Constant(d, 1), e));
+    const auto most = Constant(d, sizeof(hn::TFromD<D>) == 4 ? 87.0 : 706.0);
+    const auto e = hn::Exp(d, hn::Min(hn::Neg(v), most));
+    const auto s = hn::IfThenElseZero(hn::Lt(hn::Neg(v), most), hn::Div(Constant(d, 1), hn::Add(Constant(d, 1), e)));
     return {s, hn::Mul(hn::Mul(e, s), s)};
 }
 
@@ -64,12 +65,13 @@ struct ErfcPolynomial<double> {  // relative error 2e-17
 template <class D, class V>
 HWY_INLINE Gate<V> Normal(D d, V z) {
     using Polynomial = ErfcPolynomial<hn::TFromD<D>>;
-    // Beyond 40 both are 0 or 1, and the square stays small.
-    const auto size = hn::Min(hn::Abs(z), Constant(d, 40));
+    // Beyond 38 the density is 0, and the function 0 or 1.
+    const auto most = Constant(d, 38);
+    const auto size = hn::Min(hn::Abs(z), most);
     // exp(-z^2/2), with what the rounded square lost: a unit of it is many of the result.
     const auto square = hn::Mul(size, size);
     const auto lost = hn::Mul(Constant(d, 0.5), hn::MulSub(size, size, square));
-    const auto rough = hn::Exp(d, hn::Mul(Constant(d, -0.5), square));
+    const auto rough = hn::IfThenElseZero(hn::Lt(size, most), hn::Exp(d, hn::Mul(Constant(d, -0.5), square)));
     const auto e = hn::NegMulAdd(rough, lost, rough);
 
     const auto x = hn::Mul(size, Constant(d, 0.70710678118654752440));
