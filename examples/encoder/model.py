@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import erf
 
 Array = np.ndarray[Any, np.dtype[Any]]
-# add_norm(x, residual, weight, bias, eps, out): the normalized sum. `out` may be the residual.
+# add_norm(x, residual, weight, bias, eps, out): the normalized sum. `out` may be the residual; x is no longer needed.
 AddNorm = Callable[[Array, Array, Array, Array, float, Array], Array]
 
 HEADS = 12
@@ -42,7 +42,7 @@ class Encoder:
         words, positions, types = tables
         x = words[ids]
         places = np.broadcast_to(positions[: ids.shape[1]] + types[0], x.shape)
-        return add_norm(x, places, *self._norm("embeddings"), self.eps, x)
+        return add_norm(x, places, *self._norm("embeddings"), self.eps, np.empty_like(x))
 
     def _attention(self, x: Array, hidden: Array, name: str) -> Array:
         batch, length, width = x.shape
