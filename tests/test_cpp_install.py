@@ -1,6 +1,7 @@
 """The C++ library installs, and a program finds it with find_package, links it and knows nothing of Python."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSUMER = Path(__file__).resolve().parent / "cpp_install"
+EXAMPLE = ROOT / "examples" / "cpp"
 
 pytestmark = [pytest.mark.slow, pytest.mark.nosanitize]
 
@@ -33,18 +35,21 @@ def build_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("library")
 
 
-def install_library(build_dir, prefix, shared):
-    cmake = tool("cmake")
-    run(cmake, "-S", ROOT, "-B", build_dir, f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DBUILD_SHARED_LIBS={shared}")
+@pytest.fixture(scope="module", params=["OFF", "ON"], ids=["static", "shared"])
+def prefix(request, build_dir, tmp_path_factory):
+    """Where the library is installed, built of each kind once."""
+    cmake, prefix = tool("cmake"), tmp_path_factory.mktemp("prefix")
+    run(cmake, "-S", ROOT, "-B", build_dir, f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DBUILD_SHARED_LIBS={request.param}")
     run(cmake, "--build", build_dir, "--parallel", os.cpu_count() or 1)
     run(cmake, "--install", build_dir)
+    return prefix
 
 
-def build_consumer(build_dir, prefix):
+def build(source, build_dir, prefix, program):
     cmake = tool("cmake")
-    run(cmake, "-S", CONSUMER, "-B", build_dir, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release")
+    run(cmake, "-S", source, "-B", build_dir, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release")
     run(cmake, "--build", build_dir)
-    return build_dir / "consumer"
+    return build_dir / program
 
 
 def parse(output):
@@ -83,12 +88,20 @@ def linked_libraries(program):
     return run(*command, program)
 
 
-@pytest.mark.parametrize("shared", ["OFF", "ON"], ids=["static", "shared"])
-def test_a_consumer_builds_and_runs_without_python(build_dir, tmp_path, shared):
-    prefix = tmp_path / "prefix"
-    install_library(build_dir, prefix, shared)
-    program = build_consumer(tmp_path / "build", prefix)
+def test_a_consumer_builds_and_runs_without_python(prefix, tmp_path):
+    program = build(CONSUMER, tmp_path / "build", prefix, "consumer")
     arrays = parse(run(program))
     check_layer_norm(arrays)
     check_group_norm(arrays)
     assert "libpython" not in linked_libraries(program)
+
+
+def test_the_example_normalizes_in_memory_of_its_own(prefix, tmp_path):
+    program = build(EXAMPLE, tmp_path / "build", prefix, "inference")
+    for threads in (1, 2):
+        output = run(program, threads)
+        assert f"threads {threads}\n" in output
+        errors = [float(error) for error in re.findall(r"largest error (\S+)$", output, re.MULTILINE)]
+        assert len(errors) == 2
+        assert all(0 < error < 1e-5 for error in errors)
+        assert re.search(r"^allocations in [1-9]\d* calls: 0$", output, re.MULTILINE), output

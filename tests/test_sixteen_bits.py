@@ -89,3 +89,18 @@ def test_both_types_do_not_mix() -> None:
         TypeError, match="weight must have dtype bfloat16, float32 or float64 for x with dtype bfloat16"
     ):
         fn.layer_norm(x, np.ones(3, np.float16))
+
+
+def test_parameter_gradients_and_running_statistics_are_rounded_once(dtype: np.dtype[Any]) -> None:
+    """They lie above the middle of two numbers of 16 bits by less than float32 can tell: up they go, not to even."""
+    half = 2.0 ** -(8 if dtype.itemsize == 2 and dtype != np.float16 else 11)
+    dy = np.array([[1.0], [half], [2.0**-24 if dtype == np.float16 else 2.0**-40]]).astype(dtype)
+    gradients = fn.layer_norm_backward(dy, dy, np.ones(1, dtype), *np.zeros((2, 3, 1)))
+    assert gradients.dbias is not None
+    assert gradients.dbias.astype(float) == [1 + 2 * half]
+
+    x, (mean, var) = np.ones((2, 1), dtype), np.ones((2, 1), dtype)
+    mean[:] = 1 + 2 * half
+    momentum = 0.5 - 2.0**-30
+    fn.batch_norm_forward(x, running_mean=mean, running_var=var, momentum=momentum)
+    assert mean.astype(float) == [1 + 2 * half]

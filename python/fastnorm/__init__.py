@@ -16,6 +16,7 @@ from ._types import (
     BatchNormSums,
     BatchWhiteningForward,
     BatchWhiteningSaved,
+    FoldedBatchNorm,
     Gradients,
     GroupNormForward,
     InstanceNormForward,
@@ -29,6 +30,7 @@ from ._types import (
 )
 from .batch import batch_norm, batch_norm_backward, batch_norm_forward
 from .batch_whitening import batch_whitening, batch_whitening_backward, batch_whitening_forward
+from .folding import fold_batch_norm
 from .group import (
     group_norm,
     group_norm_backward,
@@ -87,6 +89,7 @@ __all__ = [
     "BatchNormSums",
     "BatchWhiteningForward",
     "BatchWhiteningSaved",
+    "FoldedBatchNorm",
     "Gradients",
     "GroupNormForward",
     "InstanceNormForward",
@@ -115,6 +118,7 @@ __all__ = [
     "batch_whitening_backward",
     "batch_whitening_forward",
     "fit_whitening",
+    "fold_batch_norm",
     "get_num_threads",
     "group_norm",
     "group_norm_backward",

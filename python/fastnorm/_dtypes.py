@@ -1,4 +1,4 @@
-"""The dtypes of the library: one table, read by validation and layout."""
+"""The dtypes of the library: one table, read by validation and layout; and the rounding of float64 to them."""
 
 from typing import Any, Final, NamedTuple
 
@@ -41,3 +41,18 @@ DATA_NAMES: Final = "float16, bfloat16, float32 or float64"
 
 # What a backward takes for saved statistics. They are made in float64.
 STATISTICS: Final[tuple[np.dtype[Any], ...]] = (FLOAT32, FLOAT64)
+
+
+def rounded(values: np.ndarray[Any, np.dtype[Any]], dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Round float64 to the nearest of `dtype`, once.
+
+    ``ml_dtypes`` goes to bfloat16 by way of float32, which would round twice. So what float32 cannot hold is cut off
+    there, and its last bit set: that is enough to tell the halves of the second rounding from what is beside them.
+    """
+    if dtype.itemsize != 2 or dtype == FLOAT16:
+        return values.astype(dtype, copy=False)
+    near = values.astype(np.float32)
+    inexact = (near != values) & np.isfinite(near)
+    cut = np.where(inexact & (np.abs(near) > np.abs(values)), np.nextafter(near, np.float32(0)), near)
+    odd: np.ndarray[Any, np.dtype[Any]] = (cut.view(np.uint32) | inexact).view(np.float32)
+    return odd.astype(dtype)

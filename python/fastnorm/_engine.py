@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from . import _core, _layout, quantization
 from . import _validate as check
-from ._dtypes import DATA, FLOAT64
+from ._dtypes import DATA, FLOAT64, rounded
 from ._layout import Layout
 from ._types import Activation, Array, Gradients, GradMask
 from .quantization import Quantize
@@ -219,4 +219,4 @@ def _rounded(gradient: Array | None, dtype: np.dtype[Any]) -> Array | None:
     if gradient is None or gradient.dtype == dtype:
         return gradient
     with np.errstate(all="ignore"):  # a sum beyond the range of float32 is inf, as everywhere in the core
-        return gradient.astype(dtype)
+        return rounded(gradient, dtype)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _validate as check
-from ._dtypes import FLOAT64
+from ._dtypes import FLOAT64, rounded
 from ._layout import Layout
 from ._types import Array
 
@@ -44,8 +44,9 @@ class Step(NamedTuple):
                 mean, var = mean.mean(axis=0), var.mean(axis=0)
             new_mean = keep * running_mean.astype(FLOAT64) + self.momentum * mean
             new_var = keep * running_var.astype(FLOAT64) + self.momentum * var
-            np.copyto(running_mean, new_mean, casting="same_kind")
-            np.copyto(running_var, new_var, casting="same_kind")
+            new_mean, new_var = rounded(new_mean, running_mean.dtype), rounded(new_var, running_var.dtype)
+            np.copyto(running_mean, new_mean)
+            np.copyto(running_var, new_var)
 
 
 def step(

@@ -269,6 +269,37 @@ def several_weights(layout: Layout) -> None:
         raise ValueError(f"mode 'std_unbiased' needs two or more weights per filter, got w with shape {layout.shape}")
 
 
+def groups_of_weight(value: object, weight: Array) -> int:
+    """How many groups the channels on axis 0 of a layer's weight fall into."""
+    groups = _integer("groups", value)
+    if groups < 1:
+        raise ValueError(f"groups must be positive, got {groups}")
+    if weight.shape[0] % groups:
+        raise ValueError(
+            f"groups must divide the {weight.shape[0]} channels on axis 0 of weight with shape {weight.shape},"
+            f" got {groups}"
+        )
+    return groups
+
+
+def variances(name: str, value: Array) -> Array:
+    """Variances of channels that a constant can be made of."""
+    values = value.astype(FLOAT64)
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0.0)))
+    if bad.size:
+        raise ValueError(f"{name} must be finite and >= 0 to be folded, got {values[bad[0]]} for channel {bad[0]}")
+    return values
+
+
+def representable(name: str, value: Array) -> Array:
+    """A folded parameter after rounding: an infinite one would be NaN or infinity in every output."""
+    wrong = ~np.isfinite(value)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"the folded {name} must be finite in {value.dtype}, got {value[at]} at {at}")
+    return value
+
+
 # ---- whitening -------------------------------------------------------------------------------------------------------
 
 

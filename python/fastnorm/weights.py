@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import _core, _engine, _layout, _running
 from . import _validate as check
-from ._dtypes import DATA, FLOAT64
+from ._dtypes import DATA, FLOAT64, rounded
 from ._layout import Layout
 from ._types import (
     Array,
@@ -380,7 +380,7 @@ def weight_standardization_backward(
         sides = weight, _core.VARIANCE, True, centre, s, dgain, None, slope
         run(_core.backward, dw, w, dx, layout.roles, *sides)
     with np.errstate(all="ignore"):
-        dgain = (scale * dgain).astype(w.dtype if gain is None else check.array("gain", gain).dtype)
+        dgain = rounded(scale * dgain, w.dtype if gain is None else check.array("gain", gain).dtype)
     return WeightStandardizationGradients(dx, dgain)
 
 

@@ -19,6 +19,7 @@ def fold_batch_norm(
     *,
     eps: float = 1e-5,
     axis: int = 0,
+    groups: int = 1,
 ) -> FoldedBatchNorm:
     """Fold a batch normalization into the convolution or linear operation before it.
 
@@ -39,6 +40,8 @@ def fold_batch_norm(
         Of the batch normalization.
     axis : int
         Output channel axis of `weight`.
+    groups : int
+        If `axis` is not 0: groups of input channels, axis 0, each with output channels of its own on `axis`.
 
     Returns
     -------
@@ -48,5 +51,9 @@ def fold_batch_norm(
     w = promote(weight)
     a = reciprocal_root(promote(running_var) + eps) * (1.0 if gamma is None else promote(gamma))
     shift = (0.0 if bias is None else promote(bias)) - promote(running_mean)
-    along = [n if i == axis % w.ndim else 1 for i, n in enumerate(w.shape)]
-    return FoldedBatchNorm(a.reshape(along) * w, shift * a + (0.0 if beta is None else promote(beta)))
+    axis %= w.ndim
+    parts, factors = [w], [a]
+    if axis != 0:
+        parts, factors = np.split(w, groups), np.split(a, groups)
+    folded = [np.moveaxis(np.moveaxis(part, axis, -1) * f, -1, axis) for part, f in zip(parts, factors, strict=True)]
+    return FoldedBatchNorm(np.concatenate(folded), shift * a + (0.0 if beta is None else promote(beta)))
