@@ -2,7 +2,7 @@
 
 Names, arguments and results are those of :mod:`fastnorm`, as far as the comparisons need them. Each function computes
 every array once and makes no copy that it could do without, but it is no hand-tuned code either: no ``out=`` buffers,
-no blocking for the caches.
+no blocking for the caches. Data of 16 bits are computed in float32 and rounded.
 """
 
 import numpy as np
@@ -16,7 +16,39 @@ from .._types import (
     InstanceNormForward,
     LayerNormForward,
     RMSNormForward,
+    WeightNormForward,
+    WeightNormGradients,
+    WeightStandardizationForward,
+    WeightStandardizationGradients,
 )
+from .plain_whitening import batch_whitening_backward, batch_whitening_forward, whiten
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_whitening_backward",
+    "batch_whitening_forward",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_forward",
+    "instance_norm",
+    "instance_norm_backward",
+    "instance_norm_forward",
+    "layer_norm",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "rms_norm",
+    "rms_norm_backward",
+    "rms_norm_forward",
+    "weight_norm",
+    "weight_norm_backward",
+    "weight_norm_forward",
+    "weight_standardization",
+    "weight_standardization_backward",
+    "weight_standardization_forward",
+    "whiten",
+]
 
 Axes = tuple[int, ...]
 
@@ -25,22 +57,28 @@ Axes = tuple[int, ...]
 
 
 def _forward(x: Array, axes: Axes, weight: Array, bias: Array, eps: float) -> tuple[Array, Array, Array]:
-    mean = x.mean(axis=axes, keepdims=True)
-    centred = x - mean
+    wide = _wide(x)
+    mean = wide.mean(axis=axes, keepdims=True)
+    centred = wide - mean
     rstd = 1 / np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + eps)
-    return centred * rstd * weight + bias, mean, rstd
+    return (centred * rstd * weight + bias).astype(x.dtype, copy=False), mean, rstd
 
 
 def _backward(
     dy: Array, x: Array, axes: Axes, weight: Array, mean: Array, rstd: Array, along: Axes
 ) -> tuple[Array, Array, Array]:
     """Return dx, dweight and dbias; the weight varies along the axes `along`."""
-    xhat = (x - mean) * rstd
+    dtype, dy, xhat = x.dtype, _wide(dy), (_wide(x) - mean) * rstd
     g = dy * weight
     average, correlation = g.mean(axis=axes, keepdims=True), (g * xhat).mean(axis=axes, keepdims=True)
     dx = rstd * (g - average - xhat * correlation)
-    rest = _but(x, along)
-    return dx, (dy * xhat).sum(axis=rest), dy.sum(axis=rest)
+    gradients = dx, (dy * xhat).sum(axis=_but(x, along)), dy.sum(axis=_but(x, along))
+    dx, dweight, dbias = (a.astype(dtype, copy=False) for a in gradients)
+    return dx, dweight, dbias
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(np.float32) if x.itemsize == 2 else x
 
 
 def _but(x: Array, axes: Axes) -> Axes:
@@ -188,3 +226,47 @@ def instance_norm_backward(dy: Array, x: Array, weight: Array, mean: Array, rstd
     (c,) = _axes(x, axis)
     scale, mean, rstd = _at(weight, x, (c,)), _at(mean, x, (0, c)), _at(rstd, x, (0, c))
     return Gradients(*_backward(dy, x, _but(x, (0, c)), scale, mean, rstd, along=(c,)))
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+def weight_norm(v: Array, g: Array, *, axis: int) -> Array:
+    """Weight normalization."""
+    return weight_norm_forward(v, g, axis=axis).w
+
+
+def weight_norm_forward(v: Array, g: Array, *, axis: int) -> WeightNormForward:
+    """Weight normalization with the norms."""
+    norm = np.sqrt((v * v).sum(axis=_but(v, _axes(v, axis)), keepdims=True))
+    return WeightNormForward(v * (g / norm), norm)
+
+
+def weight_norm_backward(dw: Array, v: Array, g: Array, norm: Array, *, axis: int) -> WeightNormGradients:
+    """Gradients of weight normalization."""
+    s = (v * dw).sum(axis=_but(v, _axes(v, axis)), keepdims=True)
+    return WeightNormGradients(g / norm * (dw - v * (s / (norm * norm))), s / norm)
+
+
+def weight_standardization(w: Array, gain: Array, *, axis: int) -> Array:
+    """Weight standardization by the variance."""
+    return weight_standardization_forward(w, gain, axis=axis).w
+
+
+def weight_standardization_forward(w: Array, gain: Array, *, axis: int) -> WeightStandardizationForward:
+    """Weight standardization with its statistics."""
+    o = _axes(w, axis)
+    mean = w.mean(axis=_but(w, o), keepdims=True)
+    centred = w - mean
+    var = (centred * centred).mean(axis=_but(w, o), keepdims=True)
+    return WeightStandardizationForward(centred * (_at(gain, w, o) / np.sqrt(var + 1e-6)), mean.ravel(), var.ravel())
+
+
+def weight_standardization_backward(
+    dw: Array, w: Array, gain: Array, mean: Array, var: Array, *, axis: int
+) -> WeightStandardizationGradients:
+    """Gradients of weight standardization."""
+    o = _axes(w, axis)
+    mean, rstd = _at(mean, w, o), _at(1 / np.sqrt(var + 1e-6), w, o)
+    dx, dgain, _ = _backward(dw, w, _but(w, o), _at(gain, w, o), mean, rstd, along=o)
+    return WeightStandardizationGradients(dx, dgain)
