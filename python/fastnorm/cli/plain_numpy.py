@@ -102,8 +102,9 @@ def batch_norm(
 ) -> Array:
     """Batch normalization with given statistics."""
     c = _axes(x, axis)
-    scale = weight / np.sqrt(running_var + eps)
-    return (x - _at(running_mean, x, c)) * _at(scale, x, c) + _at(bias, x, c)
+    scale = _wide(weight) / np.sqrt(_wide(running_var) + eps)
+    y = (_wide(x) - _at(running_mean, x, c)) * _at(scale, x, c) + _at(bias, x, c)
+    return y.astype(x.dtype, copy=False)
 
 
 def batch_norm_forward(x: Array, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5) -> BatchNormForward:
@@ -152,8 +153,9 @@ def rms_norm(x: Array, weight: Array, *, axis: int | Axes = -1, eps: float = 1e-
 def rms_norm_forward(x: Array, weight: Array, *, axis: int | Axes = -1, eps: float = 1e-6) -> RMSNormForward:
     """Root mean square normalization with its statistic."""
     axes = _axes(x, axis)
-    rstd = 1 / np.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
-    return RMSNormForward(x * rstd * _at(weight, x, axes), rstd)
+    wide = _wide(x)
+    rstd = 1 / np.sqrt((wide * wide).mean(axis=axes, keepdims=True) + eps)
+    return RMSNormForward((wide * rstd * _at(weight, x, axes)).astype(x.dtype, copy=False), rstd)
 
 
 def rms_norm_backward(
@@ -167,9 +169,10 @@ def rms_norm_backward(
 ) -> Gradients:
     """Gradients of root mean square normalization without bias: `grad_mask` is what it is."""
     axes = _axes(x, axis)
-    xhat, g = x * rstd, dy * _at(weight, x, axes)
+    xhat, g = _wide(x) * rstd, _wide(dy) * _at(weight, x, axes)
     dx = rstd * (g - xhat * (g * xhat).mean(axis=axes, keepdims=True))
-    return Gradients(dx, (dy * xhat).sum(axis=_but(x, axes)), None)
+    dweight = (dy * xhat).sum(axis=_but(x, axes))
+    return Gradients(dx.astype(x.dtype, copy=False), dweight.astype(x.dtype, copy=False), None)
 
 
 # ---- group and instance ----------------------------------------------------------------------------------------------
@@ -238,14 +241,17 @@ def weight_norm(v: Array, g: Array, *, axis: int) -> Array:
 
 def weight_norm_forward(v: Array, g: Array, *, axis: int) -> WeightNormForward:
     """Weight normalization with the norms."""
-    norm = np.sqrt((v * v).sum(axis=_but(v, _axes(v, axis)), keepdims=True))
-    return WeightNormForward(v * (g / norm), norm)
+    wide = _wide(v)
+    norm = np.sqrt((wide * wide).sum(axis=_but(v, _axes(v, axis)), keepdims=True))
+    return WeightNormForward((wide * (g / norm)).astype(v.dtype, copy=False), norm)
 
 
 def weight_norm_backward(dw: Array, v: Array, g: Array, norm: Array, *, axis: int) -> WeightNormGradients:
     """Gradients of weight normalization."""
+    dtype, v = v.dtype, _wide(v)
     s = (v * dw).sum(axis=_but(v, _axes(v, axis)), keepdims=True)
-    return WeightNormGradients(g / norm * (dw - v * (s / (norm * norm))), s / norm)
+    dv = g / norm * (dw - v * (s / (norm * norm)))
+    return WeightNormGradients(dv.astype(dtype, copy=False), (s / norm).astype(dtype, copy=False))
 
 
 def weight_standardization(w: Array, gain: Array, *, axis: int) -> Array:
@@ -255,11 +261,12 @@ def weight_standardization(w: Array, gain: Array, *, axis: int) -> Array:
 
 def weight_standardization_forward(w: Array, gain: Array, *, axis: int) -> WeightStandardizationForward:
     """Weight standardization with its statistics."""
-    o = _axes(w, axis)
-    mean = w.mean(axis=_but(w, o), keepdims=True)
-    centred = w - mean
+    o, wide = _axes(w, axis), _wide(w)
+    mean = wide.mean(axis=_but(w, o), keepdims=True)
+    centred = wide - mean
     var = (centred * centred).mean(axis=_but(w, o), keepdims=True)
-    return WeightStandardizationForward(centred * (_at(gain, w, o) / np.sqrt(var + 1e-6)), mean.ravel(), var.ravel())
+    result = (centred * (_at(gain, w, o) / np.sqrt(var + 1e-6))).astype(w.dtype, copy=False)
+    return WeightStandardizationForward(result, mean.ravel(), var.ravel())
 
 
 def weight_standardization_backward(
