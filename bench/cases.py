@@ -21,6 +21,8 @@ PASSES: Final = {
     "batch_norm": ("inference", "forward", "backward"),
     "group_norm": ("inference", "backward"),
     "instance_norm": ("inference", "backward"),
+    "weight_norm": ("inference", "backward"),
+    "weight_standardization": ("inference", "backward"),
 }
 
 # place, rows, width; * marks those of the quick run
@@ -63,6 +65,13 @@ INSTANCE: Final = (
     ("*style transfer, batch 4", 4, 64, 128),
     ("style transfer, one photograph", 1, 32, 512),
 )
+# place, outputs, inputs, height and width of the kernel
+WEIGHTS: Final = (
+    ("*BERT-large, first dense layer", 4096, 1024, 1),
+    ("*ResNet-50 stage 4", 512, 512, 3),
+    ("ResNet-50 stem", 64, 3, 7),
+    ("ViT-B/16 patches", 768, 3, 16),
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,11 @@ def network_shapes(quick: bool = False) -> Iterator[Shape]:
                 groups = 32 if op == "group_norm" else 0
                 yield Shape(place, op, direction, (n, c, side, side), "NCHW", groups)
                 yield Shape(place, op, direction, (n, side, side, c), "NHWC", groups)
+    for op in ("weight_norm", "weight_standardization"):
+        for place, o, i, side in _chosen(WEIGHTS, quick):
+            for direction in PASSES[op]:
+                yield Shape(place, op, direction, (o, i, side, side), "OIHW")
+                yield Shape(place, op, direction, (side, side, i, o), "HWIO")
     for direction in PASSES["batch_norm"]:
         yield Shape("perceptron, batch 4096", "batch_norm", direction, (4096, 512), "NC")
 
@@ -118,7 +132,7 @@ def scaling(quick: bool, threads: int) -> Iterator[Spec]:
     """The quick run's forward and backward passes on 1, 2, 4 ... threads."""
     counts = [n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n < threads] + [threads]
     for shape in network_shapes(quick=True):
-        if shape.layout not in ("NHWC", "NC") and (not quick or shape.direction == "inference"):
+        if shape.layout not in ("NHWC", "HWIO", "NC") and (not quick or shape.direction == "inference"):
             for n in counts if threads > 1 else ():
                 yield Spec(shape, "float32", n)
 

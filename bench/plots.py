@@ -20,6 +20,8 @@ _OPS = {
     "batch_norm": "#d6604d",
     "group_norm": "#8073ac",
     "instance_norm": "#b8860b",
+    "weight_norm": "#35978f",
+    "weight_standardization": "#c51b7d",
 }
 _MARKERS = {"inference": "o", "forward": "s", "backward": "^"}
 

@@ -1,7 +1,7 @@
 """Batch whitening in PyTorch, by the formulas of fastnorm.reference: data in their own type, small matrices in float64.
 
-Covariances are summed in the type of the data, as PyTorch's users do it. That is faster than in float64, and loses
-digits to a condition that fastnorm does not.
+Products over the samples are summed in the type of the data, as PyTorch's users do it, which costs digits where the
+covariance is ill-conditioned; or, as fastnorm does it, in float64.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Saved(NamedTuple):
     covariance: Tensor
     spectrum: Any
     method: str
+    wide: bool
 
 
 def _split(x: Tensor, groups: int) -> Tensor:
@@ -43,11 +44,15 @@ def _newton_schulz(a: Tensor, iterations: int) -> tuple[list[tuple[Tensor, Tenso
     return steps, z
 
 
-def forward(x: Tensor, groups: int, method: str, iterations: int = 5) -> tuple[Tensor, Saved]:
+def _products(a: Tensor, b: Tensor, wide: bool) -> Tensor:
+    return a.double() @ b.double().mT if wide else (a @ b.mT).double()
+
+
+def forward(x: Tensor, groups: int, method: str, wide: bool, iterations: int = 5) -> tuple[Tensor, Saved]:
     parts = _split(x, groups)
     mean = parts.mean(2, keepdim=True)
     centred = parts - mean
-    covariance = (centred @ centred.mT / parts.shape[2]).double()
+    covariance = _products(centred, centred, wide) / parts.shape[2]
     covariance = covariance + EPS * torch.eye(covariance.shape[-1], dtype=covariance.dtype)
     spectrum: Any = None
     if method == "zca":
@@ -62,7 +67,7 @@ def forward(x: Tensor, groups: int, method: str, iterations: int = 5) -> tuple[T
         spectrum, z = _newton_schulz(covariance / trace, iterations)
         matrix = z / trace.sqrt()
     y = matrix.to(x.dtype) @ centred
-    return _join(y, x.shape), Saved(mean, matrix, covariance, spectrum, method)
+    return _join(y, x.shape), Saved(mean, matrix, covariance, spectrum, method, wide)
 
 
 def backward(dy: Tensor, x: Tensor, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,13 +77,13 @@ def backward(dy: Tensor, x: Tensor, saved: Saved) -> tuple[Tensor, Tensor, Tenso
     dbias = g.sum(2, keepdim=True)
     direct = g - dbias / m
     if saved.method == "iternorm":
-        product = (g @ centred.mT).double()
+        product = _products(g, centred, saved.wide)
         slope = _newton_schulz_backward(product, saved.covariance, saved.spectrum)
         dx = w.mT.to(x.dtype) @ direct + (2 / m * slope).to(x.dtype) @ centred
         dweight = (product * w).sum(2)
     else:
         y = w.to(x.dtype) @ centred
-        product = (g @ y.mT).double()
+        product = _products(g, y, saved.wide)
         dweight = product.diagonal(dim1=1, dim2=2)
         t = _symmetric_part(product, saved)
         dx = w.mT.to(x.dtype) @ (direct - (t / m).to(x.dtype) @ y)

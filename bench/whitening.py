@@ -1,8 +1,9 @@
-"""Time and memory of whitening: ``python bench/whitening.py [--threads N] [--rounds N] [--samples N]``.
+"""Time and memory of whitening: ``python bench/whitening.py [--threads N] [--rounds N] [--samples N] [--cpu]``.
 
 Fit and transform of a table of float32 against scikit-learn's PCA(whiten=True) and plain NumPy in float64, then batch
 whitening forward and backward against the same formulas in PyTorch. All take turns in one process and on the same
-number of threads; the memory is what a process of its own needs above the data.
+number of threads; the memory is what a process of its own needs above the data. Milliseconds are those of the clock,
+with --cpu those of the processor: for one thread on a busy machine.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import fastnorm as fn
 FEATURES = 256
 SHAPES = [((32, 64, 28, 28), 1), ((32, 64, 28, 28), 4), ((64, 256, 7, 7), 16), ((4096, 128), 1)]
 METHODS = ("zca", "cholesky", "iternorm")
+# Threads of one library spin for a while after its call. They must not be there in the next one's.
+PAUSE = 0.2
 
 
 def samples(n: int) -> np.ndarray:
@@ -52,7 +55,12 @@ def numpy_float64(x: np.ndarray) -> Any:
     return centred @ (vectors / np.sqrt(values))
 
 
+def fastnorm_in_place(x: np.ndarray) -> Any:
+    return fn.fit_whitening(x, method="pca").transform(x, out=x)
+
+
 TABLE = {"fastnorm": fastnorm, "scikit-learn": scikit_learn, "numpy float64": numpy_float64}
+MEASURED = TABLE | {"fastnorm in place": fastnorm_in_place}
 
 
 def memory(name: str, n: int, threads: int) -> float:
@@ -64,11 +72,11 @@ def memory(name: str, n: int, threads: int) -> float:
 
 
 def measure_memory(name: str, n: int) -> None:
-    TABLE[name](samples(FEATURES * 2))  # imports and pools
+    MEASURED[name](samples(FEATURES * 2))  # imports and pools
     x = samples(n)
     Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts
     before = _status("VmRSS")
-    TABLE[name](x)
+    MEASURED[name](x)
     print((_status("VmHWM") - before) / 1024)
 
 
@@ -78,15 +86,19 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def take_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+def take_turns(
+    calls: dict[str, Callable[[], Any]], rounds: int, cpu: bool, pause: float = PAUSE
+) -> dict[str, np.ndarray]:
     """Return seconds of every round; one before them warms up."""
+    clock = time.process_time if cpu else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(rounds + 1):
         for name, call in calls.items():
-            start = time.perf_counter()
+            time.sleep(pause)
+            start = clock()
             call()
             if i:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return {name: np.array(values) for name, values in times.items()}
 
 
@@ -95,12 +107,13 @@ def of_table(options: argparse.Namespace) -> None:
     z, mean = fastnorm(x), x.mean(axis=0, dtype=np.float64)
     print(f"fit and transform, {len(x)} x {FEATURES} float32 ({x.nbytes / 2**20:.0f} MB), {options.threads} threads")
     print(f"  off the identity: {np.abs(np.cov(z.T.astype(float)) - np.eye(FEATURES)).max():.1e}, mean {mean[0]:.1f}")
-    times = take_turns({name: lambda call=call: call(x) for name, call in TABLE.items()}, options.rounds)
+    times = take_turns({name: lambda call=call: call(x) for name, call in TABLE.items()}, options.rounds, options.cpu)
     for name, seconds in times.items():
         ratio = np.median(times["fastnorm"] / seconds)
         need = memory(name, options.samples, options.threads)
         low, middle = seconds.min() * 1e3, np.median(seconds) * 1e3
         print(f"  {name:<14} {low:7.0f} ms least {middle:7.0f} ms median   x{1 / ratio:5.2f}   {need:6.0f} MB")
+    print(f"  the result in place of the data: {memory('fastnorm in place', options.samples, options.threads):.0f} MB")
 
 
 def of_batches(options: argparse.Namespace) -> None:
@@ -112,7 +125,8 @@ def of_batches(options: argparse.Namespace) -> None:
         print("PyTorch is not installed: no comparison of batch whitening")
         return
     torch.set_num_threads(options.threads)
-    print("batch whitening, float32: milliseconds least of fastnorm / PyTorch, median of their ratio")
+    print("batch whitening, float32: least milliseconds of fastnorm, of PyTorch with float32 sums, with float64 sums,")
+    print("  and the medians of their ratios to fastnorm")
     for shape, groups in SHAPES:
         for method in METHODS:
             print(
@@ -127,23 +141,22 @@ def _against(torch: Any, peer: Any, shape: Any, groups: int, method: Any, option
     x += 0.5 * np.roll(x, 1, 1)
     xt, dyt = torch.from_numpy(x), torch.from_numpy(dy)
     y, saved = fn.batch_whitening_forward(x, groups=groups, method=method)
-    y_peer, saved_peer = peer.forward(xt, groups, method)
-    g, g_peer = fn.batch_whitening_backward(dy, x, None, saved), peer.backward(dyt, xt, saved_peer)
-    for a, b in zip((y, *g), (y_peer, *g_peer), strict=True):
-        if not np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3 * np.abs(a).max()):
-            raise SystemExit(f"{shape}, {groups} groups, {method}: the answers differ")
-    calls = {
-        "forward": lambda: fn.batch_whitening_forward(x, groups=groups, method=method),
-        "forward of the peer": lambda: peer.forward(xt, groups, method),
-        "backward": lambda: fn.batch_whitening_backward(dy, x, None, saved),
-        "backward of the peer": lambda: peer.backward(dyt, xt, saved_peer),
-    }
-    times = take_turns(calls, options.rounds * 3)
+    answers = [y, *fn.batch_whitening_backward(dy, x, None, saved)]
+    forward = {"fastnorm": lambda: fn.batch_whitening_forward(x, groups=groups, method=method)}
+    backward = {"fastnorm": lambda: fn.batch_whitening_backward(dy, x, None, saved)}
+    for name, wide in (("float32", False), ("float64", True)):
+        y_peer, saved_peer = peer.forward(xt, groups, method, wide)
+        for a, b in zip(answers, (y_peer, *peer.backward(dyt, xt, saved_peer)), strict=True):
+            if not np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3 * np.abs(a).max()):
+                raise SystemExit(f"{shape}, {groups} groups, {method}: the answers differ")
+        forward[name] = lambda wide=wide: peer.forward(xt, groups, method, wide)
+        backward[name] = lambda saved=saved_peer: peer.backward(dyt, xt, saved)
     text = ""
-    for name in ("forward", "backward"):
-        ours, theirs = times[name], times[f"{name} of the peer"]
-        least = f"{ours.min() * 1e3:6.2f} /{theirs.min() * 1e3:6.2f}"
-        text += f"   {name} {least}  x{np.median(theirs / ours):5.2f}"
+    for title, calls in (("forward", forward), ("backward", backward)):
+        times = take_turns(calls, options.rounds * 2, options.cpu, PAUSE / 10)
+        least = " ".join(f"{seconds.min() * 1e3:6.2f}" for seconds in times.values())
+        ratios = [np.median(seconds / times["fastnorm"]) for name, seconds in times.items() if name != "fastnorm"]
+        text += f"   {title} {least}  x" + " x".join(f"{ratio:5.2f}" for ratio in ratios)
     return text
 
 
@@ -151,8 +164,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=fn.get_num_threads(), metavar="N")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often they take turns")
+    parser.add_argument("--cpu", action="store_true", help="processor time in place of the clock's")
     parser.add_argument("--samples", type=int, default=100_000, metavar="N", help="rows of the table")
-    parser.add_argument("--memory-of", choices=TABLE, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=MEASURED, help=argparse.SUPPRESS)
     options = parser.parse_args()
     fn.set_num_threads(options.threads)
     with threadpoolctl.threadpool_limits(options.threads):

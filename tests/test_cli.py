@@ -18,10 +18,22 @@ from fastnorm.cli.bandwidth import same_bytes
 from fastnorm.cli.limits import thread_limits
 from fastnorm.cli.peers import Candidate, NumPy
 from fastnorm.cli.peers import Fastnorm as Ours
-from fastnorm.cli.problems import Problem, normalization
+from fastnorm.cli.problems import Problem, normalization, weights, whitening
 from fastnorm.cli.shapes import COMPARED
 
-OPERATIONS = ("batch norm", "instance norm", "group norm", "layer norm", "RMS norm")
+# The layouts in which the demonstration shows every operation both ways.
+LAYOUTS = {
+    "batch norm": ("NCHW", "NHWC"),
+    "instance norm": ("NCHW", "NHWC"),
+    "group norm": ("NCHW", "NHWC"),
+    "layer norm": ("NCL", "NLC"),
+    "RMS norm": ("NCL", "NLC"),
+    "weight norm": ("OIHW", "HWIO"),
+    "weight standardization": ("OIHW", "HWIO"),
+    "batch whitening, ZCA": ("NCHW", "NHWC"),
+    "batch whitening, Cholesky": ("NCHW", "NHWC"),
+}
+FITTED = ("whitening, ZCA", "whitening, Cholesky")
 
 
 def run(*arguments: str, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -90,13 +102,14 @@ def rows(text: str) -> list[str]:
 def test_the_demo_runs_every_operation_both_ways_in_both_orders(demo: tuple[str, Path]) -> None:
     lines, title = [], ""
     for line in rows(demo[0]):
-        title = next((op for op in OPERATIONS if op in line), title)
+        title = next((op for op in (*LAYOUTS, *FITTED) if line.strip().startswith(op)), title)
         lines.append((title, line))
-    for op in OPERATIONS:
-        first, last = ("NCL", "NLC") if op in ("layer norm", "RMS norm") else ("NCHW", "NHWC")
-        for layout in (first, last):
+    for op, layouts in LAYOUTS.items():
+        for layout in layouts:
             for direction in ("forward", "backward"):
                 assert any(title == op and layout in line and direction in line for title, line in lines)
+    for op in FITTED:
+        assert any(title == op and "fit, map" in line for title, line in lines)
     assert "photographs" in demo[0]
     assert "digits" in demo[0]
     assert f"{len(lines)} of {len(lines)} within the limits" in demo[0]
@@ -263,6 +276,56 @@ def test_the_plain_numpy_code_and_fastnorm_agree(op: str, options: dict[str, int
         errors = judge.errors(problem.call(plain_numpy)())
         assert max(errors.values()) < 100
         assert next(iter(errors)) == ("dx" if direction == "backward" else "y")
+
+
+@pytest.mark.parametrize("direction", ["inference", "forward", "backward"])
+@pytest.mark.parametrize("op", ["weight_norm", "weight_standardization"])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_the_plain_numpy_code_and_fastnorm_agree_on_weights(op: str, axis: int, direction: str) -> None:
+    w = np.random.default_rng(5).normal(0.5, 2, size=(6, 5, 4, 4))
+    for dtype in (np.float32, np.float64):
+        problem = weights(op, direction, "", w.astype(dtype), axis=axis)
+        judge = problem.judge()
+        assert accuracy.within_limits(judge.errors(problem.call(fn)()))
+        errors = judge.errors(problem.call(plain_numpy)())
+        assert max(errors.values()) < 100
+        assert len(errors) == (1 if direction == "inference" else 2)
+
+
+@pytest.mark.parametrize("method", ["zca", "cholesky"])
+def test_the_plain_numpy_code_and_fastnorm_agree_on_whitening(method: str) -> None:
+    rng = np.random.default_rng(5)
+    table, x = rng.normal(3, 2, size=(200, 12)).astype("f4"), rng.normal(3, 2, size=(4, 6, 5, 8)).astype("f4")
+    problems = [whitening("whiten", "fit, map", "NC", table, method=method, eps=0.1)]
+    for direction in ("forward", "backward"):
+        for axis, groups in ((1, 2), (-1, 4), (1, 6)):
+            options = {"axis": axis, "groups": groups, "method": method}
+            problems.append(whitening("batch_whitening", direction, "", x, **options))
+    for problem in problems:
+        judge = problem.judge()
+        assert accuracy.within_limits(judge.errors(problem.call(fn)()))
+        errors = judge.errors(problem.call(plain_numpy)())
+        assert max(errors.values()) < 100
+        assert list(errors) == (["dz", "dweight", "dbias"] if problem.direction == "backward" else ["z"])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "op", ["batch_norm", "layer_norm", "rms_norm", "instance_norm", "weight_norm", "weight_standardization"]
+)
+def test_the_rounding_to_16_bits_is_no_error(op: str, dtype: str) -> None:
+    found = pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else np.float16
+    x = np.random.default_rng(5).normal(3, 2, size=(20, 12, 30)).astype(found)
+    make = weights if op.startswith("weight_") else normalization
+    for direction in ("inference", "forward", "backward"):
+        problem = make(op, direction, "", x, axis=1)
+        judge, call = problem.judge(), problem.call(fn)
+        assert accuracy.within_limits(judge.errors(call()))
+        assert max(judge.errors(problem.call(plain_numpy)()).values()) < 100
+        result = call() if direction != "inference" else (call(),)
+        off = [np.nextafter(a, found(0)) if a is not None and a.itemsize == 2 else a for a in result]
+        changed = off[0] if direction == "inference" else type(result)(*off)
+        assert not accuracy.within_limits(judge.errors(changed))
 
 
 def test_the_judge_sees_what_is_wrong() -> None:

@@ -13,7 +13,7 @@
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kRead = 512;          // samples that are read at a time, in long runs where they are neighbours
+constexpr std::size_t kRun = 512;           // samples that are read at a time where they are neighbours
 constexpr std::size_t kPanel = 128;         // samples: two strips of a panel fit the first cache
 constexpr std::size_t kChunk = 1024;        // samples, at least
 constexpr std::size_t kMostFeatures = 256;  // of a block: a panel of them fits the second cache
@@ -48,7 +48,11 @@ class Comoments {
 
 public:
     Comoments(const Features& features, const Reader& left, const Reader* right)
-        : cuts_(features, !right), left_(left), right_(right), product_(kernels().matrices->product_f64) {}
+        : cuts_(features, !right),
+          left_(left),
+          right_(right),
+          read_(left.along_features() ? kPanel : kRun),
+          product_(kernels().matrices->product_f64) {}
 
     // `totals` may be nullptr.
     void run(int threads, double* sums, double* totals) {
@@ -70,18 +74,21 @@ private:
         const auto [row, column] = cuts_.pairs[block % cuts_.pairs.size()];
         const std::size_t group = block / cuts_.pairs.size();
         const bool diagonal = !right_ && row == column;
+        // Only one of the blocks of these rows adds them up.
         const bool adds = !totals_.empty() && (right_ ? column == 0 : diagonal);
-        std::vector<double> a(kRead * cuts_.width), b(diagonal ? 0 : a.size());
+        double* const totals = adds ? totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row : nullptr;
+        double* const a = scratch<double>(read_ * cuts_.width * (diagonal ? 1 : 2));
+        double* const b = diagonal ? a : a + read_ * cuts_.width;
         const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
-        for (std::size_t first = begin; first < end; first += kRead) {
-            const std::size_t count = std::min(kRead, end - first);
-            pack(left_, group, first, count, row, a.data());
-            if (adds) add_up(a.data(), count, row, totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row);
-            if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b.data());
+        for (std::size_t first = begin; first < end; first += read_) {
+            const std::size_t count = std::min(read_, end - first);
+            pack(left_, group, first, count, row, a);
+            if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b);
             for (std::size_t s = 0; s < count; s += kPanel) {
-                const double* const left = a.data() + s * kStrip<double>;
-                multiply(left, diagonal ? left : b.data() + s * kStrip<double>, std::min(kPanel, count - s),
-                         cuts_.features_of(row), cuts_.features_of(column), diagonal, first + s > begin, part);
+                const std::size_t some = std::min(kPanel, count - s), at = s * kStrip<double>;
+                if (totals) add_up(a + at, some, row, totals);
+                multiply(a + at, b + at, some, cuts_.features_of(row), cuts_.features_of(column), diagonal,
+                         first + s > begin, part);
             }
         }
     }
@@ -96,7 +103,7 @@ private:
             const std::size_t some = std::min(most, count - s);
             for (std::size_t i = 0; i < n; i += kStrip<double>) {
                 reader.read(group, first + s, some, begin + i, std::min(kStrip<double>, n - i),
-                            to + i * kRead + s * kStrip<double>, strip, 1);
+                            to + i * read_ + s * kStrip<double>, strip, 1);
             }
         }
     }
@@ -104,7 +111,7 @@ private:
     // Adds the samples of a panel.
     void add_up(const double* panel, std::size_t count, std::size_t begin, double* totals) const {
         const std::size_t n = cuts_.features_of(begin);
-        for (std::size_t i = 0; i < n; i += kStrip<double>, panel += kRead * kStrip<double>) {
+        for (std::size_t i = 0; i < n; i += kStrip<double>, panel += read_ * kStrip<double>) {
             double sums[kStrip<double>] = {};
             for (std::size_t s = 0; s < count; ++s) {
                 const double* const row = panel + s * kStrip<double>;
@@ -123,11 +130,11 @@ private:
             const std::size_t lanes = std::min(strip, columns - j);
             for (std::size_t i = 0; i < (upper ? j : rows); i += strip) {
                 const std::size_t some = divide_up(std::min(strip, rows - i), kTileRows) * kTileRows;
-                product_({some, count, lanes, a + i * kRead, 1, step, b + j * kRead, step, part + i * cuts_.width + j,
+                product_({some, count, lanes, a + i * read_, 1, step, b + j * read_, step, part + i * cuts_.width + j,
                           width, add});
             }
             for (std::size_t i = 0; upper && i < lanes; i += kTileRows) {
-                product_({kTileRows, count, lanes - i, a + j * kRead + i, 1, step, b + j * kRead + i, step,
+                product_({kTileRows, count, lanes - i, a + j * read_ + i, 1, step, b + j * read_ + i, step,
                           part + (j + i) * cuts_.width + j + i, width, add});
             }
         }
@@ -166,6 +173,7 @@ private:
     Cuts cuts_;
     const Reader& left_;
     const Reader* right_;
+    std::size_t read_;  // samples at a time
     void (*product_)(const Product<double>&);
     std::unique_ptr<double[]> parts_;  // of every chunk the blocks
     std::vector<double> totals_;       // of every chunk the features

@@ -10,6 +10,15 @@ namespace fastnorm {
 // Threads worth waking for this many bytes of work: 1 for small work and in a forked child, whose OpenMP pool is gone.
 int threads_for(std::size_t bytes);
 
+// Memory of the calling thread, which its next call overwrites: so many values of anything, on a line of the cache. It
+// stays with the thread, since new pages at every call cost more than products of small matrices.
+void* scratch_bytes(std::size_t bytes);
+
+template <class T>
+T* scratch(std::size_t n) {
+    return static_cast<T*>(scratch_bytes(n * sizeof(T)));
+}
+
 template <class F>
 void parallel_for(std::size_t tasks, int threads, F&& body) {
 #ifdef FASTNORM_HAS_OPENMP

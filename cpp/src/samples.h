@@ -52,7 +52,7 @@ struct Centre {
     std::vector<C> h, l;
 };
 
-inline constexpr std::size_t kTileLines = 8, kTileLanes = 64;
+inline constexpr std::size_t kTileLines = 8, kTileLanes = 128;
 
 // Reads blocks of one operand, centred and in the type of the matrices.
 template <class T, class C>

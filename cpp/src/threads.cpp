@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -22,6 +24,7 @@ namespace {
 
 // A thread is worth waking for this much work: below, waking costs more than it saves.
 constexpr std::size_t kBytesPerThread = 128 * 1024;
+constexpr std::size_t kLine = 64;  // of the cache
 
 std::atomic<bool> used{false};    // whether a team of threads may exist
 std::atomic<bool> forked{false};  // whether it was left behind by fork()
@@ -95,6 +98,21 @@ int threads_for(std::size_t bytes) {
     const int threads = std::min(get_num_threads(), worth);
     if (threads > 1 && !used.load(std::memory_order_relaxed)) used.store(true, std::memory_order_relaxed);
     return threads;
+}
+
+void* scratch_bytes(std::size_t bytes) {
+    struct Free {
+        void operator()(void* p) const { ::operator delete(p, std::align_val_t{kLine}); }
+    };
+    thread_local std::unique_ptr<void, Free> memory;
+    thread_local std::size_t size = 0;
+    if (bytes > size) {
+        size = 0;
+        memory.reset();
+        memory.reset(::operator new(bytes, std::align_val_t{kLine}));
+        size = bytes;
+    }
+    return memory.get();
 }
 
 int default_num_threads() {

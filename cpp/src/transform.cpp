@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix
 constexpr std::size_t kDepth = 128;  // features of one chain
 constexpr std::size_t kPanelBytes = 1 << 18;
+constexpr std::size_t kLineBytes = 64;
 constexpr std::size_t kTaskElements = 1 << 17;
 
 std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b; }
@@ -86,34 +87,38 @@ private:
     void by_rows(std::size_t group, std::size_t first, std::size_t end) const {
         constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<C>);
         const auto step = static_cast<std::ptrdiff_t>(depth);
-        std::vector<C> panel(kPanel * depth), tile(kPanel * kStrip<C>);
+        C* const panel = scratch<C>(kPanel * (depth + kStrip<C>));
+        C* const tile = panel + kPanel * depth;
         for (; first < end; first += kPanel) {
             const std::size_t count = std::min(kPanel, end - first);
-            read(group, first, count, panel.data(), step, 1);
+            read(group, first, count, panel, step, 1);
             for (std::size_t i = 0; i < rows; i += kStrip<C>) {
                 const std::size_t lanes = std::min(kStrip<C>, rows - i);
                 for (std::size_t k = 0; k < depth; k += kDepth) {
-                    product({round_up(count, kTileRows), std::min(kDepth, depth - k), lanes, panel.data() + k, step, 1,
-                             matrices.data(group, i, k), strip, tile.data(), strip, k > 0});
+                    product({round_up(count, kTileRows), std::min(kDepth, depth - k), lanes, panel + k, step, 1,
+                             matrices.data(group, i, k), strip, tile, strip, k > 0});
                 }
-                y.write(group, first, count, i, lanes, tile.data(), strip, true);
+                y.write(group, first, count, i, lanes, tile, strip, true);
             }
         }
     }
 
     void by_lanes(std::size_t group, std::size_t first, std::size_t end) const {
         const std::size_t lanes = panel_lanes(), padded = round_up(rows, kTileRows);
-        const auto step = static_cast<std::ptrdiff_t>(lanes);
-        std::vector<C> panel(lanes * depth), tile(lanes * padded);
+        // One line of memory more than the lanes: rows that were 1536 bytes apart would meet in a few sets of the
+        // cache.
+        const std::size_t apart = lanes + kLineBytes / sizeof(C);
+        const auto step = static_cast<std::ptrdiff_t>(apart);
+        C* const panel = scratch<C>(apart * (depth + padded));
+        C* const tile = panel + apart * depth;
         for (; first < end; first += lanes) {
             const std::size_t count = std::min(lanes, end - first);
-            read(group, first, count, panel.data(), 1, step);
+            read(group, first, count, panel, 1, step);
             for (std::size_t k = 0; k < depth; k += kDepth) {
                 product({padded, std::min(kDepth, depth - k), count, matrices.data(group, 0, k),
-                         static_cast<std::ptrdiff_t>(depth), 1, panel.data() + k * lanes, step, tile.data(), step,
-                         k > 0});
+                         static_cast<std::ptrdiff_t>(depth), 1, panel + k * apart, step, tile, step, k > 0});
             }
-            y.write(group, first, count, 0, rows, tile.data(), step, false);
+            y.write(group, first, count, 0, rows, tile, step, false);
         }
     }
 };

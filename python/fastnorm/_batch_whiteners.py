@@ -60,7 +60,7 @@ def _root(covariance: Array, method: str, iterations: int, eps: float) -> Root:
         trace = _trace(total)
         if not trace.all():
             raise check.singular(eps)
-        return Root(_newton_schulz(total / trace, iterations)[1] / np.sqrt(trace), total)
+        return Root(_newton_schulz(total / trace, iterations) / np.sqrt(trace), total)
     values, vectors = _roots.spectrum(covariance, eps)
     check.full_rank(values, d, eps)
     fourth = np.sqrt(np.sqrt(values))  # a Gram matrix of fourth roots is symmetric to the last bit
@@ -71,7 +71,7 @@ def through_statistics(saved: BatchWhiteningSaved, d_matrix: Array, samples: int
     """C from the gradient of the whitening matrices, ``g (x - mean)'`` summed over the samples."""
     w = saved.matrix
     if saved.method == "iternorm":
-        return _newton_schulz_backward(d_matrix, saved.covariance, saved.iterations) * (2.0 / samples)
+        return _newton_schulz_backward(d_matrix, saved) * (2.0 / samples)
     m = product(d_matrix, transpose(w))  # g Y'
     if saved.method == "cholesky":
         t = np.tril(m) + transpose(np.tril(m, -1))
@@ -90,30 +90,35 @@ def _trace(a: Array) -> Array:
     return np.asarray(np.trace(a, axis1=1, axis2=2)[:, None, None])
 
 
-def _newton_schulz(a: Array, iterations: int) -> tuple[list[Step], Array]:
-    """The steps towards a^-1/2 of matrices whose eigenvalues are in (0, 1], and the result.
+def _newton_schulz(a: Array, iterations: int) -> Array:
+    """An approximation of a^-1/2 of matrices whose eigenvalues are in (0, 1]."""
+    steps = _steps(a, iterations)
+    if not steps:
+        return np.array(np.broadcast_to(np.eye(a.shape[-1]), a.shape))
+    return product(steps[-1].e, steps[-1].z)
 
-    The coupled form: equal to ``p <- 1.5 p - 0.5 p^3 a`` in exact arithmetic, and unlike it stable.
-    """
+
+def _steps(a: Array, iterations: int) -> list[Step]:
+    """The coupled form: equal to ``p <- 1.5 p - 0.5 p^3 a`` in exact arithmetic, and unlike it stable."""
     eye = np.eye(a.shape[-1])
-    y, z = a, np.array(np.broadcast_to(eye, a.shape))
-    steps = []
+    y, z = a, np.broadcast_to(eye, a.shape)
+    steps: list[Step] = []
     for _ in range(iterations):
+        if steps:
+            y, z = product(y, steps[-1].e), product(steps[-1].e, z)
         steps.append(Step(y, z, 1.5 * eye - 0.5 * product(z, y)))
-        y, z = product(y, steps[-1].e), product(steps[-1].e, z)
-    return steps, z
+    return steps
 
 
-def _newton_schulz_backward(d_matrix: Array, a: Array, iterations: int) -> Array:
-    """Symmetric gradient of `a`, from the gradient of its whitening matrix by `iterations` steps."""
-    trace = _trace(a)
-    steps, z = _newton_schulz(a / trace, iterations)
+def _newton_schulz_backward(d_matrix: Array, saved: BatchWhiteningSaved) -> Array:
+    """Symmetric gradient of the covariance, from the gradient of its whitening matrix."""
+    a, trace = saved.covariance, _trace(saved.covariance)
     dz, dy = d_matrix / np.sqrt(trace), np.zeros_like(d_matrix)
-    for step in reversed(steps):
+    for step in reversed(_steps(a / trace, saved.iterations)):
         de = product(transpose(step.y), dy) + product(dz, transpose(step.z))
         dy = product(dy, transpose(step.e)) - 0.5 * product(transpose(step.z), de)
         dz = product(transpose(step.e), dz) - 0.5 * product(de, transpose(step.y))
-    inner = 0.5 * d_matrix * z / np.sqrt(trace) + dy * a / trace
+    inner = 0.5 * d_matrix * saved.matrix + dy * a / trace
     d_trace = -inner.sum(axis=(1, 2), keepdims=True) / trace
     slope = dy / trace + d_trace * np.eye(a.shape[-1])
     return np.asarray((slope + transpose(slope)) / 2.0)

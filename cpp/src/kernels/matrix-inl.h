@@ -102,7 +102,7 @@ HWY_INLINE void ForBlock(const Some& p, F&& body) {
     for (std::size_t row = 0; row < p.rows; ++row) {
         const auto h_row = hn::Set(d, kShiftLanes ? C{0} : p.h[row]);
         const auto l_row = hn::Set(d, kShiftLanes ? C{0} : p.l[row]);
-        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) HWY_ATTR {
+        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
             constexpr bool kFull = decltype(full)::value;
             const auto h = kShiftLanes ? LoadSome<kFull>(d, p.h + i, n) : h_row;
             const auto l = kShiftLanes ? LoadSome<kFull>(d, p.l + i, n) : l_row;
@@ -114,11 +114,12 @@ HWY_INLINE void ForBlock(const Some& p, F&& body) {
 template <bool kShiftLanes, class T, class C>
 void ReadBlockBy(const Block<T, C, C>& p) {
     const Tag<C> d;
-    ForBlock<kShiftLanes>(p, [&](std::ptrdiff_t row, std::size_t i, std::size_t n, auto full, auto h, auto l) HWY_ATTR {
-        constexpr bool kFull = decltype(full)::value;
-        const auto x = ReadLanes<kFull>(d, p.from + row * p.from_row + i, n);
-        StoreSome<kFull>(hn::Sub(hn::Sub(x, h), l), d, p.to + row * p.to_row + i, n);
-    });
+    ForBlock<kShiftLanes>(
+        p, [&](std::ptrdiff_t row, std::size_t i, std::size_t n, auto full, auto h, auto l) FASTNORM_LAMBDA {
+            constexpr bool kFull = decltype(full)::value;
+            const auto x = ReadLanes<kFull>(d, p.from + row * p.from_row + i, n);
+            StoreSome<kFull>(hn::Sub(hn::Sub(x, h), l), d, p.to + row * p.to_row + i, n);
+        });
 }
 
 template <class T, class C>
@@ -129,11 +130,12 @@ void ReadBlock(const Block<T, C, C>& p) {
 template <bool kShiftLanes, class T, class C>
 void WriteBlockBy(const Block<C, T, C>& p) {
     const Tag<C> d;
-    ForBlock<kShiftLanes>(p, [&](std::ptrdiff_t row, std::size_t i, std::size_t n, auto full, auto h, auto) HWY_ATTR {
-        constexpr bool kFull = decltype(full)::value;
-        const auto x = LoadSome<kFull>(d, p.from + row * p.from_row + i, n);
-        WriteLanes<kFull>(hn::Add(x, h), d, p.to + row * p.to_row + i, n);
-    });
+    ForBlock<kShiftLanes>(
+        p, [&](std::ptrdiff_t row, std::size_t i, std::size_t n, auto full, auto h, auto) FASTNORM_LAMBDA {
+            constexpr bool kFull = decltype(full)::value;
+            const auto x = LoadSome<kFull>(d, p.from + row * p.from_row + i, n);
+            WriteLanes<kFull>(hn::Add(x, h), d, p.to + row * p.to_row + i, n);
+        });
 }
 
 template <class T, class C>

@@ -1,7 +1,7 @@
 """The demonstration's picture: what normalization does to photographs and digits, for the eye to check."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from .inputs import Inputs
 _COLOURS = {"R": "#c0392b", "G": "#1e8449", "B": "#2456a4"}
 _RANGE = 2.5  # normalized values from minus to plus this are shown from black to white
 _DIGITS = 16
+_WHITENINGS: Final[dict[str, Literal["zca", "cholesky"]]] = {"ZCA": "zca", "Cholesky": "cholesky"}
+_EPS = 1e-5  # some pixels have no ink in any digit
 
 
 class Panel(NamedTuple):
@@ -28,14 +30,14 @@ def draw(inputs: Inputs, path: Path) -> None:
     """Draw the picture and write it as PNG."""
     from matplotlib.figure import Figure
 
-    figure: Any = Figure(figsize=(21, 11.6), dpi=90, layout="constrained")
+    figure: Any = Figure(figsize=(24, 13), dpi=90, layout="constrained")
     figure.suptitle(
         "fastnorm: what normalization does to photographs and digits\n"
         f"normalized values are shown from {-_RANGE} (black) to {_RANGE} (white)",
         fontsize=16,
     )
     figure.get_layout_engine().set(w_pad=0.1)
-    photographs, digits = figure.subfigures(2, 1, height_ratios=(9.1, 2.1))
+    photographs, digits = figure.subfigures(2, 1, height_ratios=(8.6, 3.6))
     _draw_photographs(photographs, _photographs(inputs.photographs))
     _draw_digits(digits, _digits(inputs.digits))
     figure.savefig(path, format="png")
@@ -55,6 +57,7 @@ def _photographs(x: Array) -> list[Panel]:
             x, bands, axis=1
         ),
         "RMS norm\nper photograph, mean kept": fn.rms_norm(x, axis=(1, 2, 3)),
+        "batch whitening, ZCA\ncolours uncorrelated": fn.batch_whitening_forward(x, axis=-1).y,
     }
     panels = [Panel(title, y, -_RANGE, _RANGE) for title, y in normalized.items()]
     return [Panel("original\nlevels of 0 to 255", x, 0, 255), *panels]
@@ -102,7 +105,7 @@ def _number(value: Any, digits: int = 2) -> str:
 
 
 def _digits(x: Array) -> list[Panel]:
-    """Normalize digits (samples, 8, 8)."""
+    """Normalize digits (samples, 8, 8): each one, each pixel, all pixels jointly, and as if they were filters."""
     rows = x.reshape(len(x), -1)
     layer, rms, batch = fn.layer_norm(rows), fn.rms_norm(rows), fn.batch_norm_forward(rows).y
     root = np.sqrt((rms.astype(np.float64) ** 2).mean(axis=1))
@@ -111,8 +114,28 @@ def _digits(x: Array) -> list[Panel]:
         f"RMS norm, per digit, mean kept: root mean squares {_number(root.min())} to {_number(root.max())}": rms,
         f"batch norm, per pixel over {len(x)} digits: {_extent(batch, 0)} (0 where no digit has ink)": batch,
     }
+    for name, method in _WHITENINGS.items():
+        white = fn.whiten(rows, method=method, eps=_EPS)
+        text = f"whitening, {name}, of all pixels: correlations up to {_number(_correlation(white))}"
+        normalized[f"{text}, before {_number(_correlation(rows))}"] = white
+    standardized = fn.weight_standardization(rows)
+    normalized[f"weight standardization, a digit as a filter: {_extent(standardized, 1)}"] = standardized
     panels = [Panel(title, y.reshape(x.shape), -_RANGE, _RANGE) for title, y in normalized.items()]
-    return [Panel(f"original digits, levels of 0 to 16, per digit: {_extent(rows, 1)}", x, 0, 16), *panels]
+    directions = fn.weight_norm(rows, np.ones((len(rows), 1), np.float32))
+    norms = np.sqrt((directions.astype(np.float64) ** 2).sum(axis=1))
+    lengths = f"norms {_number(norms.min())} to {_number(norms.max())}"
+    title = f"weight norm, a digit as a filter: {lengths} (black 0, white 0.3)"
+    original = Panel(f"original digits, levels of 0 to 16, per digit: {_extent(rows, 1)}", x, 0, 16)
+    return [original, *panels, Panel(title, directions.reshape(x.shape), 0, 0.3)]
+
+
+def _correlation(values: Array) -> float:
+    """Return the largest correlation of two columns; a column of zeros has none."""
+    covariance = np.cov(values.T.astype(np.float64))
+    deviation = np.sqrt(np.diag(covariance))
+    ink = deviation > 1e-3
+    correlations = covariance[np.ix_(ink, ink)] / np.outer(deviation[ink], deviation[ink])
+    return float(np.abs(correlations - np.eye(len(correlations))).max())
 
 
 def _extent(values: Array, axis: int) -> str:
@@ -126,7 +149,7 @@ def _extent(values: Array, axis: int) -> str:
 
 def _draw_digits(area: Any, panels: list[Panel]) -> None:
     """One strip of digits a version, in two columns."""
-    grid = area.subplots(2, 2)
+    grid = area.subplots(4, 2)
     for axes, panel in zip(grid.ravel(), panels, strict=True):
         shown = np.pad(_shown(panel.images[:_DIGITS], panel), ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
         axes.imshow(np.concatenate(list(shown), axis=1), cmap="gray", vmin=0, vmax=1)

@@ -38,18 +38,20 @@ def load(step: int = 1, digits: int | None = None) -> Inputs:
     return Inputs(photographs.astype(np.float32), datasets.load_digits().images[:digits].astype(np.float32))
 
 
-def patches(photographs: Array) -> Array:
-    """Cut photographs into patches, a vector of 768 values each: shape (2, rows, columns, 768), what does not fit left.
+def patches(photographs: Array, side: int = PATCH) -> Array:
+    """Cut photographs into patches, a vector of values each: shape (2, rows, columns, side * side * 3).
 
     Parameters
     ----------
     photographs : ndarray, shape (2, height, width, 3)
-        Of at least 16 by 16 pixels.
+        Of at least one patch; what does not fit is left.
+    side : int, optional
+        Pixels along the edge of a patch.
     """
     n, height, width, colours = photographs.shape
-    rows, columns = height // PATCH, width // PATCH
-    tiles = photographs[:, : rows * PATCH, : columns * PATCH].reshape(n, rows, PATCH, columns, PATCH, colours)
-    return np.ascontiguousarray(tiles.transpose(0, 1, 3, 2, 4, 5)).reshape(n, rows, columns, PATCH * PATCH * colours)
+    rows, columns = height // side, width // side
+    tiles = photographs[:, : rows * side, : columns * side].reshape(n, rows, side, columns, side, colours)
+    return np.ascontiguousarray(tiles.transpose(0, 1, 3, 2, 4, 5)).reshape(n, rows, columns, side * side * colours)
 
 
 def channels_first(x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 Names, arguments and results are those of :mod:`fastnorm`, as far as the comparisons need them. Each function computes
 every array once and makes no copy that it could do without, but it is no hand-tuned code either: no ``out=`` buffers,
-no blocking for the caches.
+no blocking for the caches. Data of 16 bits are computed in float32 and rounded.
 """
 
 import numpy as np
@@ -16,7 +16,39 @@ from .._types import (
     InstanceNormForward,
     LayerNormForward,
     RMSNormForward,
+    WeightNormForward,
+    WeightNormGradients,
+    WeightStandardizationForward,
+    WeightStandardizationGradients,
 )
+from .plain_whitening import batch_whitening_backward, batch_whitening_forward, whiten
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_whitening_backward",
+    "batch_whitening_forward",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_forward",
+    "instance_norm",
+    "instance_norm_backward",
+    "instance_norm_forward",
+    "layer_norm",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "rms_norm",
+    "rms_norm_backward",
+    "rms_norm_forward",
+    "weight_norm",
+    "weight_norm_backward",
+    "weight_norm_forward",
+    "weight_standardization",
+    "weight_standardization_backward",
+    "weight_standardization_forward",
+    "whiten",
+]
 
 Axes = tuple[int, ...]
 
@@ -25,22 +57,28 @@ Axes = tuple[int, ...]
 
 
 def _forward(x: Array, axes: Axes, weight: Array, bias: Array, eps: float) -> tuple[Array, Array, Array]:
-    mean = x.mean(axis=axes, keepdims=True)
-    centred = x - mean
+    wide = _wide(x)
+    mean = wide.mean(axis=axes, keepdims=True)
+    centred = wide - mean
     rstd = 1 / np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + eps)
-    return centred * rstd * weight + bias, mean, rstd
+    return (centred * rstd * weight + bias).astype(x.dtype, copy=False), mean, rstd
 
 
 def _backward(
     dy: Array, x: Array, axes: Axes, weight: Array, mean: Array, rstd: Array, along: Axes
 ) -> tuple[Array, Array, Array]:
     """Return dx, dweight and dbias; the weight varies along the axes `along`."""
-    xhat = (x - mean) * rstd
+    dtype, dy, xhat = x.dtype, _wide(dy), (_wide(x) - mean) * rstd
     g = dy * weight
     average, correlation = g.mean(axis=axes, keepdims=True), (g * xhat).mean(axis=axes, keepdims=True)
     dx = rstd * (g - average - xhat * correlation)
-    rest = _but(x, along)
-    return dx, (dy * xhat).sum(axis=rest), dy.sum(axis=rest)
+    gradients = dx, (dy * xhat).sum(axis=_but(x, along)), dy.sum(axis=_but(x, along))
+    dx, dweight, dbias = (a.astype(dtype, copy=False) for a in gradients)
+    return dx, dweight, dbias
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(np.float32) if x.itemsize == 2 else x
 
 
 def _but(x: Array, axes: Axes) -> Axes:
@@ -64,8 +102,9 @@ def batch_norm(
 ) -> Array:
     """Batch normalization with given statistics."""
     c = _axes(x, axis)
-    scale = weight / np.sqrt(running_var + eps)
-    return (x - _at(running_mean, x, c)) * _at(scale, x, c) + _at(bias, x, c)
+    scale = _wide(weight) / np.sqrt(_wide(running_var) + eps)
+    y = (_wide(x) - _at(running_mean, x, c)) * _at(scale, x, c) + _at(bias, x, c)
+    return y.astype(x.dtype, copy=False)
 
 
 def batch_norm_forward(x: Array, weight: Array, bias: Array, *, axis: int = 1, eps: float = 1e-5) -> BatchNormForward:
@@ -114,8 +153,9 @@ def rms_norm(x: Array, weight: Array, *, axis: int | Axes = -1, eps: float = 1e-
 def rms_norm_forward(x: Array, weight: Array, *, axis: int | Axes = -1, eps: float = 1e-6) -> RMSNormForward:
     """Root mean square normalization with its statistic."""
     axes = _axes(x, axis)
-    rstd = 1 / np.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
-    return RMSNormForward(x * rstd * _at(weight, x, axes), rstd)
+    wide = _wide(x)
+    rstd = 1 / np.sqrt((wide * wide).mean(axis=axes, keepdims=True) + eps)
+    return RMSNormForward((wide * rstd * _at(weight, x, axes)).astype(x.dtype, copy=False), rstd)
 
 
 def rms_norm_backward(
@@ -129,9 +169,10 @@ def rms_norm_backward(
 ) -> Gradients:
     """Gradients of root mean square normalization without bias: `grad_mask` is what it is."""
     axes = _axes(x, axis)
-    xhat, g = x * rstd, dy * _at(weight, x, axes)
+    xhat, g = _wide(x) * rstd, _wide(dy) * _at(weight, x, axes)
     dx = rstd * (g - xhat * (g * xhat).mean(axis=axes, keepdims=True))
-    return Gradients(dx, (dy * xhat).sum(axis=_but(x, axes)), None)
+    dweight = (dy * xhat).sum(axis=_but(x, axes))
+    return Gradients(dx.astype(x.dtype, copy=False), dweight.astype(x.dtype, copy=False), None)
 
 
 # ---- group and instance ----------------------------------------------------------------------------------------------
@@ -188,3 +229,51 @@ def instance_norm_backward(dy: Array, x: Array, weight: Array, mean: Array, rstd
     (c,) = _axes(x, axis)
     scale, mean, rstd = _at(weight, x, (c,)), _at(mean, x, (0, c)), _at(rstd, x, (0, c))
     return Gradients(*_backward(dy, x, _but(x, (0, c)), scale, mean, rstd, along=(c,)))
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+def weight_norm(v: Array, g: Array, *, axis: int) -> Array:
+    """Weight normalization."""
+    return weight_norm_forward(v, g, axis=axis).w
+
+
+def weight_norm_forward(v: Array, g: Array, *, axis: int) -> WeightNormForward:
+    """Weight normalization with the norms."""
+    wide = _wide(v)
+    norm = np.sqrt((wide * wide).sum(axis=_but(v, _axes(v, axis)), keepdims=True))
+    return WeightNormForward((wide * (g / norm)).astype(v.dtype, copy=False), norm)
+
+
+def weight_norm_backward(dw: Array, v: Array, g: Array, norm: Array, *, axis: int) -> WeightNormGradients:
+    """Gradients of weight normalization."""
+    dtype, v = v.dtype, _wide(v)
+    s = (v * dw).sum(axis=_but(v, _axes(v, axis)), keepdims=True)
+    dv = g / norm * (dw - v * (s / (norm * norm)))
+    return WeightNormGradients(dv.astype(dtype, copy=False), (s / norm).astype(dtype, copy=False))
+
+
+def weight_standardization(w: Array, gain: Array, *, axis: int) -> Array:
+    """Weight standardization by the variance."""
+    return weight_standardization_forward(w, gain, axis=axis).w
+
+
+def weight_standardization_forward(w: Array, gain: Array, *, axis: int) -> WeightStandardizationForward:
+    """Weight standardization with its statistics."""
+    o, wide = _axes(w, axis), _wide(w)
+    mean = wide.mean(axis=_but(w, o), keepdims=True)
+    centred = wide - mean
+    var = (centred * centred).mean(axis=_but(w, o), keepdims=True)
+    result = (centred * (_at(gain, w, o) / np.sqrt(var + 1e-6))).astype(w.dtype, copy=False)
+    return WeightStandardizationForward(result, mean.ravel(), var.ravel())
+
+
+def weight_standardization_backward(
+    dw: Array, w: Array, gain: Array, mean: Array, var: Array, *, axis: int
+) -> WeightStandardizationGradients:
+    """Gradients of weight standardization."""
+    o = _axes(w, axis)
+    mean, rstd = _at(mean, w, o), _at(1 / np.sqrt(var + 1e-6), w, o)
+    dx, dgain, _ = _backward(dw, w, _but(w, o), _at(gain, w, o), mean, rstd, along=o)
+    return WeightStandardizationGradients(dx, dgain)

@@ -15,7 +15,9 @@ import numpy as np
 from .._types import Array
 from . import accuracy
 
-_SUFFIX = {"inference": "", "forward": "_forward", "backward": "_backward"}
+_SUFFIX = {"inference": "", "fit, map": "", "forward": "_forward", "backward": "_backward"}
+# What a backward finds in what its forward saved; of the other operations bias and eps.
+_FORWARD_ONLY = {"batch_whitening": ("axis", "groups", "method")}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Problem:
     op : str
         Name of the operation, as ``"layer_norm"``.
     direction : str
-        ``"inference"``, ``"forward"`` (training) or ``"backward"``.
+        ``"inference"``, ``"forward"`` (training), ``"backward"``, or ``"fit, map"`` of data whitening.
     layout : str
         What the axes are, for people to read, as ``"NCHW"``.
     data : ndarray
@@ -55,7 +57,8 @@ class Problem:
             return functools.partial(function, **self.arguments, **more)
         saved = getattr(library, f"{self.op}_forward")(**self.arguments)
         kept = dict(zip(saved._fields[1:], saved[1:], strict=True))
-        arguments = {name: value for name, value in self.arguments.items() if name not in ("bias", "eps")}
+        left = _FORWARD_ONLY.get(self.op, ("bias", "eps"))
+        arguments = {name: value for name, value in self.arguments.items() if name not in left}
         return functools.partial(function, self.gradient, **arguments, **kept, **self.backward, **more)
 
     def judge(self) -> accuracy.Judge:
@@ -67,15 +70,18 @@ class Problem:
         if self.data.dtype != np.float64:
             return self
         x = self.data.astype(np.longdouble)
-        return dataclasses.replace(self, data=x, arguments={**self.arguments, "x": x})
+        arguments = {name: x if value is self.data else value for name, value in self.arguments.items()}
+        return dataclasses.replace(self, data=x, arguments=arguments)
 
     @property
     def streams(self) -> int:
         """How many arrays of the data's size cross the memory at least: read, or written.
 
-        Statistics of a batch need a sweep of their own over data that no cache holds.
+        Statistics of a batch need a sweep of their own over data that no cache holds, and so do those of filters that
+        stand in columns.
         """
-        sweeps_twice = self.op == "batch_norm" and self.direction != "inference"
+        columns = self.op.startswith("weight_") and self.arguments["axis"] == -1
+        sweeps_twice = columns or (self.op == "batch_norm" and self.direction != "inference")
         inputs, outputs = (2, 1) if self.direction == "backward" else (1, 1)
         return inputs * (2 if sweeps_twice else 1) + outputs
 
@@ -95,9 +101,36 @@ def normalization(op: str, direction: str, layout: str, x: Array, **options: Any
         others = tuple(a for a in range(x.ndim) if a != options["axis"] % x.ndim)
         arguments["running_mean"] = x.mean(axis=others, dtype=np.float64).astype(x.dtype)
         arguments["running_var"] = x.var(axis=others, dtype=np.float64).astype(x.dtype)
-    gradient = rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype) if direction == "backward" else None
+    gradient = _gradient(rng, direction, x)
     backward = {} if "bias" in arguments else {"grad_mask": (True, True, False)}
     return Problem(op, direction, layout, x, {**arguments, **options}, gradient, backward)
+
+
+def weights(op: str, direction: str, layout: str, w: Array, *, axis: int) -> Problem:
+    """Make a problem of weight normalization or of weight standardization.
+
+    Lengths or gains, and the gradient of the weights, are random, drawn once for a shape.
+    """
+    rng = np.random.default_rng(1234)
+    count = w.shape[axis]
+    if op == "weight_norm":
+        shape = [1] * w.ndim
+        shape[axis] = count
+        arguments = {"v": w, "g": _draw(rng, (count,), w, 1.0).reshape(shape), "axis": axis}
+    else:
+        arguments = {"w": w, "gain": _draw(rng, (count,), w, 1.0), "axis": axis}
+    return Problem(op, direction, layout, w, arguments, _gradient(rng, direction, w))
+
+
+def whitening(op: str, direction: str, layout: str, x: Array, **options: Any) -> Problem:
+    """Make a problem of the whitening of data or of batches, without weight and bias; `options` are the operation's."""
+    absent = {"weight": None} if op == "batch_whitening" else {}
+    gradient = _gradient(np.random.default_rng(1234), direction, x)
+    return Problem(op, direction, layout, x, {"x": x, **absent, **options}, gradient)
+
+
+def _gradient(rng: np.random.Generator, direction: str, x: Array) -> Array | None:
+    return rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype) if direction == "backward" else None
 
 
 def _parameter_shape(op: str, x: Array, options: Mapping[str, Any]) -> tuple[int, ...]:

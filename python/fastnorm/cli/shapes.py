@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .problems import Problem, normalization
+from .problems import Problem, normalization, weights
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Shape:
     shape : tuple of ints
         Shape of the data.
     layout : str
-        Names of the axes; the channels are the axis C, for layer and RMS norm the last axis is normalized.
+        Names of the axes; the channels are the axis C, for layer and RMS norm the last axis is normalized. Filters are
+        the axis O, the first or the last.
     groups : int
         Number of groups of group norm.
     """
@@ -44,6 +45,8 @@ class Shape:
         """Return the problem on random data, mean 0.5 and deviation 2."""
         rng = np.random.default_rng(7)
         x = (2 * rng.standard_normal(self.shape, dtype=np.float32) + np.float32(0.5)).astype(dtype)
+        if self.op.startswith("weight_"):
+            return weights(self.op, self.direction, self.layout, x, axis=0 if self.layout[0] == "O" else -1)
         options: dict[str, Any] = {"num_groups": self.groups} if self.groups else {}
         axis = -1 if self.op in ("layer_norm", "rms_norm") else self.layout.index("C")
         return normalization(self.op, self.direction, self.layout, x, axis=axis, **options)

@@ -10,7 +10,7 @@ from .. import __version__, runtime
 from .extras import require
 
 # Tables are about this wide. Where output goes to a file, rich would fold them to 80 columns.
-_WIDTH = 130
+_WIDTH = 140
 
 Column = tuple[str, str]  # heading, and "left" or "right"
 
