@@ -3,6 +3,8 @@
 
 #include "dispatch.h"
 #include "gradient.h"
+#include "masked.h"
+#include "space.h"
 
 namespace fastnorm {
 
@@ -76,24 +78,20 @@ void run(GradientCall<T>& gradient, std::size_t groups) {
     }
 }
 
-char* bytes(const void* data) { return static_cast<char*>(const_cast<void*>(data)); }
-
-std::size_t count(const Space& space, std::uint8_t role, bool with) {
-    std::size_t n = 1;
-    for (std::size_t i = 0; i < space.ndim; ++i) n *= ((space.roles[i] & role) != 0) == with ? space.shape[i] : 1;
-    return n;
-}
-
 }  // namespace
 
 void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training, const double* mean,
-              const double* rstd, Gradients gradients, const double* slope) {
-    const std::size_t parameters = count(space, Role::param, true);
+              const double* rstd, Gradients gradients, const double* slope, Input where, const double* count) {
+    const std::size_t parameters = count_parameters(space);
     for (double* sums : {gradients.dweight, gradients.dbias}) {
         if (sums) std::fill_n(sums, parameters, 0.0);
     }
-    const std::size_t elements = count(space, reduced, false) * count(space, reduced, true);
+    const std::size_t elements = count_elements(space);
     if (elements == 0) return;
+    if (where.data) {
+        masked_backward(space, dy, x, weight, scale, training, mean, rstd, gradients, where, count);
+        return;
+    }
     // Where the statistics were constants dx = dy * weight * rstd, made last, since dx may be dy.
     const Output dx = training ? gradients.dx : Output{}, constant = training ? Output{} : gradients.dx;
     gradients.dx = dx;
@@ -116,7 +114,7 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
                                      rstd,
                                      gradients,
                                      slope};
-            run(gradient, count(space, reduced, false));
+            run(gradient, count_groups(space));
         });
     }
     if (constant.data) apply(space, dy, constant, {weight, nullptr}, nullptr, rstd);
@@ -124,8 +122,7 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
 
 void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight, const double* mean,
                     const double* rstd, const double* mean_g, const double* mean_gx) {
-    const std::size_t groups = count(space, reduced, false);
-    const std::size_t elements = groups * count(space, reduced, true);
+    const std::size_t groups = count_groups(space), elements = count_elements(space);
     if (elements == 0) return;
     with_type(space.dtype, [&](auto type) {
         using T = decltype(type);

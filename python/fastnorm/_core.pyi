@@ -38,7 +38,9 @@ ACTIVATIONS: Final[dict[str, int]]
 # Scale and zero point of quantized output, of one element or one per parameter, in the compute dtype.
 _ScaleAndZero = tuple[_Data, _Data]
 
-def moments(x: _Data, roles: bytes, mean: _F64, m2: _F64) -> None: ...
+def moments(
+    x: _Data, roles: bytes, mean: _F64, m2: _F64, where: _Data | None = None, count: _F64 | None = None
+) -> None: ...
 def forward(
     x: _Data,
     y: _Data,
@@ -52,6 +54,8 @@ def forward(
     m2: _F64 | None = None,
     activation: int = 0,
     quantize: _ScaleAndZero | None = None,
+    where: _Data | None = None,
+    count: _F64 | None = None,
 ) -> None: ...
 def add_forward(
     a: _Data,
@@ -93,6 +97,8 @@ def backward(
     dbias: _F64 | None,
     slope: _F64 | None = None,
     added: _Data | None = None,
+    where: _Data | None = None,
+    count: _F64 | None = None,
 ) -> None: ...
 def activation_gradient(
     dy: _Data,

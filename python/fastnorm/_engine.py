@@ -32,21 +32,28 @@ def forward(
     m2: Array | None = None,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
+    where: npt.ArrayLike | None = None,
+    count: Array | None = None,
 ) -> Array:
-    """Normalize with the statistics of `x`, which go to `mean`, `rstd` and `m2` where given."""
+    """Normalize with the statistics of `x`, which go to `mean`, `rstd`, `m2` and `count` where given.
+
+    Only where the mask `where` is True do elements count; `count` is given only with a mask.
+    """
     weight = check.parameter("weight", weight, layout, x)
     bias = check.parameter("bias", bias, layout, x)
     eps = check.eps(eps)
     weight = _scale(weight, check.offset(offset), layout, x)
     after = check.activation(activation), quantization.arrays(quantize, layout, x)
     dtype = quantization.dtype_of(quantize, x)
+    mask = check.mask(where, x)
     out = check.out(out, x, dtype=dtype)
     y = _target(out, dtype, x)
     compute = DATA[x.dtype].compute
     parameters = _layout.side(weight, compute, out), _layout.side(bias, compute, out)
-    statistics = mean, rstd, m2
     if x.size:
-        run(_core.forward, layout.of(x), layout.of(y), layout.roles, *parameters, statistic, eps, *statistics, *after)
+        views = layout.of(x), layout.of(y)
+        which = *after, None if mask is None else layout.of(_layout.apart(mask, out)), count
+        run(_core.forward, *views, layout.roles, *parameters, statistic, eps, mean, rstd, m2, *which)
     else:
         _no_values(mean, rstd, m2)
     return _result(y, out)
@@ -131,6 +138,7 @@ def backward(
     bias: npt.ArrayLike | None = None,
     added: npt.ArrayLike | None = None,
     of: str = "x",
+    where: npt.ArrayLike | None = None,
 ) -> Gradients:
     """Gradients of `forward`, or of `apply` if not `training`; `mean` is given exactly if the statistic is centred.
 
@@ -146,6 +154,7 @@ def backward(
     scale = _scale(weight, check.offset(offset), layout, x)
     training = check.training(training)
     function = check.activation(activation)
+    mask = check.mask(where, x)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
     dx = np.empty_like(x) if want_dx else None
     dweight = np.zeros(layout.parameters) if want_dweight else None
@@ -153,7 +162,9 @@ def backward(
     if x.size and (want_dx or want_dweight or want_dbias):
         compute = DATA[x.dtype].compute
         scale, bias = _layout.side(scale, compute), _layout.side(bias, compute)
-        statistics = _centre(centre, x, layout, training), _layout.side(rstd, FLOAT64)
+        count = None if mask is None else layout.counts(mask)
+        mask = None if mask is None else layout.of(mask)
+        statistics = _centre(centre, x, layout, training, mask), _layout.side(rstd, FLOAT64)
         view, dy_view = layout.of(x), layout.of(dy)
         dx_view = None if dx is None else layout.of(dx)
         if function:
@@ -162,7 +173,7 @@ def backward(
             run(_core.activation_gradient, dy_view, view, dz, layout.roles, scale, bias, *statistics, function)
             dy_view = dz
         side = None if added is None else layout.of(added)
-        sums = dweight, dbias, None, side
+        sums = dweight, dbias, None, side, mask, count
         run(_core.backward, dy_view, view, dx_view, layout.roles, scale, statistic, training, *statistics, *sums)
     dtype = x.dtype if weight is None else weight.dtype
     return Gradients(dx, _rounded(dweight, dtype), _rounded(dbias, dtype))
@@ -202,7 +213,7 @@ def _no_values(*statistics: Array | None) -> None:
             values.fill(np.nan)
 
 
-def _centre(mean: Array | None, x: Array, layout: Layout, training: bool) -> Array | None:
+def _centre(mean: Array | None, x: Array, layout: Layout, training: bool, mask: Array | None = None) -> Array | None:
     """The mean as the core takes it.
 
     A mean that was rounded to float32 is off by up to half a unit of itself, which is many standard deviations where
@@ -211,7 +222,7 @@ def _centre(mean: Array | None, x: Array, layout: Layout, training: bool) -> Arr
     if mean is None or mean.dtype == FLOAT64 or not training:
         return _layout.side(mean, FLOAT64)
     exact, m2 = layout.statistic_arrays(2)
-    run(_core.moments, layout.of(x), layout.roles, exact, m2)
+    run(_core.moments, layout.of(x), layout.roles, exact, m2, mask)
     return exact
 
 

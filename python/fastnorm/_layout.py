@@ -40,6 +40,16 @@ class Layout(NamedTuple):
         """`data`, of the layout's shape, as the core wants it."""
         return data if self.view is None else data.reshape(self.view)
 
+    def counts(self, mask: Array) -> Array:
+        """How many elements of each group count."""
+        view = self.of(mask)
+        reduced = tuple(a for a, role in enumerate(self.roles) if role & _core.REDUCED)
+        # An axis that the mask is broadcast along needs to be looked at once.
+        repeated = [a for a in reduced if view.strides[a] == 0 and view.shape[a] > 0]
+        factor = prod(view.shape[a] for a in repeated)
+        once = view[tuple(slice(0, 1) if a in repeated else slice(None) for a in range(view.ndim))]
+        return np.asarray(once.sum(axis=reduced, dtype=np.float64) * factor, order="C")
+
     def statistic_arrays(self, number: int) -> list[Array]:
         """New arrays for statistics, one value per group each."""
         return [np.empty(self.statistics) for _ in range(number)]
@@ -131,6 +141,11 @@ def side(array: Array | None, dtype: np.dtype[Any], out: Array | None = None) ->
     if ready and (out is None or not np.may_share_memory(array, out)):
         return array
     return np.array(array, dtype=dtype, order="C")
+
+
+def apart(array: Array, out: Array | None) -> Array:
+    """An array that a write to `out` does not change."""
+    return array if out is None or not overlap(array, out) else array.copy()
 
 
 def contiguous(array: Array) -> Array:

@@ -27,26 +27,33 @@ class Step(NamedTuple):
     ddof: float
     layout: Layout
 
-    def update(self, mean: Array, m2: Array) -> None:
+    def update(self, mean: Array, m2: Array, count: Array | None = None) -> None:
         """Set ``new = (1 - momentum) * old + momentum * batch``, in float64 and rounded once to the buffers' dtype.
 
         Where there is a group for each sample (instance normalization) the batch's statistics are the samples'
         average. Both new values are known before either buffer changes, and no setting of `numpy.seterr` comes in
-        between. Without any values nothing changes.
+        between. Without any values nothing changes; with a mask, `count` values are in each group, and a group counts
+        that has enough of them.
         """
         if self.buffers is None or 0 in self.layout.shape:
             return
         running_mean, running_var = self.buffers
-        keep = 1.0 - self.momentum
+        samples = mean.shape[0] if mean.ndim == 2 else 1
+        size = np.full(mean.shape, float(self.layout.group_size)) if count is None else count
+        size, mean, m2 = (a.reshape(samples, -1) for a in (size, mean, m2))
         with np.errstate(all="ignore"):
-            var = m2 / (self.layout.group_size - self.ddof)
-            if mean.ndim == 2:
-                mean, var = mean.mean(axis=0), var.mean(axis=0)
-            new_mean = keep * running_mean.astype(FLOAT64) + self.momentum * mean
-            new_var = keep * running_var.astype(FLOAT64) + self.momentum * var
-            new_mean, new_var = rounded(new_mean, running_mean.dtype), rounded(new_var, running_var.dtype)
+            new_mean = self._advanced(running_mean, mean, size > 0)
+            new_var = self._advanced(running_var, m2 / (size - self.ddof), size > self.ddof)
             np.copyto(running_mean, new_mean)
             np.copyto(running_var, new_var)
+
+    def _advanced(self, buffer: Array, batch: Array, counts: Array) -> Array:
+        """New values of a buffer from those of the samples that count."""
+        old = buffer.astype(FLOAT64)
+        seen = counts.sum(axis=0)
+        average = batch.sum(axis=0, where=counts) / seen
+        new = (1.0 - self.momentum) * old + self.momentum * average
+        return rounded(np.where(seen, new, old), buffer.dtype)
 
 
 def step(

@@ -224,6 +224,21 @@ def _writeable(name: str, value: Array) -> None:
         )
 
 
+def mask(value: object, x: Array) -> Array | None:
+    """Which elements of `x` count: a view in its shape."""
+    if value is None:
+        return None
+    result = array("where", value)
+    if result.dtype != bool:
+        raise TypeError(f"where must have dtype bool, got {result.dtype}")
+    try:
+        return np.broadcast_to(result, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"where must have a shape that broadcasts to that of x, {x.shape}, got {result.shape}"
+        ) from None
+
+
 # ---- weights ---------------------------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,7 @@ def batch_norm_forward(
     ddof: float = 1,
     eps: float = 1e-5,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> BatchNormForward:
     """Normalize with the batch's own statistics of each channel, and update the running ones (training mode) [1]_.
@@ -119,6 +120,9 @@ def batch_norm_forward(
         Added to the variance; finite and >= 0.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
+    where : array_like of bool, optional
+        A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
+        normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
     out : ndarray, optional
         Where to put `y`: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -159,10 +163,15 @@ def batch_norm_forward(
     """
     x = check.data("x", x)
     layout = _layout.batch(x.shape, check.channel_axis(axis, x))
-    step = _running.step(running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, out=out)
+    step = _running.step(
+        running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, where=where, out=out
+    )
     mean, rstd, m2 = layout.statistic_arrays(3)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation)
-    step.update(mean, m2)
+    count = None if where is None else layout.statistic_arrays(1)[0]
+    y = _engine.forward(
+        x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation, where=where, count=count
+    )
+    step.update(mean, m2, count)
     return BatchNormForward(y, mean, rstd)
 
 
@@ -177,6 +186,7 @@ def batch_norm_backward(
     training: bool = True,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
+    where: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of batch normalization.
@@ -203,6 +213,8 @@ def batch_norm_backward(
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
         Shift of the forward pass; it counts only if there is an activation.
+    where : array_like of bool, optional
+        The mask of the forward pass; elements outside do not count in any sum, and their `dx` is ``g * rstd``.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -234,5 +246,5 @@ def batch_norm_backward(
     x = check.data("x", x)
     layout = _layout.batch(x.shape, check.channel_axis(axis, x))
     return _engine.backward(
-        dy, x, layout, weight, mean, rstd, grad_mask, training=training, activation=activation, bias=bias
+        dy, x, layout, weight, mean, rstd, grad_mask, training=training, activation=activation, bias=bias, where=where
     )

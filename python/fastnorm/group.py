@@ -20,6 +20,7 @@ def group_norm(
     axis: int = 1,
     eps: float = 1e-5,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize every group of neighbouring channels of every sample [1]_.
@@ -41,6 +42,9 @@ def group_norm(
         Added to the variance; finite and >= 0.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
+    where : array_like of bool, optional
+        A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
+        normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -68,7 +72,7 @@ def group_norm(
     array([[-1.,  1., -1.,  1.]])
     """
     x, layout = _groups(x, num_groups, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation)
+    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where)
 
 
 def group_norm_forward(
@@ -80,13 +84,14 @@ def group_norm_forward(
     axis: int = 1,
     eps: float = 1e-5,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> GroupNormForward:
     """Do :func:`group_norm` and keep the statistics for the backward.
 
     Parameters
     ----------
-    x, num_groups, weight, bias, axis, eps, activation, out
+    x, num_groups, weight, bias, axis, eps, activation, where, out
         As in :func:`group_norm`.
 
     Returns
@@ -109,7 +114,7 @@ def group_norm_forward(
     """
     x, layout = _groups(x, num_groups, axis)
     mean, rstd = layout.statistic_arrays(2)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation, where=where)
     return GroupNormForward(y, mean, rstd)
 
 
@@ -124,6 +129,7 @@ def group_norm_backward(
     axis: int = 1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
+    where: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of group normalization.
@@ -152,6 +158,8 @@ def group_norm_backward(
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
         Shift of the forward pass; it counts only if there is an activation.
+    where : array_like of bool, optional
+        The mask of the forward pass; elements outside do not count in any sum, and their `dx` is ``g * rstd``.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -177,7 +185,7 @@ def group_norm_backward(
     array([-1.,  1., -1.,  1.])
     """
     x, layout = _groups(x, num_groups, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
 
 
 def instance_norm(
@@ -188,6 +196,7 @@ def instance_norm(
     axis: int = 1,
     eps: float = 1e-5,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize every channel of every sample [1]_.
@@ -207,6 +216,9 @@ def instance_norm(
         Added to the variance; finite and >= 0.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
+    where : array_like of bool, optional
+        A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
+        normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -236,7 +248,7 @@ def instance_norm(
             [-1.,  1.]]])
     """
     x, layout = _instances(x, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation)
+    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where)
 
 
 def instance_norm_forward(
@@ -251,6 +263,7 @@ def instance_norm_forward(
     ddof: float = 1,
     eps: float = 1e-5,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> InstanceNormForward:
     """Do :func:`instance_norm`, keep the statistics for the backward, and update the running ones.
@@ -260,7 +273,7 @@ def instance_norm_forward(
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, out
+    x, weight, bias, axis, eps, activation, where, out
         As in :func:`instance_norm`.
     running_mean, running_var : ndarray, shape (C,), optional
         Buffers to update, in the dtype of `x` or float64: both or neither. They must not share memory with each other
@@ -295,10 +308,15 @@ def instance_norm_forward(
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
     x, layout = _instances(x, axis)
-    step = _running.step(running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, out=out)
+    step = _running.step(
+        running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, where=where, out=out
+    )
     mean, rstd, m2 = layout.statistic_arrays(3)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation)
-    step.update(mean, m2)
+    count = None if where is None else layout.statistic_arrays(1)[0]
+    y = _engine.forward(
+        x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation, where=where, count=count
+    )
+    step.update(mean, m2, count)
     return InstanceNormForward(y, mean, rstd)
 
 
@@ -312,6 +330,7 @@ def instance_norm_backward(
     axis: int = 1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
+    where: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of instance normalization: those of :func:`group_norm_backward` with one channel to a group.
@@ -343,7 +362,7 @@ def instance_norm_backward(
     array([[[-0.204,  0.408, -0.204]]])
     """
     x, layout = _instances(x, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
 
 
 def _groups(x: npt.ArrayLike, num_groups: int, axis: int) -> tuple[Array, Layout]:

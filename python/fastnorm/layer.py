@@ -31,6 +31,7 @@ def layer_norm(
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize over the given axes, to mean 0 and variance 1 before scale and shift [1]_.
@@ -53,6 +54,9 @@ def layer_norm(
         What the result goes through in the end.
     quantize : Quantize, optional
         How the result is rounded to int8 or uint8, which `out` has to have then.
+    where : array_like of bool, optional
+        A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
+        normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -80,12 +84,12 @@ def layer_norm(
     array([[-2.,  9.],
            [ 0.,  7.]])
     """
-    if axis is _LAST and activation is None and quantize is None and not threads_overridden():
+    if axis is _LAST and activation is None and quantize is None and where is None and not threads_overridden():
         y = _core.plain_layer_norm(x, weight, bias, eps, out)
         if y is not None:
             return y
     x, layout = _rows(x, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, quantize=quantize)
+    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where, quantize=quantize)
 
 
 def layer_norm_forward(
@@ -96,13 +100,14 @@ def layer_norm_forward(
     axis: int | tuple[int, ...] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> LayerNormForward:
     """Do :func:`layer_norm` and keep the statistics for the backward.
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, out
+    x, weight, bias, axis, eps, activation, where, out
         As in :func:`layer_norm`.
 
     Returns
@@ -128,7 +133,7 @@ def layer_norm_forward(
     """
     x, layout = _rows(x, axis)
     mean, rstd = layout.statistic_arrays(2)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation)
+    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation, where=where)
     return LayerNormForward(y, mean, rstd)
 
 
@@ -142,6 +147,7 @@ def layer_norm_backward(
     axis: int | tuple[int, ...] = -1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
+    where: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of layer normalization.
@@ -168,6 +174,8 @@ def layer_norm_backward(
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
         Shift of the forward pass; it counts only if there is an activation.
+    where : array_like of bool, optional
+        The mask of the forward pass; elements outside do not count in any sum, and their `dx` is ``g * rstd``.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -194,7 +202,7 @@ def layer_norm_backward(
     array([[-0.204,  0.408, -0.204]])
     """
     x, layout = _rows(x, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias)
+    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
 
 
 def rms_norm(
@@ -207,6 +215,7 @@ def rms_norm(
     offset: float = _NONE,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
@@ -231,6 +240,9 @@ def rms_norm(
         What the result goes through in the end.
     quantize : Quantize, optional
         How the result is rounded to int8 or uint8, which `out` has to have then.
+    where : array_like of bool, optional
+        A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
+        normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
 
@@ -257,7 +269,14 @@ def rms_norm(
     >>> fn.rms_norm(np.array([[1.0, 7.0]]), weight=[5.0, 10.0], eps=0.0)
     array([[ 1., 14.]])
     """
-    if axis is _LAST and offset is _NONE and activation is None and quantize is None and not threads_overridden():
+    if (
+        axis is _LAST
+        and offset is _NONE
+        and activation is None
+        and quantize is None
+        and where is None
+        and not threads_overridden()
+    ):
         y = _core.plain_rms_norm(x, weight, bias, eps, out)
         if y is not None:
             return y
@@ -273,6 +292,7 @@ def rms_norm(
         statistic=_core.MEAN_SQUARE,
         offset=offset,
         activation=activation,
+        where=where,
         quantize=quantize,
     )
 
@@ -286,13 +306,14 @@ def rms_norm_forward(
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
+    where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> RMSNormForward:
     """Do :func:`rms_norm` and keep the statistic for the backward.
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, offset, activation, out
+    x, weight, bias, axis, eps, offset, activation, where, out
         As in :func:`rms_norm`.
 
     Returns
@@ -318,7 +339,17 @@ def rms_norm_forward(
     eps = _machine_eps(x) if eps is None else eps
     (rstd,) = layout.statistic_arrays(1)
     y = _engine.forward(
-        x, layout, weight, bias, eps, out, statistic=_core.MEAN_SQUARE, offset=offset, rstd=rstd, activation=activation
+        x,
+        layout,
+        weight,
+        bias,
+        eps,
+        out,
+        statistic=_core.MEAN_SQUARE,
+        offset=offset,
+        rstd=rstd,
+        activation=activation,
+        where=where,
     )
     return RMSNormForward(y, rstd)
 
@@ -333,6 +364,7 @@ def rms_norm_backward(
     offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
+    where: npt.ArrayLike | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of root mean square normalization.
@@ -361,6 +393,8 @@ def rms_norm_backward(
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
         Shift of the forward pass; it counts only if there is an activation.
+    where : array_like of bool, optional
+        The mask of the forward pass; elements outside do not count in any sum, and their `dx` is ``g * rstd``.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -400,6 +434,7 @@ def rms_norm_backward(
         offset=offset,
         activation=activation,
         bias=bias,
+        where=where,
     )
 
 

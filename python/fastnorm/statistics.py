@@ -17,7 +17,13 @@ from ._types import Array, BatchNormSums, Moments
 from .runtime import run
 
 
-def moments(x: npt.ArrayLike, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Moments:
+def moments(
+    x: npt.ArrayLike,
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+    where: npt.ArrayLike | None = None,
+) -> Moments:
     """Count, mean and sum of squared deviations.
 
     Parameters
@@ -28,6 +34,8 @@ def moments(x: npt.ArrayLike, *, axis: int | tuple[int, ...] | None = None, keep
         The axes that they are taken over; None stands for all.
     keepdims : bool, optional
         Whether these axes stay, with length 1.
+    where : array_like of bool, optional
+        A mask that broadcasts against `x`: elements where it is False do not count.
 
     Returns
     -------
@@ -58,10 +66,12 @@ def moments(x: npt.ArrayLike, *, axis: int | tuple[int, ...] | None = None, keep
     axes = tuple(range(x.ndim)) if axis is None else check.normalized_axes(axis, x)
     keepdims = check.boolean("keepdims", keepdims)
     kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
+    mask = check.mask(where, x)
     mean, m2 = np.zeros(kept), np.zeros(kept)
-    if x.size:
-        run(_core.moments, x, bytes(_core.REDUCED if a in axes else 0 for a in range(x.ndim)), mean, m2)
     count = np.full(kept, float(np.prod([x.shape[a] for a in axes])))
+    if x.size:
+        roles = bytes(_core.REDUCED if a in axes else 0 for a in range(x.ndim))
+        run(_core.moments, x, roles, mean, m2, mask, None if mask is None else count)
     shape = kept if keepdims else tuple(n for a, n in enumerate(x.shape) if a not in axes)
     return Moments(count.reshape(shape), mean.reshape(shape), m2.reshape(shape))
 

@@ -95,12 +95,16 @@ struct Saved {
     double* mean = nullptr;
     double* rstd = nullptr;
     double* m2 = nullptr;
+    double* count = nullptr;  ///< only with a mask
 
     bool any() const { return mean || rstd || m2; }
 };
 
-/// y = act((x - mean) * rstd * weight + bias) with the statistics of x itself. y may be x.
-FASTNORM_API void forward(const Space& space, Input x, Output y, Parameters parameters, Scale scale, Saved saved = {});
+/// y = act((x - mean) * rstd * weight + bias) with the statistics of x itself. y may be x. With `where`, an array of
+/// bytes over the space, elements that are 0 there do not count in the statistics; a group without any has mean and
+/// rstd 0.
+FASTNORM_API void forward(const Space& space, Input x, Output y, Parameters parameters, Scale scale, Saved saved = {},
+                          Input where = {});
 
 /// The same of a sum that is written too. y may be a or b.
 FASTNORM_API void add_forward(const Space& space, const Sum& sum, Output y, Parameters parameters, Scale scale,
@@ -125,8 +129,11 @@ struct Gradients {
 ///
 /// where the slope tells how the scale follows the second moment: 1/n if `slope` is nullptr (n = 1 for
 /// `Statistic::norm`), else one value a group. Without centring the term of s1 is left out. dx may be dy.
+/// With `where` the sums are over the elements that count, `count` of each group, and dx of an element that does not is
+/// dy*weight*rstd.
 FASTNORM_API void backward(const Space& space, Input dy, Input x, const void* weight, Scale scale, bool training,
-                           const double* mean, const double* rstd, Gradients gradients, const double* slope = nullptr);
+                           const double* mean, const double* rstd, Gradients gradients, const double* slope = nullptr,
+                           Input where = {}, const double* count = nullptr);
 
 /// dz = dy * act'(z) with z as in `forward` or `apply`: what a backward takes for dy where there was an activation. dz
 /// may be dy.
@@ -137,8 +144,9 @@ FASTNORM_API void activation_gradient(const Space& space, Input dy, Input x, Out
 FASTNORM_API void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight,
                                  const double* mean, const double* rstd, const double* mean_g, const double* mean_gx);
 
-/// Mean and sum of squared deviations of every group.
-FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2);
+/// Mean and sum of squared deviations of every group; with `where`, of the elements that count.
+FASTNORM_API void moments(const Space& space, Input x, double* mean, double* m2, Input where = {},
+                          double* count = nullptr);
 
 /// The two operations below mix features: the one `param` axis of the space. `kept` axes are groups of features with
 /// matrices of their own, in order, and the `reduced` axes are the samples. A centre has one value per group and

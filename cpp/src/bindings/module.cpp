@@ -50,6 +50,8 @@ fn::Input input(const py::array& array) {
     return {array.data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())};
 }
 
+fn::Input input(const OptionalArray& array) { return array ? input(*array) : fn::Input{}; }
+
 fn::Output output(py::array& array) {
     return {array.mutable_data(), reinterpret_cast<const std::ptrdiff_t*>(array.strides())};
 }
@@ -79,13 +81,15 @@ struct ArrayParameters {
 
 void forward(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
              const OptionalArray& bias, int statistic, double eps, OptionalArray mean, OptionalArray rstd,
-             OptionalArray m2, int activation, const ScaleAndZero& quantize) {
+             OptionalArray m2, int activation, const ScaleAndZero& quantize, const OptionalArray& where,
+             OptionalArray count) {
     const ArraySpace space(x, roles);
     const fn::Output out = output(y);
+    const fn::Input mask = input(where);
     const ArrayParameters with(weight, bias, activation, quantize, y);
-    const fn::Saved saved{doubles(mean), doubles(rstd), doubles(m2)};
+    const fn::Saved saved{doubles(mean), doubles(rstd), doubles(m2), doubles(count)};
     const py::gil_scoped_release release;
-    fn::forward(space.space, input(x), out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved);
+    fn::forward(space.space, input(x), out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved, mask);
 }
 
 void add_forward(const py::array& a, const py::array& b, py::array h, py::array y, const py::bytes& roles,
@@ -114,14 +118,14 @@ void apply(const py::array& x, py::array y, const py::bytes& roles, const Option
 void backward(const py::array& dy, const py::array& x, std::optional<py::array> dx, const py::bytes& roles,
               const OptionalArray& weight, int statistic, bool training, const OptionalArray& mean,
               const py::array& rstd, OptionalArray dweight, OptionalArray dbias, const OptionalArray& slope,
-              const OptionalArray& added) {
+              const OptionalArray& added, const OptionalArray& where, const OptionalArray& count) {
     const ArraySpace space(x, roles);
-    const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias),
-                                  added ? input(*added) : fn::Input{}};
+    const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias), input(added)};
+    const fn::Input mask = input(where);
     const py::gil_scoped_release release;
     fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0}, training,
                  static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients,
-                 static_cast<const double*>(data(slope)));
+                 static_cast<const double*>(data(slope)), mask, static_cast<const double*>(data(count)));
 }
 
 void activation_gradient(const py::array& dy, const py::array& x, py::array dz, const py::bytes& roles,
@@ -146,17 +150,21 @@ void input_gradient(const py::array& dy, const py::array& x, py::array dx, const
                        doubles_of(mean_g), doubles_of(mean_gx));
 }
 
-void moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2) {
+void moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2, const OptionalArray& where,
+             OptionalArray count) {
     const ArraySpace space(x, roles);
+    const fn::Input mask = input(where);
+    double* const counts = doubles(count);
     const fn::Output mean_out = output(mean), m2_out = output(m2);
     const py::gil_scoped_release release;
-    fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data));
+    fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data), mask,
+                counts);
 }
 
 void comoments(const py::array& a, const OptionalArray& b, const py::bytes& roles, const OptionalArray& centre_a,
                const OptionalArray& centre_b, py::array sums, OptionalArray totals) {
     const ArraySpace space(a, roles);
-    const fn::Input right = b ? input(*b) : fn::Input{};
+    const fn::Input right = input(b);
     const fn::Output out = output(sums);
     const py::gil_scoped_release release;
     fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
@@ -167,7 +175,7 @@ void transform(const py::array& x, const OptionalArray& dy, py::array y, const p
                const OptionalArray& centre_x, const OptionalArray& centre_dy, const py::array& matrix,
                const OptionalArray& shift) {
     const ArraySpace space(x, roles);
-    const fn::Input second = dy ? input(*dy) : fn::Input{};
+    const fn::Input second = input(dy);
     const fn::Output out = output(y);
     const fn::LinearMap map{static_cast<const double*>(matrix.data()),
                             static_cast<std::size_t>(matrix.shape(matrix.ndim() - 2)),
@@ -217,7 +225,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
 
     m.def("forward", &forward, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "statistic"_a,
           "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "m2"_a = py::none(), "activation"_a = 0,
-          "quantize"_a = py::none());
+          "quantize"_a = py::none(), "where"_a = py::none(), "count"_a = py::none());
     m.def("add_forward", &add_forward, "a"_a, "b"_a, "h"_a, "y"_a, "roles"_a, "weight"_a.none(true),
           "bias"_a.none(true), "statistic"_a, "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "activation"_a = 0,
           "quantize"_a = py::none());
@@ -225,12 +233,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           "rstd"_a, "activation"_a = 0, "quantize"_a = py::none());
     m.def("backward", &backward, "dy"_a, "x"_a, "dx"_a.none(true), "roles"_a, "weight"_a.none(true), "statistic"_a,
           "training"_a, "mean"_a.none(true), "rstd"_a, "dweight"_a.none(true), "dbias"_a.none(true),
-          "slope"_a = py::none(), "added"_a = py::none());
+          "slope"_a = py::none(), "added"_a = py::none(), "where"_a = py::none(), "count"_a = py::none());
     m.def("activation_gradient", &activation_gradient, "dy"_a, "x"_a, "dz"_a, "roles"_a, "weight"_a.none(true),
           "bias"_a.none(true), "mean"_a.none(true), "rstd"_a, "activation"_a);
     m.def("input_gradient", &input_gradient, "dy"_a, "x"_a, "dx"_a, "roles"_a, "weight"_a.none(true), "mean"_a,
           "rstd"_a, "mean_g"_a, "mean_gx"_a);
-    m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a);
+    m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(), "count"_a = py::none());
 
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
           "sums"_a, "totals"_a = py::none());
