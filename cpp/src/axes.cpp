@@ -1,6 +1,7 @@
 #include "axes.h"
 
 #include <stdexcept>
+#include <utility>
 
 namespace fastnorm {
 
@@ -47,7 +48,7 @@ namespace {
 
 bool joins(const Axis& outer, const Axis& inner, bool roles) {
     const auto n = static_cast<std::ptrdiff_t>(inner.n);
-    if (roles && outer.role != inner.role) return false;
+    if (roles && (outer.role != inner.role || inner.cut)) return false;
     if (outer.stat != n * inner.stat || outer.param != n * inner.param) return false;
     for (std::size_t k = 0; k < kOperands; ++k) {
         if (outer.stride[k] != n * inner.stride[k]) return false;
@@ -61,6 +62,7 @@ void Axes::merge(bool roles) {
     for (std::size_t i = size_; i-- > 1;) {
         if (!joins(axes_[i - 1], axes_[i], roles)) continue;
         axes_[i].n *= axes_[i - 1].n;
+        axes_[i].cut = axes_[i - 1].cut;
         erase(i - 1);
     }
 }
@@ -83,8 +85,14 @@ Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOper
         contiguous *= n;
     }
     Axes axes;
+    bool cut = false;
     for (std::size_t i = 0; i < space.ndim; ++i) {
-        if (all[i].n != 1) axes.push(all[i]);
+        if (all[i].n == 1) {
+            cut |= !all[i].is_reduced();
+        } else {
+            all[i].cut = std::exchange(cut, false) && all[i].is_reduced();
+            axes.push(all[i]);
+        }
     }
     axes.merge(true);
     return axes;

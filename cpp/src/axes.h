@@ -16,6 +16,7 @@ struct Axis {
     std::uint8_t role;
     std::array<std::ptrdiff_t, kOperands> stride;  // bytes
     std::ptrdiff_t stat, param;                    // steps in the side arrays
+    bool cut = false;                              // a reduced one that a kept axis of length one stood before
 
     bool is_reduced() const { return role & Role::reduced; }
     bool is_param() const { return role & Role::param; }
@@ -59,7 +60,8 @@ private:
 };
 
 // The axes of a space without those of length one, steps filled in, neighbours of one role merged where strides allow.
-// `strides` has one pointer an operand; nullptr is C-contiguous.
+// Not across a kept axis of length one: that is where runs end if it is longer. `strides` has one pointer an operand;
+// nullptr is C-contiguous.
 Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOperands>& strides);
 
 std::size_t item_size(DType dtype);

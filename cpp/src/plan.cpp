@@ -42,7 +42,10 @@ std::size_t run_length(const Axes& axes) {
     std::size_t i = axes.size();
     while (i > 0 && !axes[i - 1].is_reduced()) --i;
     std::size_t run = 1;
-    for (; i > 0 && axes[i - 1].is_reduced(); --i) run *= axes[i - 1].n;
+    for (bool cut = false; i > 0 && axes[i - 1].is_reduced() && !cut; --i) {
+        run *= axes[i - 1].n;
+        cut = axes[i - 1].cut;
+    }
     return run;
 }
 

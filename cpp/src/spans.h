@@ -55,13 +55,14 @@ public:
         return tile;
     }
 
-    // How many blocks from this one on lie in place one after the other, each of kBlock elements; at least 1.
+    // How many blocks from this one on lie in place one after the other, each as long as this one; at least 1.
     template <class T>
     std::size_t consecutive(Operand operand, const char* base, std::size_t block, std::size_t most) const {
-        if (joined_ || length(block) != kBlock) return 1;
-        const std::size_t in_run = (run_ - block % pieces_ * kBlock) / kBlock;
-        const std::size_t some = std::min(in_run, most);
-        return in_place<T>(operand, base, first(block), some * kBlock) ? some : 1;
+        const std::size_t n = length(block);
+        if (n != (joined_ ? joined_ * run_ : kBlock)) return 1;
+        const std::size_t rest = joined_ ? n_ - first(block) : run_ - block % pieces_ * kBlock;
+        const std::size_t some = std::min(rest / n, most);
+        return in_place<T>(operand, base, first(block), some * n) ? some : 1;
     }
 
 private:
@@ -143,9 +144,9 @@ Moments span_moments(const Kernels<T>& kernels, const SpanBlocks& blocks, const 
         const std::size_t n = blocks.length(begin);
         const std::size_t some = blocks.consecutive<T>(kX, base, begin, std::min(end - begin, kSuperblock));
         const T* x = blocks.read(kX, base, begin, tile);
-        kernels.span_moments(x, kBlock, some, n, centred, sums);
+        kernels.span_moments(x, static_cast<std::ptrdiff_t>(n), some, n, centred, sums);
         for (std::size_t k = 0; k < some; ++k) {
-            tree.add(block_moments(sums, k, x + k * kBlock, n, centred));
+            tree.add(block_moments(sums, k, x + k * n, n, centred));
         }
         begin += some;
     }
