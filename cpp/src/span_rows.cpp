@@ -1,6 +1,8 @@
 // Backward along spans whose parameters vary element by element: layer and RMS norm. The groups are the rows. A task
-// takes a stretch of them, a few at a time: the sums of each row, its dx, and its share of the parameters' gradients,
-// summed down the columns of the same rows while they are in the cache.
+// takes a stretch of them, a few at a time: first the sums of each row, then, while the rows are in the cache, their dx
+// in one sweep with their share of the parameters' gradients, summed down the columns.
+#include <memory>
+
 #include "gradient.h"
 #include "spans.h"
 
@@ -32,38 +34,60 @@ public:
     }
 
     void run() {
-        std::vector<std::vector<double>> db(owners_.count() * stretches_), dw(db.size());
-        parallel_for(db.size(), call_.threads, [&](std::size_t task) {
-            if (gradient_.wants_parameters()) {
-                db[task].assign(n_, 0.0);
-                dw[task].assign(n_, 0.0);
-            }
+        const std::size_t tasks = owners_.count() * stretches_;
+        if (gradient_.wants_parameters()) parts_.reset(new double[tasks * 2 * n_]);
+        parallel_for(tasks, call_.threads, [&](std::size_t task) {
+            if (gradient_.wants_parameters()) std::fill_n(part(task), 2 * n_, 0.0);
             const Offset owner = owners_.offset(task / stretches_);
             const std::size_t begin = task % stretches_ * stretch_, end = std::min(begin + stretch_, count_);
             for (std::size_t row = begin; row < end;) {
                 const std::size_t some = std::min({batch_, end - row, inner_.n - row % inner_.n});
-                batch(owner, row, some, db[task].data(), dw[task].data());
+                batch(owner, row, some, part(task));
                 row += some;
             }
         });
-        if (gradient_.wants_parameters()) reduce(db, dw);
+        if (gradient_.wants_parameters()) reduce();
     }
 
 private:
-    void batch(const Offset& owner, std::size_t row, std::size_t n, double* db, double* dw) const {
+    // The column sums of a task: those of dy, then those of dy*xhat.
+    double* part(std::size_t task) const { return parts_.get() + task * 2 * n_; }
+
+    void batch(const Offset& owner, std::size_t row, std::size_t n, double* part) const {
         Offset offset = rows_.offset(row);
+        const Bases first = at(at(call_.bases, owner), offset);
         offset.stat += owner.stat, offset.param += owner.param;
-        const Bases first = at(at(call_.bases, owner), rows_.offset(row));
         Coefficients<C> stats(n);
         for (std::size_t i = 0; i < n; ++i) {
             gradient_.set_statistics(stats, i, offset.stat + static_cast<std::ptrdiff_t>(i) * inner_.stat);
         }
+        if (gradient_.wants_dx()) sums(first, stats, n, offset);
+        if (gradient_.wants_dx() && gradient_.wants_parameters() && !stats.any_extreme && in_place(first, kX) &&
+            in_place(first, kDy) && in_place(first, kY)) {
+            write_and_add(first, stats, n, offset, part);
+            return;
+        }
+        if (gradient_.wants_parameters()) add_columns(first, stats, n, part, part + n_);
         if (gradient_.wants_dx()) {
-            sums(first, stats, n, offset);
             const Planes<T> planes(call_.kernels, box(n), call_.affine, true, call_.stream);
             planes.run(first, stats, 0, planes.units(), 0, offset.param);
         }
-        if (gradient_.wants_parameters()) add_columns(first, stats, n, db, dw);
+    }
+
+    // dx of n rows and their column sums in one sweep.
+    void write_and_add(const Bases& first, const Coefficients<C>& stats, std::size_t n, const Offset& offset,
+                       double* part) const {
+        constexpr std::size_t kLine = 64;
+        Plane<T> p = plane(stats, 0);
+        p.rows = n, p.lanes = n_;
+        p.c1 = stats.c1, p.c2 = stats.c2;
+        p.w = p.b = call_.affine.w + offset.param;
+        place(p, first);
+        p.y = reinterpret_cast<T*>(first[kY]), p.y_row = inner_.stride[kY] / static_cast<std::ptrdiff_t>(sizeof(T));
+        const bool whole = reinterpret_cast<std::uintptr_t>(p.y) % kLine == 0 || n_ * sizeof(T) >= 16 * kLine;
+        p.stream = call_.stream && whole && inner_.stride[kY] % static_cast<std::ptrdiff_t>(kLine) == 0 &&
+                   first[kY] != first[kX] && first[kY] != first[kDy];
+        call_.kernels.row_gradients(p, part, part + n_);
     }
 
     Offset step(std::size_t i) const {
@@ -92,7 +116,7 @@ private:
     // Weighted sums of n rows: rows that are one block each, in place, all at once.
     void sums(const Bases& first, Coefficients<C>& stats, std::size_t n, const Offset& offset) const {
         GradSums rows[kRows];
-        const bool together = blocks_.count() == 1 && in_place(first) && !stats.any_extreme;
+        const bool together = blocks_.count() == 1 && in_place(first, kX) && in_place(first, kDy) && !stats.any_extreme;
         if (together) {
             Plane<T> p = plane(stats, 0);
             p.rows = n, p.lanes = n_;
@@ -107,11 +131,10 @@ private:
         }
     }
 
-    // Whether a batch of rows can be read where it is.
-    bool in_place(const Bases& first) const {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        return inner_.stride[kX] % size == 0 && inner_.stride[kDy] % size == 0 && blocks_.contiguous<T>(kX) &&
-               blocks_.contiguous<T>(kDy) && aligned<T>(first[kX]) && aligned<T>(first[kDy]);
+    // Whether a batch of rows can be reached where it is.
+    bool in_place(const Bases& first, Operand operand) const {
+        return inner_.stride[operand] % static_cast<std::ptrdiff_t>(sizeof(T)) == 0 && blocks_.contiguous<T>(operand) &&
+               aligned<T>(first[operand]);
     }
     void place(Plane<T>& p, const Bases& first) const {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
@@ -146,7 +169,7 @@ private:
         Plane<T> p = plane(stats, 0);
         p.param_lanes = false;
         p.w = p.b = &one;
-        if (in_place(first) && !stats.any_extreme) {
+        if (in_place(first, kX) && in_place(first, kDy) && !stats.any_extreme) {
             p.rows = n, p.lanes = n_;
             place(p, first);
             call_.kernels.column_gradients(p, db, dw);
@@ -183,17 +206,25 @@ private:
         }
     }
 
-    void reduce(const std::vector<std::vector<double>>& db, const std::vector<std::vector<double>>& dw) const {
-        constexpr std::size_t kPiece = 256;
+    // Adds up the tasks of every owner in the tree of statistics.h, all elements side by side.
+    void reduce() const {
+        constexpr std::size_t kPiece = 512;
         const std::size_t pieces = (n_ + kPiece - 1) / kPiece;
-        const std::size_t work = db.size() * n_ * sizeof(double);
+        const std::size_t work = owners_.count() * stretches_ * 2 * n_ * sizeof(double);
         parallel_for(owners_.count() * pieces, threads_for(work), [&](std::size_t task) {
             const std::size_t owner = task / pieces, begin = task % pieces * kPiece;
-            for (std::size_t j = begin; j < std::min(begin + kPiece, n_); ++j) {
-                Tree<Cell> tree;
-                for (std::size_t s = owner * stretches_; s < (owner + 1) * stretches_; ++s)
-                    tree.add({db[s][j], dw[s][j]});
-                gradient_.add_parameter(owners_.offset(owner).param + static_cast<std::ptrdiff_t>(j), tree.result());
+            const std::size_t some = std::min(kPiece, n_ - begin);
+            double *db = part(owner * stretches_) + begin, *dw = db + n_;
+            for (std::size_t step = 1; step < stretches_; step *= 2) {
+                for (std::size_t s = 0; s + step < stretches_; s += 2 * step) {
+                    double *to = db + s * 2 * n_, *from = to + step * 2 * n_;
+                    for (std::size_t j = 0; j < some; ++j) to[j] += from[j];
+                    for (std::size_t j = 0; j < some; ++j) to[n_ + j] += from[n_ + j];
+                }
+            }
+            const std::ptrdiff_t param = owners_.offset(owner).param + static_cast<std::ptrdiff_t>(begin);
+            for (std::size_t j = 0; j < some; ++j) {
+                gradient_.add_parameter(param + static_cast<std::ptrdiff_t>(j), {db[j], dw[j]});
             }
         });
     }
@@ -204,6 +235,7 @@ private:
     std::size_t n_, count_, stretch_, stretches_, batch_;
     Axes rows_, owners_;
     Axis inner_;
+    std::unique_ptr<double[]> parts_;
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 //
 //     g = dy*w      xhat = ((x - h) - l)*r      s1 = sum g      s2 = sum g*xhat
 //
+// and, for rows whose own sums are known, their dx together with the column sums of dy and dy*xhat.
+//
 // Products with the centred value, never sum dy*x minus mean*sum dy, which cancels.
 #if defined(FASTNORM_GRADIENTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FASTNORM_GRADIENTS_INL_H_
@@ -107,6 +109,38 @@ void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
         const ColumnTerms<D, decltype(stat)::value, decltype(param)::value, T> terms{d, p};
         ColumnSums(d, p.rows, p.lanes, terms, s1, s2);
     });
+}
+
+// Column terms dy and xhat of rows with statistics of their own; on the way every element's dx is written. Nothing of
+// an element is read after that, so dx may lie on x or dy.
+template <class D, class T>
+struct RowTerms {
+    D d;
+    const Plane<T>& p;
+
+    template <bool kFull>
+    HWY_INLINE hn::Vec<D> Lane(std::size_t i, std::size_t n) const {
+        return LoadSome<kFull>(d, p.w + i, n);
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> w, std::size_t row, std::size_t i, std::size_t n) const {
+        const auto at = static_cast<std::ptrdiff_t>(row);
+        const auto x = LoadSome<kFull>(d, p.x + at * p.x_row + i, n);
+        const auto dy = LoadSome<kFull>(d, p.dy + at * p.dy_row + i, n);
+        const auto r = hn::Set(d, p.r[at]);
+        const auto xhat = hn::Mul(hn::Sub(hn::Sub(x, hn::Set(d, p.h[at])), hn::Set(d, p.l[at])), r);
+        const auto rest = hn::NegMulAdd(xhat, hn::Set(d, p.c2[at]), hn::Sub(hn::Mul(dy, w), hn::Set(d, p.c1[at])));
+        StoreOut<kFull>(hn::Mul(r, rest), d, p.y + at * p.y_row + i, n, p.stream);
+        return {dy, xhat};
+    }
+};
+
+template <class T>
+void RowGradients(const Plane<T>& p, double* s1, double* s2) {
+    const Tag<T> d;
+    ColumnSums(d, p.rows, p.lanes, RowTerms<std::remove_const_t<decltype(d)>, T>{d, p}, s1, s2,
+               p.stream ? Head(d, p.y, p.lanes) : 0);
+    if (p.stream) hwy::FlushStream();
 }
 
 }  // namespace HWY_NAMESPACE

@@ -41,16 +41,15 @@ template <class D, class T>
 HWY_INLINE void SampleSum(D d, const T* x, std::size_t n, hn::TFromD<D>* folded) {
     using L = Virtual<D>;
     const std::size_t sample = std::min(n, kSample);
-    HWY_ALIGN hn::TFromD<D> lanes[L::kLanes];
-    for (std::size_t part = 0; part < L::kLanes; part += L::kN) {
-        auto sum = hn::Zero(d);
-        for (std::size_t at = part; at < sample; at += L::kLanes) {
+    hn::Vec<D> sums[L::kParts];
+    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
+        sums[part] = hn::Zero(d);
+        for (std::size_t at = part * L::kN; at < sample; at += L::kLanes) {
             const auto v = at + L::kN <= sample ? LoadLanes(d, x + at) : LoadTail(d, x + at, sample - at, hn::Zero(d));
-            sum = hn::Add(sum, v);
+            sums[part] = hn::Add(sums[part], v);
         }
-        hn::Store(sum, d, lanes + part);
-    }
-    FoldParts(d, lanes, folded);
+    });
+    FoldParts(d, sums, folded);
 }
 
 template <class D, class T>
@@ -66,7 +65,32 @@ HWY_INLINE bool AllEqual(D d, const T* x, std::size_t n, hn::Vec<D> value) {
 // Squares outside of this range may have lost bits.
 template <class C>
 HWY_INLINE bool IsSafe(double s2) {
-    return sizeof(C) == 4 ? s2 >= 0x1p-80 && s2 <= 0x1p120 : s2 >= 0x1p-960 && s2 <= 0x1p1000;
+    constexpr double kLeast = sizeof(C) == 4 ? 0x1p-80 : 0x1p-960, kMost = sizeof(C) == 4 ? 0x1p120 : 0x1p1000;
+    return static_cast<bool>(static_cast<int>(s2 >= kLeast) & static_cast<int>(s2 <= kMost));
+}
+
+HWY_INLINE bool IsTypical(double n, double s1, double s2) { return s1 * s1 <= 0.25 * n * s2; }
+
+// What blocks whose sums failed a guard need: another sweep with a better pivot, a mark that squares are lost. Rare, so
+// kept out of the loop that needs the registers.
+template <class T>
+HWY_NOINLINE void RepairSums(const T* x, std::size_t n, bool centred, double& pivot, double& s1, double& s2) {
+    const Tag<T> d;
+    using D = std::remove_const_t<decltype(d)>;
+    const auto size = static_cast<double>(n);
+    if (centred && !IsTypical(size, s1, s2)) {
+        pivot = static_cast<Compute<T>>(pivot + s1 * (1.0 / size));
+        const auto at = hn::Set(d, static_cast<Compute<T>>(pivot));
+        Folded<D> fold1{}, fold2{};
+        SpanSums(d, n, Deviations<D, T>{d, x, at}, fold1.row(0), fold2.row(0));
+        Compute<T> again[kFoldedRows];
+        fold1.Sum(again), s1 = again[0];
+        fold2.Sum(again), s2 = again[0];
+    }
+    // A sum of zero is exact only if all deviations are zero.
+    if (!IsSafe<Compute<T>>(s2) && !(s2 == 0 && AllEqual(d, x, n, hn::Set(d, static_cast<Compute<T>>(pivot))))) {
+        s2 = std::numeric_limits<double>::quiet_NaN();
+    }
 }
 
 // Four blocks at a time, so that the chains of dependent steps overlap: sample, pivot, sweep, guard.
@@ -75,7 +99,7 @@ void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t
     const Tag<T> d;
     using D = std::remove_const_t<decltype(d)>;
     using C = Compute<T>;
-    const double size = static_cast<double>(n), inverse_n = 1.0 / size;
+    const auto size = static_cast<double>(n);
     const double inverse_sample = 1.0 / static_cast<double>(std::min(n, kSample));
     for (std::size_t first = 0; first < count; first += kFoldedRows, x += kFoldedRows * step) {
         const std::size_t rows = std::min(kFoldedRows, count - first);
@@ -92,20 +116,15 @@ void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t
         }
         fold1.Sum(s1);
         fold2.Sum(s2);
-        for (std::size_t k = 0; k < rows; ++k) {
-            if (HWY_UNLIKELY(centred && !(double{s1[k]} * s1[k] <= 0.25 * size * s2[k]))) {
-                pivot[k] = static_cast<C>(pivot[k] + s1[k] * inverse_n);
-                SpanSums(d, n, Deviations<D, T>{d, row(k), hn::Set(d, pivot[k])}, fold1.row(k), fold2.row(k));
-                C again[kFoldedRows];
-                fold1.Sum(again), s1[k] = again[k];
-                fold2.Sum(again), s2[k] = again[k];
-            }
-            double square = s2[k];
-            // A sum of zero is exact only if all deviations are zero.
-            if (HWY_UNLIKELY(!IsSafe<C>(square) && !(square == 0 && AllEqual(d, row(k), n, hn::Set(d, pivot[k]))))) {
-                square = std::numeric_limits<double>::quiet_NaN();
-            }
-            out.pivot[first + k] = pivot[k], out.s1[first + k] = s1[k], out.s2[first + k] = square;
+        int fine = 1;
+        for (std::size_t k = 0; k < kFoldedRows; ++k) {
+            const double sum = s1[k], square = s2[k];
+            fine &= static_cast<int>(!centred) | static_cast<int>(IsTypical(size, sum, square));
+            fine &= static_cast<int>(IsSafe<C>(square));
+            out.pivot[first + k] = pivot[k], out.s1[first + k] = sum, out.s2[first + k] = square;
+        }
+        for (std::size_t k = 0; !fine && k < rows; ++k) {
+            RepairSums(row(k), n, centred, out.pivot[first + k], out.s1[first + k], out.s2[first + k]);
         }
     }
 }

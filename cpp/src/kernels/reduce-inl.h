@@ -30,16 +30,23 @@ HWY_INLINE void AddQuad(const Pair<V>& a, const Pair<V>& b, const Pair<V>& c, co
     s2 = hn::Add(s2, hn::Add(hn::MulAdd(b.u, b.v, hn::Mul(a.u, a.v)), hn::MulAdd(d.u, d.v, hn::Mul(c.u, c.v))));
 }
 
-// Adds the virtual lanes in memory down to a folded row: part i and i + half, then within the vector.
-template <class D>
-HWY_INLINE void FoldParts(D d, hn::TFromD<D> (&lanes)[Virtual<D>::kLanes], hn::TFromD<D>* folded) {
-    using L = Virtual<D>;
-    for (std::size_t half = L::kParts / 2; half > 0; half /= 2) {
-        for (std::size_t i = 0; i < half * L::kN; i += L::kN) {
-            hn::Store(hn::Add(hn::Load(d, lanes + i), hn::Load(d, lanes + half * L::kN + i)), d, lanes + i);
-        }
+// Adds the vectors that hold the virtual lanes: part i and i + half, down to one.
+template <class D, std::size_t kCount>
+HWY_INLINE hn::Vec<D> SumParts(D d, const hn::Vec<D> (&parts)[kCount]) {
+    if constexpr (kCount == 1) {
+        return parts[0];
+    } else {
+        constexpr std::size_t kHalf = kCount / 2;
+        hn::Vec<D> sums[kHalf];
+        Unroll<kHalf>([&](auto i) FASTNORM_LAMBDA { sums[i] = hn::Add(parts[i], parts[i + kHalf]); });
+        return SumParts(d, sums);
     }
-    hn::StoreU(Fold(d, hn::Load(d, lanes)), FoldedTag<D>(), folded);
+}
+
+// Adds the virtual lanes down to a folded row: their parts, then within the vector.
+template <class D>
+HWY_INLINE void FoldParts(D d, const hn::Vec<D> (&parts)[Virtual<D>::kParts], hn::TFromD<D>* folded) {
+    hn::StoreU(Fold(d, SumParts(d, parts)), FoldedTag<D>(), folded);
 }
 
 // The folded sums of up to kFoldedRows rows, waiting to be added across.
@@ -73,41 +80,36 @@ HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>
             AddQuad(a, b, c, e, s1[part], s2[part]);
         });
     }
-    HWY_ALIGN hn::TFromD<D> lanes1[L::kLanes];
-    HWY_ALIGN hn::TFromD<D> lanes2[L::kLanes];
-    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
-        hn::Store(s1[part], d, lanes1 + part * L::kN);
-        hn::Store(s2[part], d, lanes2 + part * L::kN);
-    });
     // The last quad, with zeros for what is missing. Parts that have nothing stay as they are.
-    for (std::size_t part = 0; i < n && part < L::kParts && i + part * L::kN < n; ++part) {
-        const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
-            if (at + L::kN <= n) return source.template At<true>(at, L::kN);
-            if (at < n) return source.template At<false>(at, n - at);
-            return Pair<V>{hn::Zero(d), hn::Zero(d)};
-        };
+    const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
+        if (at + L::kN <= n) return source.template At<true>(at, L::kN);
+        if (at < n) return source.template At<false>(at, n - at);
+        return Pair<V>{hn::Zero(d), hn::Zero(d)};
+    };
+    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
         const std::size_t at = i + part * L::kN;
-        V sum1 = hn::Load(d, lanes1 + part * L::kN), sum2 = hn::Load(d, lanes2 + part * L::kN);
-        AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), sum1, sum2);
-        hn::Store(sum1, d, lanes1 + part * L::kN);
-        hn::Store(sum2, d, lanes2 + part * L::kN);
-    }
-    FoldParts(d, lanes1, folded1);
-    FoldParts(d, lanes2, folded2);
+        if (at >= n) return;
+        AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part], s2[part]);
+    });
+    FoldParts(d, s1, folded1);
+    FoldParts(d, s2, folded2);
 }
 
 // source.Lane<kFull>(lane, count) gives what a lane needs for all rows, source.At<kFull>(it, row, lane, count) the
-// terms. Rows stream through in order, with the accumulators of a tile of lanes in the first-level cache.
+// terms. Rows stream through in order, with the accumulators of a tile of lanes in the first-level cache. With a head,
+// that many lanes are a tile of their own, and the vectors start behind it.
 template <class D, class Source>
-HWY_INLINE void ColumnSums(D d, std::size_t rows, std::size_t lanes, const Source& source, double* sum1, double* sum2) {
+HWY_INLINE void ColumnSums(D d, std::size_t rows, std::size_t lanes, const Source& source, double* sum1, double* sum2,
+                           std::size_t head = 0) {
     constexpr std::size_t kTile = 2048 / sizeof(hn::TFromD<D>);
     constexpr std::size_t kN = Virtual<D>::kN;
     HWY_ALIGN hn::TFromD<D> acc1[kTile];
     HWY_ALIGN hn::TFromD<D> acc2[kTile];
-    for (std::size_t first = 0; first < lanes; first += kTile) {
-        const std::size_t width = std::min(kTile, lanes - first);
-        std::fill_n(acc1, kTile, hn::TFromD<D>(0));
-        std::fill_n(acc2, kTile, hn::TFromD<D>(0));
+    for (std::size_t first = 0, width; first < lanes; first += width) {
+        width = first < head ? head : std::min(kTile, lanes - first);
+        const std::size_t whole = (width + kN - 1) / kN * kN;
+        std::fill_n(acc1, whole, hn::TFromD<D>(0));
+        std::fill_n(acc2, whole, hn::TFromD<D>(0));
         for (std::size_t row = 0; row < rows; row += 4) {
             const std::size_t some = std::min<std::size_t>(4, rows - row);
             ForVectors<kN>(width, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {

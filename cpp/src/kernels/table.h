@@ -80,6 +80,9 @@ struct Kernels {
     void (*span_gradients)(const Plane<T>&, GradSums* out);
     // Adds the sums of rows <= kRows to s1 and s2, per lane.
     void (*column_gradients)(const Plane<T>&, double* s1, double* s2);
+    // dx of rows <= kRows with statistics row by row and the weight lane by lane; adds dy and dy*xhat to s1, s2, per
+    // lane. To write past the caches, rows must be a multiple of 64 bytes apart.
+    void (*row_gradients)(const Plane<T>&, double* s1, double* s2);
 };
 
 struct KernelTable {
