@@ -34,8 +34,12 @@ class SumSweep {
     using C = Compute<T>;
 
 public:
-    SumSweep(const Call<T>& call, const Axes& box)
-        : axes_(operands(box)), affine_(axes_, {}), planes_(call.kernels, axes_, affine_, Step::add, false), stats_(1) {
+    // `stream`: x is written past the caches.
+    SumSweep(const Call<T>& call, const Axes& box, bool stream = false)
+        : axes_(operands(box)),
+          affine_(axes_, {}),
+          planes_(call.kernels, axes_, affine_, Step::add, stream),
+          stats_(1) {
         stats_.set(0, 0, 0, 1);
     }
     void run(const Bases& bases) const { planes_.run(operands(bases), stats_, 0, planes_.units()); }

@@ -2,6 +2,8 @@
 // Few long groups are cut across tasks instead.
 #include <vector>
 
+#include <memory>
+
 #include "call.h"
 #include "spans.h"
 
@@ -31,9 +33,10 @@ public:
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
-            const Bases first = at(call_.bases, offset);
+            Bases first = at(call_.bases, offset);
             Coefficients<C> stats(n);
-            if (call_.sum) SumSweep<T>(call_, tasks_.box(n)).run(first);
+            std::unique_ptr<T[]> scratch;
+            if (call_.sum) sum(first, n, scratch);
             moments(first, offset.stat, n, stats);
             if (!output_) return;
             if (n == tasks_.chunk()) {
@@ -46,6 +49,21 @@ public:
     }
 
 private:
+    // Makes x for n groups. Where it is written past the caches, what follows reads a second one that stays in them.
+    void sum(Bases& first, std::size_t n, std::unique_ptr<T[]>& scratch) const {
+        const Axes box = tasks_.box(n);
+        const auto bytes = static_cast<std::ptrdiff_t>(blocks_.elements() * sizeof(T));
+        const bool in_place = first[kX] == first[kDy] || first[kX] == first[kExtra];
+        if (!call_.stream || in_place || !blocks_.contiguous<T>(kX) || tasks_.groups().stride[kX] != bytes) {
+            SumSweep<T>(call_, box).run(first);
+            return;
+        }
+        SumSweep<T>(call_, box, true).run(first);
+        scratch.reset(new T[n * blocks_.elements()]);
+        first[kX] = reinterpret_cast<char*>(scratch.get());
+        SumSweep<T>(call_, box).run(first);
+    }
+
     void finish(std::size_t i, std::ptrdiff_t stat, const Moments& m, Coefficients<C>& stats) {
         const double scale = rstd(call_.scale, m.m2, m.n);
         stats.set(i, m.origin, m.rest, scale);

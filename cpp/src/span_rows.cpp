@@ -1,6 +1,6 @@
 // Backward along spans whose parameters vary element by element: layer and RMS norm. The groups are the rows. A task
-// takes a stretch of them, a few at a time: first the sums of each row, then, while the rows are in the cache, their dx
-// in one sweep with their share of the parameters' gradients, summed down the columns.
+// takes a stretch of them: the sums of a few rows, then, while the rows are in the cache, their dx in one sweep with
+// their share of the parameters' gradients, summed down the columns in micro-blocks of kRows.
 #include <memory>
 
 #include "gradient.h"
@@ -27,9 +27,9 @@ public:
         count_ = rows_.count();
         stretch_ = std::max<std::size_t>(kRows, (count_ + kMostStretches - 1) / kMostStretches);
         stretches_ = (count_ + stretch_ - 1) / stretch_;
-        // The rows of a batch pass through the cache three times; quads of them are what column sums are made of.
-        batch_ = std::clamp<std::size_t>(kBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
-        // Rows of a batch lie along one axis, so that they make a plane.
+        // The kernel sums rows of one block itself; longer ones pass through the cache a few at a time.
+        one_block_ = blocks_.count() == 1 && !gradient_.slope;
+        batch_ = one_block_ ? kRows : std::clamp<std::size_t>(kBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
         inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
     }
 
@@ -37,125 +37,163 @@ public:
         const std::size_t tasks = owners_.count() * stretches_;
         if (gradient_.wants_parameters()) parts_.reset(new double[tasks * 2 * n_]);
         parallel_for(tasks, call_.threads, [&](std::size_t task) {
-            if (gradient_.wants_parameters()) std::fill_n(part(task), 2 * n_, 0.0);
+            // The sums of dy, then those of dy*xhat.
+            std::vector<C> sums(2 * n_);
+            double* part = parts_.get() + (parts_ ? task * 2 * n_ : 0);
+            if (parts_) std::fill_n(part, 2 * n_, 0.0);
             const Offset owner = owners_.offset(task / stretches_);
             const std::size_t begin = task % stretches_ * stretch_, end = std::min(begin + stretch_, count_);
-            for (std::size_t row = begin; row < end;) {
-                const std::size_t some = std::min({batch_, end - row, inner_.n - row % inner_.n});
-                batch(owner, row, some, part(task));
-                row += some;
+            for (std::size_t row = begin; row < end; row += kRows) {
+                micro_block(owner, row, std::min(kRows, end - row), sums.data(), part);
             }
         });
-        if (gradient_.wants_parameters()) reduce();
+        if (parts_) reduce();
     }
 
 private:
-    // The column sums of a task: those of dy, then those of dy*xhat.
-    double* part(std::size_t task) const { return parts_.get() + task * 2 * n_; }
+    struct Row {
+        Bases at;
+        std::ptrdiff_t group, param;
+    };
+    Row row_at(const Offset& owner, std::size_t row) const {
+        const Offset offset = rows_.offset(row);
+        return {at(at(call_.bases, owner), offset), owner.stat + offset.stat, owner.param + offset.param};
+    }
 
-    void batch(const Offset& owner, std::size_t row, std::size_t n, double* part) const {
-        Offset offset = rows_.offset(row);
-        const Bases first = at(at(call_.bases, owner), offset);
-        offset.stat += owner.stat, offset.param += owner.param;
+    void micro_block(const Offset& owner, std::size_t row, std::size_t n, C* sums, double* part) const {
         Coefficients<C> stats(n);
-        for (std::size_t i = 0; i < n; ++i) {
-            gradient_.set_statistics(stats, i, offset.stat + static_cast<std::ptrdiff_t>(i) * inner_.stat);
-        }
-        if (gradient_.wants_dx()) sums(first, stats, n, offset);
-        if (gradient_.wants_dx() && gradient_.wants_parameters() && !stats.any_extreme && in_place(first, kX) &&
-            in_place(first, kDy) && in_place(first, kY) && (!first[kExtra] || in_place(first, kExtra))) {
-            write_and_add(first, stats, n, offset, part);
+        set_statistics(stats, owner, row, n);
+        if (stats.any_extreme) {
+            for (std::size_t i = 0; i < n; ++i) exact_row(row_at(owner, row + i), stats, i, part);
             return;
         }
-        if (gradient_.wants_parameters()) add_columns(first, stats, n, part, part + n_);
-        if (gradient_.wants_dx()) {
-            const Planes<T> planes(call_.kernels, box(n), call_.affine, Step::input_gradient, call_.stream);
-            planes.run(first, stats, 0, planes.units(), 0, offset.param);
+        for (std::size_t i = 0, some; i < n; i += some) {
+            // Quads of rows stay together, for they are what column sums are made of.
+            const std::size_t together = inner_.n - (row + i) % inner_.n;
+            some = std::min(batch_, n - i);
+            if (some > together) some = std::max<std::size_t>(together / 4 * 4, std::min<std::size_t>(4, n - i));
+            const Row first = row_at(owner, row + i);
+            if (some <= together && in_place(first.at)) {
+                direct(first, stats, i, some, sums);
+            } else {
+                for (std::size_t k = 0; k < some; k += 4) {
+                    through_tiles(owner, row + i + k, stats, i + k, std::min<std::size_t>(4, some - k), sums);
+                }
+            }
         }
+        if (!parts_) return;
+        for (std::size_t j = 0; j < 2 * n_; ++j) part[j] += static_cast<double>(sums[j]);
+        std::fill_n(sums, 2 * n_, C(0));
     }
 
-    // dx of n rows and their column sums in one sweep.
-    void write_and_add(const Bases& first, const Coefficients<C>& stats, std::size_t n, const Offset& offset,
-                       double* part) const {
-        constexpr std::size_t kLine = 64;
-        Plane<T> p = plane(stats, 0);
-        p.rows = n, p.lanes = n_;
-        p.c1 = stats.c1, p.c2 = stats.c2;
-        p.w = p.b = call_.affine.w + offset.param;
-        place(p, first);
-        p.y = reinterpret_cast<T*>(first[kY]), p.y_row = inner_.stride[kY] / static_cast<std::ptrdiff_t>(sizeof(T));
-        if (first[kExtra]) {
-            p.added = reinterpret_cast<const T*>(first[kExtra]);
-            p.added_row = inner_.stride[kExtra] / static_cast<std::ptrdiff_t>(sizeof(T));
+    // GradientCall::set_statistics for n rows, in loops that the compiler turns into vectors.
+    void set_statistics(Coefficients<C>& stats, const Offset& owner, std::size_t row, std::size_t n) const {
+        const bool together = row % inner_.n + n <= inner_.n;
+        const std::ptrdiff_t first = row_at(owner, row).group;
+        for (std::size_t i = 0; i < n; ++i) {
+            const std::ptrdiff_t group =
+                together ? first + static_cast<std::ptrdiff_t>(i) * inner_.stat : row_at(owner, row + i).group;
+            stats.mean[i] = gradient_.mean ? gradient_.mean[group] : 0.0;
+            stats.rstd[i] = gradient_.rstd[group];
         }
-        const bool whole = reinterpret_cast<std::uintptr_t>(p.y) % kLine == 0 || n_ * sizeof(T) >= 16 * kLine;
-        p.stream = call_.stream && whole && inner_.stride[kY] % static_cast<std::ptrdiff_t>(kLine) == 0 &&
-                   first[kY] != first[kX] && first[kY] != first[kDy];
-        call_.kernels.row_gradients(p, part, part + n_);
+        for (std::size_t i = 0; i < n; ++i) stats.h[i] = static_cast<C>(stats.mean[i]);
+        for (std::size_t i = 0; i < n; ++i) stats.l[i] = static_cast<C>(stats.mean[i] - stats.h[i]);
+        for (std::size_t i = 0; i < n; ++i) stats.r[i] = static_cast<C>(stats.rstd[i]);
+        int extreme = 0;
+        for (std::size_t i = 0; i < n; ++i) extreme |= static_cast<int>(stats.extreme(i));
+        stats.any_extreme = extreme != 0;
+        std::fill_n(stats.c1, n, C(0));
+        std::fill_n(stats.c2, n, C(0));
     }
 
-    Offset step(std::size_t i) const {
-        Offset step;
-        step.advance(inner_, i);
-        return step;
+    // Whether rows can be reached where they are.
+    bool in_place(const Bases& first) const {
+        const auto reached = [&](Operand operand) {
+            return inner_.stride[operand] % static_cast<std::ptrdiff_t>(sizeof(T)) == 0 &&
+                   blocks_.contiguous<T>(operand) && aligned<T>(first[operand]);
+        };
+        return reached(kX) && reached(kDy) &&
+               (!gradient_.wants_dx() || (reached(kY) && (!first[kExtra] || reached(kExtra))));
     }
 
-    Axes box(std::size_t n) const {
-        Axes axes;
-        Axis rows = inner_;
-        rows.n = n, rows.stat = 1;
-        if (n > 1) axes.push(rows);
-        for (std::size_t i = 0; i < call_.plan.reducing.size(); ++i) axes.push(call_.plan.reducing[i]);
-        return axes;
-    }
-
-    Plane<T> plane(const Coefficients<C>& stats, std::size_t i) const {
+    Plane<T> plane(const Coefficients<C>& stats, std::size_t i, std::size_t rows, std::size_t lanes,
+                   std::ptrdiff_t param) const {
         Plane<T> p{};
-        p.rows = 1, p.stat_row = 1;
-        p.h = stats.h + i, p.l = stats.l + i, p.r = stats.r + i;
+        p.rows = rows, p.lanes = lanes;
+        p.h = stats.h + i, p.l = stats.l + i, p.r = stats.r + i, p.c1 = stats.c1 + i, p.c2 = stats.c2 + i;
+        p.stat_row = 1;
+        p.w = p.b = call_.affine.w + param;
         p.param_lanes = true;
         return p;
     }
 
-    // Weighted sums of n rows: rows that are one block each, in place, all at once.
-    void sums(const Bases& first, Coefficients<C>& stats, std::size_t n, const Offset& offset) const {
-        GradSums rows[kRows];
-        const bool together = blocks_.count() == 1 && in_place(first, kX) && in_place(first, kDy) && !stats.any_extreme;
-        if (together) {
-            Plane<T> p = plane(stats, 0);
-            p.rows = n, p.lanes = n_;
-            p.w = p.b = call_.affine.w + offset.param;
-            place(p, first);
-            call_.kernels.span_gradients(p, rows);
+    // n rows from row i of the statistics, along the innermost axis.
+    void direct(const Row& first, Coefficients<C>& stats, std::size_t i, std::size_t n, C* sums) const {
+        constexpr std::ptrdiff_t size = sizeof(T), kLine = 64;
+        Plane<T> p = plane(stats, i, n, n_, first.param);
+        p.x = reinterpret_cast<const T*>(first.at[kX]), p.x_row = inner_.stride[kX] / size;
+        p.dy = reinterpret_cast<const T*>(first.at[kDy]), p.dy_row = inner_.stride[kDy] / size;
+        std::vector<T> unwanted(gradient_.wants_dx() ? 0 : n_);
+        p.y = unwanted.data();
+        if (gradient_.wants_dx()) {
+            p.y = reinterpret_cast<T*>(first.at[kY]), p.y_row = inner_.stride[kY] / size;
+            if (first.at[kExtra]) {
+                p.added = reinterpret_cast<const T*>(first.at[kExtra]), p.added_row = inner_.stride[kExtra] / size;
+            }
+            const bool lines = reinterpret_cast<std::uintptr_t>(p.y) % kLine == 0 || n_ * sizeof(T) >= 16 * kLine;
+            p.stream = call_.stream && lines && inner_.stride[kY] % kLine == 0 && first.at[kY] != first.at[kX] &&
+                       first.at[kY] != first.at[kDy];
         }
-        for (std::size_t i = 0; i < n; ++i) {
-            const Cell total =
-                together ? Cell{rows[i].s1, rows[i].s2} : sum(at(first, step(i)), stats, i, offset.param);
-            gradient_.set_sums(stats, i, offset.stat + step(i).stat, total, n_);
+        for (std::size_t k = 0; gradient_.wants_dx() && !one_block_ && k < n; ++k) {
+            Offset step;
+            step.advance(inner_, k);
+            set_sums({at(first.at, step), first.group + step.stat, first.param}, stats, i + k);
+        }
+        const double divisor = gradient_.wants_dx() && one_block_ ? call_.divisor(n_) : 0.0;
+        call_.kernels.row_gradients(p, divisor, call_.centred(), sums, sums + n_);
+    }
+
+    // The same for up to four rows anywhere.
+    void through_tiles(const Offset& owner, std::size_t row, Coefficients<C>& stats, std::size_t i, std::size_t n,
+                       C* sums) const {
+        T x[4 * kBlock], dy[4 * kBlock], added[4 * kBlock], y[4 * kBlock];
+        const bool adds = gradient_.wants_dx() && call_.bases[kExtra];
+        Row rows[4];
+        for (std::size_t k = 0; k < n; ++k) rows[k] = row_at(owner, row + k);
+        for (std::size_t k = 0; gradient_.wants_dx() && k < n; ++k) set_sums(rows[k], stats, i + k);
+        for (std::size_t begin = 0; begin < n_; begin += kBlock) {
+            const std::size_t lanes = std::min(kBlock, n_ - begin);
+            for (std::size_t k = 0; k < n; ++k) {
+                gather_range(blocks_.axes(), kX, rows[k].at[kX], begin, lanes, x + k * kBlock);
+                gather_range(blocks_.axes(), kDy, rows[k].at[kDy], begin, lanes, dy + k * kBlock);
+                if (!adds) continue;
+                gather_range(blocks_.axes(), kExtra, rows[k].at[kExtra], begin, lanes, added + k * kBlock);
+            }
+            Plane<T> p = plane(stats, i, n, lanes, rows[0].param + static_cast<std::ptrdiff_t>(begin));
+            p.x = x, p.dy = dy, p.y = y;
+            p.x_row = p.dy_row = p.y_row = kBlock;
+            if (adds) p.added = added, p.added_row = kBlock;
+            call_.kernels.row_gradients(p, 0.0, true, sums + begin, sums + n_ + begin);
+            for (std::size_t k = 0; gradient_.wants_dx() && k < n; ++k) {
+                scatter_range(y + k * kBlock, lanes, blocks_.axes(), kY, rows[k].at[kY], begin);
+            }
         }
     }
 
-    // Whether a batch of rows can be reached where it is.
-    bool in_place(const Bases& first, Operand operand) const {
-        return inner_.stride[operand] % static_cast<std::ptrdiff_t>(sizeof(T)) == 0 && blocks_.contiguous<T>(operand) &&
-               aligned<T>(first[operand]);
-    }
-    void place(Plane<T>& p, const Bases& first) const {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        p.x = reinterpret_cast<const T*>(first[kX]), p.x_row = inner_.stride[kX] / size;
-        p.dy = reinterpret_cast<const T*>(first[kDy]), p.dy_row = inner_.stride[kDy] / size;
+    void set_sums(const Row& row, Coefficients<C>& stats, std::size_t i) const {
+        gradient_.set_sums(stats, i, row.group, sum(row, stats, i), n_);
     }
 
     // Weighted sums of row i. Blocks follow the order of the parameters.
-    Cell sum(const Bases& bases, const Coefficients<C>& stats, std::size_t i, std::ptrdiff_t param) const {
+    Cell sum(const Row& row, const Coefficients<C>& stats, std::size_t i) const {
         T x_tile[kBlock], dy_tile[kBlock];
         Tree<Cell> tree;
-        Plane<T> p = plane(stats, i);
+        Plane<T> p = plane(stats, i, 1, 0, row.param);
         for (std::size_t block = 0; block < blocks_.count(); ++block) {
             p.lanes = blocks_.length(block);
-            p.x = blocks_.read(kX, bases[kX], block, x_tile);
-            p.dy = blocks_.read(kDy, bases[kDy], block, dy_tile);
-            p.w = p.b = call_.affine.w + param + blocks_.first(block);
+            p.x = blocks_.read(kX, row.at[kX], block, x_tile);
+            p.dy = blocks_.read(kDy, row.at[kDy], block, dy_tile);
+            p.w = p.b = call_.affine.w + row.param + blocks_.first(block);
             if (stats.extreme(i)) {
                 tree.add(exact_sums(p.dy, p.x, p.lanes, stats.mean[i], stats.rstd[i], p.w, 1));
                 continue;
@@ -167,47 +205,24 @@ private:
         return tree.result();
     }
 
-    // Adds dy and dy*xhat of n rows to the sums of every element.
-    void add_columns(const Bases& first, const Coefficients<C>& stats, std::size_t n, double* db, double* dw) const {
+    // A row of a micro-block in which some are beyond the compute type: column sums in double, then dx.
+    void exact_row(const Row& row, Coefficients<C>& stats, std::size_t i, double* part) const {
         static constexpr C one = 1;
-        Plane<T> p = plane(stats, 0);
-        p.param_lanes = false;
-        p.w = p.b = &one;
-        if (in_place(first, kX) && in_place(first, kDy) && !stats.any_extreme) {
-            p.rows = n, p.lanes = n_;
-            place(p, first);
-            call_.kernels.column_gradients(p, db, dw);
-            return;
-        }
-        // Gathered block by block: the rows of a batch side by side.
-        std::vector<T> x(n * kBlock), dy(n * kBlock);
-        for (std::size_t at_element = 0; at_element < n_; at_element += kBlock) {
-            p.rows = n, p.lanes = std::min(kBlock, n_ - at_element);
-            p.x = x.data(), p.dy = dy.data();
-            p.x_row = p.dy_row = static_cast<std::ptrdiff_t>(p.lanes);
-            for (std::size_t i = 0; i < n; ++i) {
-                const Bases row = at(first, step(i));
-                T *to_x = x.data() + i * p.lanes, *to_dy = dy.data() + i * p.lanes;
-                gather_range(blocks_.axes(), kX, row[kX], at_element, p.lanes, to_x);
-                gather_range(blocks_.axes(), kDy, row[kDy], at_element, p.lanes, to_dy);
-            }
-            if (stats.any_extreme) {
-                exact_columns(p, stats, db + at_element, dw + at_element);
-            } else {
-                call_.kernels.column_gradients(p, db + at_element, dw + at_element);
+        T x[kBlock], dy[kBlock];
+        for (std::size_t begin = 0; parts_ && begin < n_; begin += kBlock) {
+            const std::size_t lanes = std::min(kBlock, n_ - begin);
+            gather_range(blocks_.axes(), kX, row.at[kX], begin, lanes, x);
+            gather_range(blocks_.axes(), kDy, row.at[kDy], begin, lanes, dy);
+            for (std::size_t j = 0; j < lanes; ++j) {
+                const Cell sums = exact_sums(dy + j, x + j, 1, stats.mean[i], stats.rstd[i], &one, 0);
+                part[begin + j] += sums.db;
+                part[n_ + begin + j] += sums.dh;
             }
         }
-    }
-
-    static void exact_columns(const Plane<T>& p, const Coefficients<C>& stats, double* db, double* dw) {
-        for (std::size_t i = 0; i < p.rows; ++i) {
-            for (std::size_t j = 0; j < p.lanes; ++j) {
-                const Cell sums =
-                    exact_sums(p.dy + i * p.lanes + j, p.x + i * p.lanes + j, 1, stats.mean[i], stats.rstd[i], p.w, 0);
-                db[j] += sums.db;
-                dw[j] += sums.dh;
-            }
-        }
+        if (!gradient_.wants_dx()) return;
+        set_sums(row, stats, i);
+        const Planes<T> planes(call_.kernels, blocks_.axes(), call_.affine, Step::input_gradient, call_.stream);
+        planes.run(row.at, stats, 0, planes.units(), static_cast<std::ptrdiff_t>(i), row.param);
     }
 
     // Adds up the tasks of every owner in the tree of statistics.h, all elements side by side.
@@ -218,7 +233,7 @@ private:
         parallel_for(owners_.count() * pieces, threads_for(work), [&](std::size_t task) {
             const std::size_t owner = task / pieces, begin = task % pieces * kPiece;
             const std::size_t some = std::min(kPiece, n_ - begin);
-            double *db = part(owner * stretches_) + begin, *dw = db + n_;
+            double *db = parts_.get() + owner * stretches_ * 2 * n_ + begin, *dw = db + n_;
             for (std::size_t step = 1; step < stretches_; step *= 2) {
                 for (std::size_t s = 0; s + step < stretches_; s += 2 * step) {
                     double *to = db + s * 2 * n_, *from = to + step * 2 * n_;
@@ -237,6 +252,7 @@ private:
     const Call<T>& call_;
     SpanBlocks blocks_;
     std::size_t n_, count_, stretch_, stretches_, batch_;
+    bool one_block_;
     Axes rows_, owners_;
     Axis inner_;
     std::unique_ptr<double[]> parts_;

@@ -48,4 +48,19 @@ void gather_range(const Axes& axes, Operand operand, const char* base, std::size
     }
 }
 
+// The way back.
+template <class T>
+void scatter_range(const T* from, std::size_t n, const Axes& axes, Operand operand, char* base, std::size_t first) {
+    if (axes.size() == 0) {
+        scatter(from, n, base, 0);
+        return;
+    }
+    const Axis& inner = axes[axes.size() - 1];
+    while (n > 0) {
+        const std::size_t some = std::min(n, inner.n - first % inner.n);
+        scatter(from, some, base + axes.offset(first).at[operand], inner.stride[operand]);
+        first += some, from += some, n -= some;
+    }
+}
+
 }  // namespace fastnorm

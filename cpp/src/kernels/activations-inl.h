@@ -29,12 +29,53 @@ HWY_INLINE hn::Vec<D> Constant(D d, double value) {
     return hn::Set(d, static_cast<hn::TFromD<D>>(value));
 }
 
+// exp(v) for v <= 87 in float32, 706 in float64; 0 where it is no normal number.
+template <class D, class V>
+HWY_INLINE V ExpOf(D d, V v) {
+    if constexpr (sizeof(hn::TFromD<D>) == 8) {
+        return hn::IfThenElseZero(hn::Gt(v, Constant(d, -706)), hn::Exp(d, v));
+    } else {
+        const hn::RebindToSigned<D> di;
+        // The nearest multiple of log(2): the addition leaves it in the low bits.
+        const auto shifter = Constant(d, 0x1.8p23);
+        const auto shifted = hn::MulAdd(v, Constant(d, 1.44269504088896340736), shifter);
+        const auto n = hn::Sub(shifted, shifter);
+        auto r = hn::NegMulAdd(n, Constant(d, 0x1.62e4p-1), v);  // the high part has few digits: exact with any n
+        r = hn::NegMulAdd(n, Constant(d, 1.42860682030941723e-6), r);
+        // (exp(r) - 1 - r) / r^2 by interpolation at Chebyshev's points, relative error of exp 1e-8
+        auto p = hn::MulAdd(r, Constant(d, 0.0013926325618), Constant(d, 0.008363292753));
+        p = hn::MulAdd(p, r, Constant(d, 0.041666553763));
+        p = hn::MulAdd(p, r, Constant(d, 0.16666576306));
+        p = hn::MulAdd(p, r, Constant(d, 0.5));
+        const auto e = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), Constant(d, 1));
+        const auto scaled = hn::Add(hn::BitCast(di, e), hn::ShiftLeft<23>(hn::BitCast(di, shifted)));
+        return hn::IfThenElseZero(hn::Gt(v, Constant(d, -87)), hn::BitCast(d, scaled));
+    }
+}
+
+// 1 / v for normal positive v with a normal inverse. A float32 division takes as long as everything else here, so it is
+// two steps of third order from a guess by the exponent; all operations are exactly rounded, so all targets agree.
+template <class D, class V>
+HWY_INLINE V Inverse(D d, V v) {
+    if constexpr (sizeof(hn::TFromD<D>) == 8) {
+        return hn::Div(Constant(d, 1), v);
+    } else {
+        const hn::RebindToSigned<D> di;
+        auto r = hn::BitCast(d, hn::Sub(hn::Set(di, 0x7EF311C7), hn::BitCast(di, v)));  // within 0.12
+        for (int step = 0; step < 2; ++step) {
+            const auto off = hn::NegMulAdd(v, r, Constant(d, 1));
+            r = hn::MulAdd(hn::MulAdd(off, off, off), r, r);
+        }
+        return r;
+    }
+}
+
 // s(v) and its slope s*(1 - s); zero where exp(-v) or its inverse is no normal number, so that z*s vanishes for any z.
 template <class D, class V>
 HWY_INLINE Gate<V> Logistic(D d, V v) {
     const auto most = Constant(d, sizeof(hn::TFromD<D>) == 4 ? 87.0 : 706.0);
-    const auto e = hn::Exp(d, hn::Min(hn::Neg(v), most));
-    const auto s = hn::IfThenElseZero(hn::Lt(hn::Neg(v), most), hn::Div(Constant(d, 1), hn::Add(Constant(d, 1), e)));
+    const auto e = ExpOf(d, hn::Min(hn::Neg(v), most));
+    const auto s = hn::IfThenElseZero(hn::Lt(hn::Neg(v), most), Inverse(d, hn::Add(Constant(d, 1), e)));
     return {s, hn::Mul(hn::Mul(e, s), s)};
 }
 
@@ -66,16 +107,15 @@ template <class D, class V>
 HWY_INLINE Gate<V> Normal(D d, V z) {
     using Polynomial = ErfcPolynomial<hn::TFromD<D>>;
     // Beyond 38 the density is 0, and the function 0 or 1.
-    const auto most = Constant(d, 38);
-    const auto size = hn::Min(hn::Abs(z), most);
+    const auto size = hn::Min(hn::Abs(z), Constant(d, 38));
     // exp(-z^2/2), with what the rounded square lost: a unit of it is many of the result.
     const auto square = hn::Mul(size, size);
     const auto lost = hn::Mul(Constant(d, 0.5), hn::MulSub(size, size, square));
-    const auto rough = hn::IfThenElseZero(hn::Lt(size, most), hn::Exp(d, hn::Mul(Constant(d, -0.5), square)));
+    const auto rough = ExpOf(d, hn::Mul(Constant(d, -0.5), square));
     const auto e = hn::NegMulAdd(rough, lost, rough);
 
     const auto x = hn::Mul(size, Constant(d, 0.70710678118654752440));
-    const auto inverse = hn::Div(Constant(d, 1), hn::Add(x, Constant(d, Polynomial::kShift)));
+    const auto inverse = Inverse(d, hn::Add(x, Constant(d, Polynomial::kShift)));
     const auto t = hn::NegMulAdd(inverse, Constant(d, 2 * Polynomial::kShift), Constant(d, 1));
     auto p = hn::Set(d, Polynomial::kTerms[0]);
     for (std::size_t i = 1; i < std::size(Polynomial::kTerms); ++i)

@@ -166,7 +166,10 @@ void Add(const Plane<T>& p) {
 template <class T>
 void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
     const Tag<T> d;
-    const hn::RebindToSigned<decltype(d)> di;
+    using D = std::remove_const_t<decltype(d)>;
+    const hn::RebindToSigned<D> di;
+    const hn::Rebind<std::int8_t, D> ds;
+    const hn::Rebind<std::uint8_t, D> du;
     using I = hn::TFromD<decltype(di)>;
     constexpr std::size_t kN = Virtual<decltype(d)>::kN;
     HWY_ALIGN I bytes[kN];
@@ -180,8 +183,17 @@ void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::u
         // NaN, which has no byte, becomes the zero point's; limits come before the conversion, which knows none.
         const auto known = hn::IfThenElse(hn::IsNaN(value), get(by.zero), value);
         const auto limited = hn::Min(hn::Max(known, hn::Set(d, by.least)), hn::Set(d, by.most));
-        hn::Store(hn::ConvertTo(di, limited), di, bytes);
-        for (std::size_t k = 0; k < some; ++k) to[i + k] = static_cast<std::uint8_t>(bytes[k]);
+        const auto whole = hn::ConvertTo(di, limited);
+        if constexpr (kFull && sizeof(I) == 4) {
+            if (by.least < 0) {
+                hn::StoreU(hn::DemoteTo(ds, whole), ds, reinterpret_cast<std::int8_t*>(to + i));
+            } else {
+                hn::StoreU(hn::DemoteTo(du, whole), du, to + i);
+            }
+        } else {
+            hn::Store(whole, di, bytes);
+            for (std::size_t k = 0; k < some; ++k) to[i + k] = static_cast<std::uint8_t>(bytes[k]);
+        }
     });
 }
 

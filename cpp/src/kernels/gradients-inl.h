@@ -70,34 +70,51 @@ void SpanGradients(const Plane<T>& p, GradSums* out) {
 template <class D, bool kStatLanes, bool kParamLanes, class T>
 struct ColumnTerms {
     D d;
-    const Plane<T>& p;
+    Plane<T> p;  // a copy, which no store can reach
 
-    struct LaneValues {
+    // Of a lane or of a row: whichever they vary along.
+    struct Held {
         hn::Vec<D> h, l, r, w;
     };
+    struct RowValues {
+        const T *x, *dy;
+        Held of;
+    };
 
-    template <bool kFull>
-    HWY_INLINE hn::Vec<D> Of(bool lanes, const hn::TFromD<D>* source, std::ptrdiff_t row, std::size_t i,
-                             std::size_t n) const {
-        return lanes ? LoadSome<kFull>(d, source + i, n) : hn::Set(d, source[row]);
+    HWY_INLINE ColumnTerms From(std::size_t lane) const {
+        ColumnTerms terms{d, p};
+        terms.p.x += lane, terms.p.dy += lane;
+        if (kStatLanes) terms.p.h += lane, terms.p.l += lane, terms.p.r += lane;
+        if (kParamLanes) terms.p.w += lane;
+        return terms;
     }
     template <bool kFull>
-    HWY_INLINE LaneValues Lane(std::size_t i, std::size_t n) const {
-        return {Of<kFull>(kStatLanes, p.h, 0, i, n), Of<kFull>(kStatLanes, p.l, 0, i, n),
-                Of<kFull>(kStatLanes, p.r, 0, i, n), Of<kFull>(kParamLanes, p.w, 0, i, n)};
-    }
-    template <bool kFull>
-    HWY_INLINE Pair<hn::Vec<D>> At(LaneValues v, std::size_t row, std::size_t i, std::size_t n) const {
-        const auto at = static_cast<std::ptrdiff_t>(row);
-        if constexpr (!kStatLanes) {
-            v.h = hn::Set(d, p.h[at * p.stat_row]);
-            v.l = hn::Set(d, p.l[at * p.stat_row]);
-            v.r = hn::Set(d, p.r[at * p.stat_row]);
+    HWY_INLINE Held Lane(std::size_t i, std::size_t n) const {
+        Held v{hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+        if constexpr (kStatLanes) {
+            v.h = LoadSome<kFull>(d, p.h + i, n), v.l = LoadSome<kFull>(d, p.l + i, n);
+            v.r = LoadSome<kFull>(d, p.r + i, n);
         }
-        if constexpr (!kParamLanes) v.w = hn::Set(d, p.w[at * p.param_row]);
-        const auto x = LoadSome<kFull>(d, p.x + at * p.x_row + i, n);
-        const auto dy = LoadSome<kFull>(d, p.dy + at * p.dy_row + i, n);
-        return {hn::Mul(dy, v.w), hn::Mul(hn::Sub(hn::Sub(x, v.h), v.l), v.r)};
+        if constexpr (kParamLanes) v.w = LoadSome<kFull>(d, p.w + i, n);
+        return v;
+    }
+    HWY_INLINE RowValues Row(std::size_t row) const {
+        const auto at = static_cast<std::ptrdiff_t>(row);
+        const auto none = hn::Zero(d);
+        RowValues v{p.x + at * p.x_row, p.dy + at * p.dy_row, {none, none, none, none}};
+        if constexpr (!kStatLanes) {
+            v.of.h = hn::Set(d, p.h[at * p.stat_row]), v.of.l = hn::Set(d, p.l[at * p.stat_row]);
+            v.of.r = hn::Set(d, p.r[at * p.stat_row]);
+        }
+        if constexpr (!kParamLanes) v.of.w = hn::Set(d, p.w[at * p.param_row]);
+        return v;
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(const Held& lane, const RowValues& row, std::size_t i, std::size_t n) const {
+        const Held &stat = kStatLanes ? lane : row.of, &param = kParamLanes ? lane : row.of;
+        const auto x = LoadSome<kFull>(d, row.x + i, n);
+        const auto dy = LoadSome<kFull>(d, row.dy + i, n);
+        return {hn::Mul(dy, param.w), hn::Mul(hn::Sub(hn::Sub(x, stat.h), stat.l), stat.r)};
     }
 };
 
@@ -116,32 +133,65 @@ void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
 template <class D, class T>
 struct RowTerms {
     D d;
-    const Plane<T>& p;
+    Plane<T> p;
+
+    struct RowValues {
+        const T *x, *dy, *added;
+        T* dx;
+        hn::Vec<D> h, l, r, c1, c2;
+    };
 
     template <bool kFull>
     HWY_INLINE hn::Vec<D> Lane(std::size_t i, std::size_t n) const {
         return LoadSome<kFull>(d, p.w + i, n);
     }
-    template <bool kFull>
-    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> w, std::size_t row, std::size_t i, std::size_t n) const {
+    HWY_INLINE RowValues Row(std::size_t row) const {
         const auto at = static_cast<std::ptrdiff_t>(row);
-        const auto x = LoadSome<kFull>(d, p.x + at * p.x_row + i, n);
-        const auto dy = LoadSome<kFull>(d, p.dy + at * p.dy_row + i, n);
-        const auto r = hn::Set(d, p.r[at]);
-        const auto xhat = hn::Mul(hn::Sub(hn::Sub(x, hn::Set(d, p.h[at])), hn::Set(d, p.l[at])), r);
-        const auto rest = hn::NegMulAdd(xhat, hn::Set(d, p.c2[at]), hn::Sub(hn::Mul(dy, w), hn::Set(d, p.c1[at])));
-        auto dx = hn::Mul(r, rest);
-        if (p.added) dx = hn::Add(dx, LoadSome<kFull>(d, p.added + at * p.added_row + i, n));
-        StoreOut<kFull>(dx, d, p.y + at * p.y_row + i, n, p.stream);
+        return {p.x + at * p.x_row,  p.dy + at * p.dy_row, p.added + at * p.added_row,
+                p.y + at * p.y_row,  hn::Set(d, p.h[at]),  hn::Set(d, p.l[at]),
+                hn::Set(d, p.r[at]), hn::Set(d, p.c1[at]), hn::Set(d, p.c2[at])};
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> w, const RowValues& row, std::size_t i, std::size_t n) const {
+        const auto x = LoadSome<kFull>(d, row.x + i, n);
+        const auto dy = LoadSome<kFull>(d, row.dy + i, n);
+        const auto xhat = hn::Mul(hn::Sub(hn::Sub(x, row.h), row.l), row.r);
+        const auto rest = hn::NegMulAdd(xhat, row.c2, hn::Sub(hn::Mul(dy, w), row.c1));
+        auto dx = hn::Mul(row.r, rest);
+        if (p.added) dx = hn::Add(dx, LoadSome<kFull>(d, row.added + i, n));
+        StoreOut<kFull>(dx, d, row.dx + i, n, p.stream);
         return {dy, xhat};
     }
 };
 
+// The sums of some rows, then their dx and columns while they are in the first-level cache.
 template <class T>
-void RowGradients(const Plane<T>& p, double* s1, double* s2) {
+void RowGradients(const Plane<T>& p, double divisor, bool centred, Compute<T>* s1, Compute<T>* s2) {
+    using C = Compute<T>;
+    constexpr std::size_t kNear = 24 * 1024;
     const Tag<T> d;
-    ColumnSums(d, p.rows, p.lanes, RowTerms<std::remove_const_t<decltype(d)>, T>{d, p}, s1, s2,
-               p.stream ? Head(d, p.y, p.lanes) : 0);
+    const std::size_t most = std::clamp<std::size_t>(kNear / (2 * p.lanes * sizeof(T)) / 4 * 4, 4, kRows);
+    const std::size_t head = p.stream ? Head(d, p.y, p.lanes) : 0;
+    RowTerms<std::remove_const_t<decltype(d)>, T> terms{d, p};
+    Plane<T>& q = terms.p;
+    GradSums sums[kRows];
+    C c1[kRows], c2[kRows];
+    for (std::size_t first = 0; first < p.rows; first += q.rows) {
+        q.rows = std::min(most, p.rows - first);
+        if (divisor != 0) {
+            SpanGradientsPlane<T, false, true>(q, sums);
+            for (std::size_t k = 0; k < q.rows; ++k) c1[k] = centred ? static_cast<C>(sums[k].s1 / divisor) : C(0);
+            for (std::size_t k = 0; k < q.rows; ++k) c2[k] = static_cast<C>(sums[k].s2 / divisor);
+            q.c1 = c1, q.c2 = c2;
+        }
+        for (std::size_t row = 0; row < q.rows; row += 4) {
+            ColumnQuad(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+        }
+        const auto done = static_cast<std::ptrdiff_t>(q.rows);
+        q.x += done * p.x_row, q.dy += done * p.dy_row, q.y += done * p.y_row;
+        q.added += done * p.added_row;
+        q.h += done, q.l += done, q.r += done, q.c1 += done, q.c2 += done;
+    }
     if (p.stream) hwy::FlushStream();
 }
 

@@ -163,9 +163,11 @@ struct ColumnDeviations {
     HWY_INLINE hn::Vec<D> Lane(std::size_t i, std::size_t n) const {
         return LoadSome<kFull>(d, pivots + i, n);
     }
+    HWY_INLINE ColumnDeviations From(std::size_t lane) const { return {d, x + lane, step, pivots + lane}; }
+    HWY_INLINE const T* Row(std::size_t row) const { return x + static_cast<std::ptrdiff_t>(row) * step; }
     template <bool kFull>
-    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> pivot, std::size_t row, std::size_t i, std::size_t n) const {
-        const auto v = hn::Sub(LoadSome<kFull>(d, x + static_cast<std::ptrdiff_t>(row) * step + i, n), pivot);
+    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> pivot, const T* row, std::size_t i, std::size_t n) const {
+        const auto v = hn::Sub(LoadSome<kFull>(d, row + i, n), pivot);
         return {v, v};
     }
 };

@@ -95,41 +95,45 @@ HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>
     FoldParts(d, s2, folded2);
 }
 
-// source.Lane<kFull>(lane, count) gives what a lane needs for all rows, source.At<kFull>(it, row, lane, count) the
-// terms. Rows stream through in order, with the accumulators of a tile of lanes in the first-level cache. With a head,
-// that many lanes are a tile of their own, and the vectors start behind it.
+// Adds a quad of rows, of which there may be less than four, to the accumulators of lanes [0, lanes).
+// source.Lane<kFull>(lane, count) gives what a lane needs for all rows, source.Row(row) what a row needs for all lanes,
+// source.At<kFull>(lane's, row's, lane, count) the terms. With a head, the vectors start behind it.
 template <class D, class Source>
-HWY_INLINE void ColumnSums(D d, std::size_t rows, std::size_t lanes, const Source& source, double* sum1, double* sum2,
-                           std::size_t head = 0) {
+HWY_INLINE void ColumnQuad(D d, std::size_t row, std::size_t rows, std::size_t lanes, const Source& source,
+                           hn::TFromD<D>* acc1, hn::TFromD<D>* acc2, std::size_t head = 0) {
+    const auto row_at = [&](std::size_t k) FASTNORM_LAMBDA { return source.Row(row + (k < rows ? k : 0)); };
+    const auto row0 = row_at(0), row1 = row_at(1), row2 = row_at(2), row3 = row_at(3);
+    const auto vector = [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
+        constexpr bool kFull = decltype(full)::value;
+        using V = hn::Vec<D>;
+        const auto lane = source.template Lane<kFull>(i, count);
+        V s1 = LoadSome<kFull>(d, acc1 + i, count), s2 = LoadSome<kFull>(d, acc2 + i, count);
+        const auto at = [&](const auto& it) FASTNORM_LAMBDA { return source.template At<kFull>(lane, it, i, count); };
+        if (HWY_LIKELY(rows >= 4)) {
+            AddQuad(at(row0), at(row1), at(row2), at(row3), s1, s2);
+        } else {
+            const Pair<V> none{hn::Zero(d), hn::Zero(d)};
+            AddQuad(at(row0), rows > 1 ? at(row1) : none, rows > 2 ? at(row2) : none, none, s1, s2);
+        }
+        StoreSome<kFull>(s1, d, acc1 + i, count);
+        StoreSome<kFull>(s2, d, acc2 + i, count);
+    };
+    ForVectors<Virtual<D>::kN>(lanes, vector, head);
+}
+
+// source.From(lane) is the source from that lane on. Rows stream through in order, with the accumulators of a tile of
+// lanes in the first-level cache.
+template <class D, class Source>
+HWY_INLINE void ColumnSums(D d, std::size_t rows, std::size_t lanes, const Source& source, double* sum1, double* sum2) {
     constexpr std::size_t kTile = 2048 / sizeof(hn::TFromD<D>);
-    constexpr std::size_t kN = Virtual<D>::kN;
     HWY_ALIGN hn::TFromD<D> acc1[kTile];
     HWY_ALIGN hn::TFromD<D> acc2[kTile];
-    for (std::size_t first = 0, width; first < lanes; first += width) {
-        width = first < head ? head : std::min(kTile, lanes - first);
-        const std::size_t whole = (width + kN - 1) / kN * kN;
-        std::fill_n(acc1, whole, hn::TFromD<D>(0));
-        std::fill_n(acc2, whole, hn::TFromD<D>(0));
-        for (std::size_t row = 0; row < rows; row += 4) {
-            const std::size_t some = std::min<std::size_t>(4, rows - row);
-            ForVectors<kN>(width, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
-                constexpr bool kFull = decltype(full)::value;
-                using V = hn::Vec<D>;
-                const auto lane = source.template Lane<kFull>(first + i, count);
-                V s1 = hn::Load(d, acc1 + i), s2 = hn::Load(d, acc2 + i);
-                const auto at = [&](std::size_t k) FASTNORM_LAMBDA {
-                    return source.template At<kFull>(lane, row + k, first + i, count);
-                };
-                if (HWY_LIKELY(some == 4)) {
-                    AddQuad(at(0), at(1), at(2), at(3), s1, s2);
-                } else {
-                    const Pair<V> none{hn::Zero(d), hn::Zero(d)};
-                    AddQuad(at(0), some > 1 ? at(1) : none, some > 2 ? at(2) : none, none, s1, s2);
-                }
-                hn::Store(s1, d, acc1 + i);
-                hn::Store(s2, d, acc2 + i);
-            });
-        }
+    for (std::size_t first = 0; first < lanes; first += kTile) {
+        const std::size_t width = std::min(kTile, lanes - first);
+        std::fill_n(acc1, width, hn::TFromD<D>(0));
+        std::fill_n(acc2, width, hn::TFromD<D>(0));
+        const Source tile = source.From(first);
+        for (std::size_t row = 0; row < rows; row += 4) ColumnQuad(d, row, rows - row, width, tile, acc1, acc2);
         for (std::size_t i = 0; i < width; ++i) sum1[first + i] += static_cast<double>(acc1[i]);
         for (std::size_t i = 0; i < width; ++i) sum2[first + i] += static_cast<double>(acc2[i]);
     }

@@ -96,12 +96,11 @@ HWY_INLINE hn::Vec<D> LoadLanes(D d, const F16* p) {
 }
 
 template <class D>
-HWY_INLINE void StoreLanes(hn::Vec<D> v, D d, hn::TFromD<D>* p) {
-    hn::StoreU(v, d, p);
-}
+using Narrow = hn::Vec<hn::Rebind<std::uint16_t, D>>;
 
+// The bits of a 16-bit type nearest to a value, ties to even.
 template <class D>
-HWY_INLINE void StoreLanes(hn::Vec<D> v, D, BF16* p) {
+HWY_INLINE Narrow<D> Rounded(hn::Vec<D> v, D, BF16) {
     const hn::Rebind<std::uint16_t, D> d16;
     const hn::Rebind<std::uint32_t, D> d32;
     const hn::Rebind<std::int32_t, D> i32;
@@ -113,15 +112,15 @@ HWY_INLINE void StoreLanes(hn::Vec<D> v, D, BF16* p) {
     const auto quiet = hn::Or(high, hn::Set(d32, 0x40u));
     const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
     const auto result = hn::IfThenElse(is_nan, quiet, rounded);
-    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(i32, result)), d16, reinterpret_cast<std::uint16_t*>(p));
+    return hn::DemoteTo(d16, hn::BitCast(i32, result));
 }
 
 template <class D>
-HWY_INLINE void StoreLanes(hn::Vec<D> v, D d, F16* p) {
+HWY_INLINE Narrow<D> Rounded(hn::Vec<D> v, D d, F16) {
 #if FASTNORM_NATIVE_F16
     (void)d;
     const hn::Rebind<hwy::float16_t, D> d16;
-    hn::StoreU(hn::DemoteTo(d16, v), d16, reinterpret_cast<hwy::float16_t*>(p));
+    return hn::BitCast(hn::Rebind<std::uint16_t, D>(), hn::DemoteTo(d16, v));
 #else
     const hn::Rebind<std::uint16_t, D> d16;
     const hn::Rebind<std::uint32_t, D> d32;
@@ -138,8 +137,17 @@ HWY_INLINE void StoreLanes(hn::Vec<D> v, D d, F16* p) {
     result = hn::IfThenElse(Above(d32, magnitude, 0x477FEFFFu), hn::Set(d32, 0x7C00u), result);
     result = hn::IfThenElse(Above(d32, magnitude, 0x7F800000u), hn::Set(d32, 0x7E00u), result);
     result = hn::Or(result, hn::ShiftRight<16>(hn::AndNot(hn::Set(d32, 0x7FFFFFFFu), bits)));
-    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(i32, result)), d16, reinterpret_cast<std::uint16_t*>(p));
+    return hn::DemoteTo(d16, hn::BitCast(i32, result));
 #endif
+}
+
+template <class D, class T>
+HWY_INLINE void StoreLanes(hn::Vec<D> v, D d, T* p) {
+    if constexpr (std::is_same_v<T, hn::TFromD<D>>) {
+        hn::StoreU(v, d, p);
+    } else {
+        hn::StoreU(Rounded(v, d, T{}), hn::Rebind<std::uint16_t, D>(), reinterpret_cast<std::uint16_t*>(p));
+    }
 }
 
 // The first n < N lanes from p, `pad` in the others.
@@ -183,13 +191,13 @@ HWY_INLINE void StoreSome(hn::Vec<D> v, D d, T* p, std::size_t n) {
     }
 }
 
-// Stores past the caches, where the data type is the compute type; p must be aligned to the vector.
+// Stores past the caches; p must be aligned to the vector of T.
 template <class D, class T>
 HWY_INLINE void StreamLanes(hn::Vec<D> v, D d, T* p) {
     if constexpr (std::is_same_v<T, hn::TFromD<D>>) {
         hn::Stream(v, d, p);
     } else {
-        StoreLanes(v, d, p);
+        hn::Stream(Rounded(v, d, T{}), hn::Rebind<std::uint16_t, D>(), reinterpret_cast<std::uint16_t*>(p));
     }
 }
 
