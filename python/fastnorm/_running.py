@@ -39,7 +39,8 @@ class Step(NamedTuple):
             return
         running_mean, running_var = self.buffers
         samples = mean.shape[0] if mean.ndim == 2 else 1
-        size = np.full(mean.shape, float(self.layout.group_size)) if count is None else count
+        size = np.full((samples, 1), float(self.layout.group_size)) if count is None else count
+        # A covariance, of batch whitening, has more values than a mean.
         size, mean, m2 = (a.reshape(samples, -1) for a in (size, mean, m2))
         with np.errstate(all="ignore"):
             new_mean = self._advanced(running_mean, mean, size > 0)
@@ -49,11 +50,11 @@ class Step(NamedTuple):
 
     def _advanced(self, buffer: Array, batch: Array, counts: Array) -> Array:
         """New values of a buffer from those of the samples that count."""
-        old = buffer.astype(FLOAT64)
+        old = buffer.astype(FLOAT64).ravel()
         seen = counts.sum(axis=0)
         average = batch.sum(axis=0, where=counts) / seen
         new = (1.0 - self.momentum) * old + self.momentum * average
-        return rounded(np.where(seen, new, old), buffer.dtype)
+        return rounded(np.where(seen, new, old), buffer.dtype).reshape(buffer.shape)
 
 
 def step(
