@@ -39,7 +39,7 @@ class Step(NamedTuple):
             return
         running_mean, running_var = self.buffers
         samples = mean.shape[0] if mean.ndim == 2 else 1
-        size = np.full(mean.shape, float(self.layout.group_size)) if count is None else count
+        size = np.full((samples, 1), float(self.layout.group_size)) if count is None else count
         size, mean, m2 = (a.reshape(samples, -1) for a in (size, mean, m2))
         with np.errstate(all="ignore"):
             new_mean = self._advanced(running_mean, mean, size > 0)
@@ -51,7 +51,7 @@ class Step(NamedTuple):
         """New values of a buffer from those of the samples that count."""
         old = buffer.astype(FLOAT64)
         seen = counts.sum(axis=0)
-        average = batch.sum(axis=0, where=counts) / seen
+        average = (batch.sum(axis=0, where=counts) / seen).reshape(buffer.shape)
         new = (1.0 - self.momentum) * old + self.momentum * average
         return rounded(np.where(seen, new, old), buffer.dtype)
 
