@@ -79,6 +79,8 @@ private:
         double* const totals = adds ? totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row : nullptr;
         double* const a = scratch<double>(read_ * cuts_.width * (diagonal ? 1 : 2));
         double* const b = diagonal ? a : a + read_ * cuts_.width;
+        clear_padding(cuts_.features_of(row), a);
+        if (!diagonal) clear_padding(cuts_.features_of(column), b);
         const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
         for (std::size_t first = begin; first < end; first += read_) {
             const std::size_t count = std::min(read_, end - first);
@@ -91,6 +93,12 @@ private:
                          first + s > begin, part);
             }
         }
+    }
+
+    // Of the last strip of a panel with `n` features.
+    void clear_padding(std::size_t n, double* panel) const {
+        const std::size_t strips = n / kStrip<double>;
+        if (n % kStrip<double>) std::fill_n(panel + strips * kStrip<double> * read_, kStrip<double> * read_, 0.0);
     }
 
     void pack(const Reader& reader, std::size_t group, std::size_t first, std::size_t count, std::size_t begin,

@@ -11,7 +11,8 @@ namespace fastnorm {
 int threads_for(std::size_t bytes);
 
 // Memory of the calling thread, which its next call overwrites: so many values of anything, on a line of the cache. It
-// stays with the thread, since new pages at every call cost more than products of small matrices.
+// stays with the thread, since new pages at every call cost more than products of small matrices. Whoever computes with
+// padding clears it: what an earlier call left there may be subnormal numbers, with which processors are slow.
 void* scratch_bytes(std::size_t bytes);
 
 template <class T>

@@ -92,6 +92,7 @@ private:
         for (; first < end; first += kPanel) {
             const std::size_t count = std::min(kPanel, end - first);
             read(group, first, count, panel, step, 1);
+            std::fill_n(panel + count * depth, (round_up(count, kTileRows) - count) * depth, C{0});
             for (std::size_t i = 0; i < rows; i += kStrip<C>) {
                 const std::size_t lanes = std::min(kStrip<C>, rows - i);
                 for (std::size_t k = 0; k < depth; k += kDepth) {
@@ -114,6 +115,9 @@ private:
         for (; first < end; first += lanes) {
             const std::size_t count = std::min(lanes, end - first);
             read(group, first, count, panel, 1, step);
+            for (std::size_t k = 0; count < lanes && k < depth; ++k) {
+                std::fill_n(panel + k * apart + count, round_up(count, kStrip<C>) - count, C{0});
+            }
             for (std::size_t k = 0; k < depth; k += kDepth) {
                 product({padded, std::min(kDepth, depth - k), count, matrices.data(group, 0, k),
                          static_cast<std::ptrdiff_t>(depth), 1, panel + k * apart, step, tile, step, k > 0});
