@@ -218,7 +218,12 @@ def test_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["versions"]["fastnorm"] == fn.__version__
     assert report["simd"] == {"target": fn.simd_target(), "targets": fn.simd_targets()}
     assert report["threads"]["in use"] == 3
-    assert set(report["environment"]) == {"FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "OMP_NUM_THREADS"}
+    assert set(report["environment"]) == {
+        "FASTNORM_NUM_THREADS",
+        "FASTNORM_SIMD_TARGET",
+        "FASTNORM_POOL_MB",
+        "OMP_NUM_THREADS",
+    }
     assert capsys.readouterr().out == ""
     assert fn.show_config() is None
     out = capsys.readouterr().out

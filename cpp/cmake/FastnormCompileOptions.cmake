@@ -34,6 +34,7 @@ function(fastnorm_compile_options target)
     endif()
     # Checked code at -O3 -g takes the compiler many minutes for the kernels; line numbers are enough for a trace.
     target_compile_options(${target} PRIVATE ${sanitize} -fno-omit-frame-pointer -O1 -g1)
+    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS)
     target_link_options(${target} PUBLIC ${sanitize})
   endif()
 endfunction()

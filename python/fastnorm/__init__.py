@@ -58,7 +58,9 @@ from .residual import (
 )
 from .runtime import (
     get_num_threads,
+    get_pool_limit,
     set_num_threads,
+    set_pool_limit,
     set_simd_target,
     show_config,
     simd_target,
@@ -120,6 +122,7 @@ __all__ = [
     "fit_whitening",
     "fold_batch_norm",
     "get_num_threads",
+    "get_pool_limit",
     "group_norm",
     "group_norm_backward",
     "group_norm_forward",
@@ -137,6 +140,7 @@ __all__ = [
     "rms_norm_backward",
     "rms_norm_forward",
     "set_num_threads",
+    "set_pool_limit",
     "set_simd_target",
     "show_config",
     "simd_target",

@@ -156,7 +156,7 @@ def backward(
     function = check.activation(activation)
     mask = check.mask(where, x)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
-    dx = np.empty_like(x) if want_dx else None
+    dx = _layout.empty_like(x, x.dtype) if want_dx else None
     dweight = np.zeros(layout.parameters) if want_dweight else None
     dbias = np.zeros(layout.parameters) if want_dbias else None
     if x.size and (want_dx or want_dweight or want_dbias):
@@ -191,10 +191,10 @@ def _target(out: Array | None, dtype: np.dtype[Any], *inputs: Array) -> Array:
     """The array that the core writes: `out`, unless that would change an input under the core's eyes."""
     like = inputs[0]
     if out is None:
-        return np.empty_like(like, dtype)
+        return _layout.empty_like(like, dtype)
     for x in inputs:
         if out is not x and _layout.overlap(x, out) and not _layout.same_memory(x, out):
-            return np.empty_like(like, dtype)
+            return _layout.empty_like(like, dtype)
     return np.asarray(out)
 
 

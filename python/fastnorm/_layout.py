@@ -94,6 +94,13 @@ def groups(shape: Shape, axis: int, num_groups: int) -> Layout:
     return Layout(shape, split, roles, (axis,), (channels,), (shape[0], num_groups), group_size)
 
 
+def empty_like(x: Array, dtype: np.dtype[Any]) -> Array:
+    """A new array of this dtype in the shape and the order of axes in memory of `x`."""
+    if x.size * dtype.itemsize < _core.POOLED_BYTES:
+        return np.empty_like(x, dtype)
+    return _core.empty_like(x, dtype)
+
+
 def overlap(a: Array, b: Array) -> bool:
     """Whether two arrays may share an element; exact where that is cheap to find out."""
     if not np.may_share_memory(a, b):

@@ -21,6 +21,7 @@ from ._types import Array, BatchWhiteningSaved, GradMask, Moments
 
 # Far above any machine's number of processors, far below what makes a thread library give up.
 MAX_THREADS: Final = 1024
+MAX_MEGABYTES: Final = 1 << 20
 # What a scale may be: float32 has it with all digits.
 _LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
 _MOST_SCALE: Final = float(np.finfo(np.float32).max)
@@ -702,6 +703,14 @@ def num_threads(value: object) -> int:
     n = _integer("n", value)
     if not 1 <= n <= MAX_THREADS:
         raise ValueError(f"n must be from 1 to {MAX_THREADS}, got {n}")
+    return n
+
+
+def megabytes(value: object) -> int:
+    """How much memory the pool may keep."""
+    n = _integer("megabytes", value)
+    if not 0 <= n <= MAX_MEGABYTES:
+        raise ValueError(f"megabytes must be from 0 to {MAX_MEGABYTES}, got {n}")
     return n
 
 

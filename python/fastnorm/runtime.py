@@ -23,7 +23,7 @@ _override: Final[ContextVar[int]] = ContextVar("fastnorm_num_threads", default=0
 # Whether this context has set a number of its own, cheaply.
 threads_overridden: Final[Callable[[], int]] = _override.get
 
-_ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "OMP_NUM_THREADS")
+_ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "FASTNORM_POOL_MB", "OMP_NUM_THREADS")
 
 
 def get_num_threads() -> int:
@@ -138,6 +138,39 @@ def set_simd_target(name: str) -> None:
     _core.set_simd_target(check.choice("name", name, _core.simd_targets()))
 
 
+def get_pool_limit() -> int:
+    """Return how many megabytes of dead results are kept, see :func:`set_pool_limit`."""
+    return _core.pool_limit() >> 20
+
+
+def set_pool_limit(megabytes: int) -> None:
+    """Set how much memory of results that are no longer used is kept for the next ones.
+
+    Filling fresh memory takes longer than normalizing, so results of 1 MB and more take over the memory of earlier
+    ones. At the start the limit is ``FASTNORM_POOL_MB``, or else 256; the memory above it goes back to the system at
+    once. Arrays from the pool do not own their memory (``y.flags.owndata``), but nothing else has it as long as they or
+    views of them are alive.
+
+    Parameters
+    ----------
+    megabytes : int
+        The limit for the whole process, from 0, which keeps nothing, to 1048576.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `megabytes` is something else.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> fn.set_pool_limit(256)
+    >>> fn.get_pool_limit()
+    256
+    """
+    _core.set_pool_limit(check.megabytes(megabytes) << 20)
+
+
 def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     """Print what the library was built with and how it runs here.
 
@@ -160,7 +193,7 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     --------
     >>> import fastnorm as fn
     >>> sorted(fn.show_config(mode="dicts"))
-    ['build', 'environment', 'simd', 'threads', 'versions']
+    ['build', 'environment', 'memory', 'simd', 'threads', 'versions']
     """
     check.choice("mode", mode, ("stdout", "dicts"))
     report = _report()
@@ -184,6 +217,7 @@ def _report() -> dict[str, dict[str, Any]]:
         "versions": {**versions, "platform": f"{sys.platform} {platform.machine()}"},
         "simd": {"target": simd_target(), "targets": simd_targets()},
         "threads": {"in use": get_num_threads(), "default": _core.default_num_threads(), "processors": os.cpu_count()},
+        "memory": {"limit of the pool": f"{get_pool_limit()} MB", "kept in it": f"{_core.pool_held() >> 20} MB"},
         "environment": {name: os.environ.get(name, "not set") for name in _ENVIRONMENT},
         "build": dict(_core.build_info()),
     }

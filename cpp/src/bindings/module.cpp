@@ -9,6 +9,7 @@
 
 #include "fast.h"
 #include "fastnorm/fastnorm.h"
+#include "pool.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -245,6 +246,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
           "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
     add_plain_functions(m);
+    add_pool_functions(m);
 
     m.def("copy", &copy, "from_"_a, "to"_a);
     m.def("get_num_threads", &fn::get_num_threads);

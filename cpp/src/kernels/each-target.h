@@ -5,6 +5,12 @@
 // C++.
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
+#if defined(FASTNORM_FEW_TARGETS)
+// For builds in which a compiler takes minutes for each: what has masked memory, and what has not.
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS \
+    (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
+#endif
 #include "hwy/detect_targets.h"
 // Older releases do not know all of these; the names above are read only after this point.
 #ifndef HWY_SSE2

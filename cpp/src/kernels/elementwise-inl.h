@@ -105,6 +105,7 @@ struct PlaneRow {
 // Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
 template <class T, class F>
 HWY_INLINE void ForPlane(const Plane<T>& p, F&& body) {
+    const bool stream = p.stream;  // what the loop reads again after every store would cost it
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
         for (std::size_t at = 0; at < p.rows; ++at) {
             const auto offset = static_cast<std::ptrdiff_t>(at);
@@ -113,9 +114,9 @@ HWY_INLINE void ForPlane(const Plane<T>& p, F&& body) {
             ForVectors<Virtual<Tag<T>>::kN>(
                 p.lanes,
                 [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-                    StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
+                    StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, stream);
                 },
-                p.stream ? Head(row.d, y, p.lanes) : 0);
+                stream ? Head(row.d, y, p.lanes) : 0);
         }
     });
     if (p.stream) hwy::FlushStream();
@@ -128,8 +129,9 @@ void Normalize(const Plane<T>& p) {
                         FASTNORM_LAMBDA { return row.template Z<decltype(full)::value>(i, n); });
         return;
     }
+    const Activation activation = p.activation;
     ForPlane(p, [&](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-        return Activate(p.activation, row.d, row.template Z<decltype(full)::value>(i, n));
+        return Activate(activation, row.d, row.template Z<decltype(full)::value>(i, n));
     });
 }
 
@@ -148,9 +150,10 @@ void InputGradient(const Plane<T>& p) {
 
 template <class T>
 void ActivationGradient(const Plane<T>& p) {
+    const Activation activation = p.activation;
     ForPlane(p, [&](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
-        const auto slope = ActivationSlope(p.activation, row.d, row.template Z<kFull>(i, n));
+        const auto slope = ActivationSlope(activation, row.d, row.template Z<kFull>(i, n));
         return hn::Mul(row.template Load<kFull>(row.dy, i, n), slope);
     });
 }
