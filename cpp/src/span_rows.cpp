@@ -131,6 +131,7 @@ private:
     void direct(const Row& first, Coefficients<C>& stats, std::size_t i, std::size_t n, C* sums) const {
         constexpr std::ptrdiff_t size = sizeof(T), kLine = 64;
         Plane<T> p = plane(stats, i, n, n_, first.param);
+        p.far = call_.stream;
         p.x = reinterpret_cast<const T*>(first.at[kX]), p.x_row = inner_.stride[kX] / size;
         p.dy = reinterpret_cast<const T*>(first.at[kDy]), p.dy_row = inner_.stride[kDy] / size;
         std::vector<T> unwanted(gradient_.wants_dx() ? 0 : n_);

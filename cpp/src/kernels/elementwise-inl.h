@@ -104,7 +104,8 @@ struct PlaneRow {
 
 // Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
 template <class T, class F>
-HWY_INLINE void ForPlane(const Plane<T>& p, F&& body) {
+HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
+    const Plane<T> p = plane;  // a copy, which no store can reach
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
         for (std::size_t at = 0; at < p.rows; ++at) {
             const auto offset = static_cast<std::ptrdiff_t>(at);
