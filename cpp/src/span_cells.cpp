@@ -25,9 +25,6 @@ Axes cells_of_group(const Plan& plan) {
     return cells;
 }
 
-// Neighbouring groups of short runs share their cache lines, so a task takes more of them.
-constexpr std::size_t kRunsBytes = 256 * 1024;
-
 template <class T>
 class SpanCells {
 public:
@@ -41,7 +38,7 @@ public:
           cell_axes_(cells_of_group(call_.plan)),
           width_(cell_axes_.count()),
           elements_(blocks_.elements() * width_),
-          tasks_(call_.plan, 2 * elements_ * sizeof(T), blocks_.by_runs() ? kRunsBytes : GroupTasks::kBytes),
+          tasks_(call_.plan, 2 * elements_ * sizeof(T), blocks_.by_runs()),
           cells_(call_.plan.kept.count() * width_) {}
 
     void run() {

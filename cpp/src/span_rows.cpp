@@ -99,9 +99,15 @@ private:
         for (std::size_t i = 0; i < n; ++i) stats.h[i] = static_cast<C>(stats.mean[i]);
         for (std::size_t i = 0; i < n; ++i) stats.l[i] = static_cast<C>(stats.mean[i] - stats.h[i]);
         for (std::size_t i = 0; i < n; ++i) stats.r[i] = static_cast<C>(stats.rstd[i]);
-        int extreme = 0;
-        for (std::size_t i = 0; i < n; ++i) extreme |= static_cast<int>(stats.extreme(i));
-        stats.any_extreme = extreme != 0;
+        std::int64_t unusual = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+            unusual |= static_cast<std::int64_t>(!(stats.rstd[i] >= 0x1p-100)) |
+                       static_cast<std::int64_t>(!(stats.rstd[i] <= 0x1p100)) |
+                       static_cast<std::int64_t>(!(std::fabs(stats.mean[i]) <= 0x1p126));
+        }
+        for (std::size_t i = 0; unusual && i < n; ++i) {
+            if (stats.extreme(i)) stats.any_extreme = true;
+        }
         std::fill_n(stats.c1, n, C(0));
         std::fill_n(stats.c2, n, C(0));
     }

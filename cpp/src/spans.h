@@ -108,17 +108,19 @@ private:
 };
 
 // Cuts the groups into tasks: some neighbours along the last kept axis, about as much as the first-level cache holds.
+// Neighbouring groups of short runs share their cache lines, so a task takes more of those.
 class GroupTasks {
 public:
     static constexpr std::size_t kBytes = 32 * 1024;
+    static constexpr std::size_t kRunsBytes = 256 * 1024;
     static constexpr std::size_t kMost = kBatch;
 
-    GroupTasks(const Plan& plan, std::size_t group_bytes, std::size_t bytes = kBytes) : plan_(plan), outer_(plan.kept) {
+    GroupTasks(const Plan& plan, std::size_t group_bytes, bool by_runs) : plan_(plan), outer_(plan.kept) {
         if (outer_.size() > 0) {
             groups_ = outer_[outer_.size() - 1];
             outer_.erase(outer_.size() - 1);
         }
-        chunk_ = std::clamp<std::size_t>(bytes / group_bytes, 1, std::min(kMost, groups_.n));
+        chunk_ = std::clamp<std::size_t>((by_runs ? kRunsBytes : kBytes) / group_bytes, 1, std::min(kMost, groups_.n));
         chunks_ = (groups_.n + chunk_ - 1) / chunk_;
     }
 
