@@ -187,9 +187,10 @@ HWY_INLINE void PrefetchRows(const T* rows, std::ptrdiff_t step, std::size_t cou
 template <class T>
 void RowGradients(const Plane<T>& p, double divisor, bool centred, Compute<T>* s1, Compute<T>* s2) {
     using C = Compute<T>;
-    constexpr std::size_t kNear = 24 * 1024;
+    // What is fetched ahead has to find room beside what is worked on.
+    const std::size_t near = (p.far ? 12 : 24) * 1024;
     const Tag<T> d;
-    const std::size_t most = std::clamp<std::size_t>(kNear / (2 * p.lanes * sizeof(T)) / 4 * 4, 4, kRows);
+    const std::size_t most = std::clamp<std::size_t>(near / (2 * p.lanes * sizeof(T)) / 4 * 4, 4, kRows);
     const std::size_t head = p.stream ? Head(d, p.y, p.lanes) : 0;
     const auto ahead = static_cast<std::ptrdiff_t>(most);
     RowTerms<std::remove_const_t<decltype(d)>, T> terms{d, p, ahead * p.x_row, ahead * p.dy_row};
