@@ -115,6 +115,18 @@ def test_places_in_memory(norm: Any, dtype: str, groups: int, n: int) -> None:
         assert_same({"y": out}, {"y": want["y"]}, (steps, shift, there[k - 5]))
 
 
+@pytest.mark.parametrize("n", [5, 100, 2100])
+def test_rows_along_several_axes(dtype: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    dy, x = rng.standard_normal((2, 12, 9, n)).astype(dtype)
+    weight = rng.uniform(-2, 2, n).astype(dtype)
+    for rows in (slice(0, 7), slice(0, 8)):
+        some = [a[:, rows] for a in (dy, x)]
+        _, mean, rstd = fn.layer_norm_forward(some[1], weight)
+        want = fn.layer_norm_backward(*(a.copy() for a in some), weight, mean, rstd)._asdict()
+        assert_same(fn.layer_norm_backward(*some, weight, mean, rstd)._asdict(), want, rows)
+
+
 # ---- SIMD targets ----------------------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ public:
           cell_axes_(cells_of_group(call_.plan)),
           width_(cell_axes_.count()),
           elements_(blocks_.elements() * width_),
-          tasks_(call_.plan, 2 * elements_ * sizeof(T)),
+          tasks_(call_.plan, 2 * elements_ * sizeof(T), blocks_.by_runs()),
           cells_(call_.plan.kept.count() * width_) {}
 
     void run() {
@@ -79,7 +79,9 @@ private:
 
     // Cells of n neighbouring groups.
     void sums(const Bases& first, const Offset& offset, std::size_t n, const Coefficients<C>& stats) {
-        const bool in_place = blocks_.count() == 1 && blocks_.contiguous<T>(kX) && blocks_.contiguous<T>(kDy);
+        const bool in_place = blocks_.by_runs()
+                                  ? blocks_.run_step<T>(kX) != 0 && blocks_.run_step<T>(kDy) != 0
+                                  : blocks_.count() == 1 && blocks_.contiguous<T>(kX) && blocks_.contiguous<T>(kDy);
         if (in_place && width_ == 1 && n > 1 && tasks_.groups().stat == 1 && !stats.any_extreme &&
             rows_in_place(first, tasks_.groups())) {
             rows(first, tasks_.groups(), n, stats, 0, 1, cells(offset.stat));
@@ -112,23 +114,39 @@ private:
         return p;
     }
 
-    // Cells that are one block each and lie evenly along an axis.
+    // Cells that lie evenly along an axis, of one block each or of runs.
     void rows(const Bases& first, const Axis& axis, std::size_t n, const Coefficients<C>& stats, std::size_t i,
               std::ptrdiff_t stat_row, Cell* out) const {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        GradSums sums[GroupTasks::kMost];
+        std::vector<GradSums> sums(blocks_.count() * GroupTasks::kMost);
         for (std::size_t done = 0; done < n; done += GroupTasks::kMost) {
             Plane<T> p = plane(stats, i + (stat_row ? done : 0));
             Offset step;
             step.advance(axis, done);
             const Bases bases = at(first, step);
-            p.rows = std::min(GroupTasks::kMost, n - done), p.lanes = blocks_.elements();
-            p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = axis.stride[kX] / size;
-            p.dy = reinterpret_cast<const T*>(bases[kDy]), p.dy_row = axis.stride[kDy] / size;
+            p.rows = std::min(GroupTasks::kMost, n - done);
+            p.x_row = axis.stride[kX] / size, p.dy_row = axis.stride[kDy] / size;
             p.stat_row = stat_row;
-            call_.kernels.span_gradients(p, sums);
-            for (std::size_t k = 0; k < p.rows; ++k) out[done + k] = {sums[k].s1, sums[k].s2};
+            for (std::size_t block = 0; block < blocks_.count(); ++block) {
+                read(p, bases, block, nullptr, nullptr);
+                call_.kernels.span_gradients(p, sums.data() + block * GroupTasks::kMost);
+            }
+            for (std::size_t k = 0; k < p.rows; ++k) {
+                Tree<Cell> tree;
+                for (std::size_t block = 0; block < blocks_.count(); ++block) {
+                    const GradSums& each = sums[block * GroupTasks::kMost + k];
+                    tree.add({each.s1, each.s2});
+                }
+                out[done + k] = tree.result();
+            }
         }
+    }
+
+    void read(Plane<T>& p, const Bases& bases, std::size_t block, T* x_tile, T* dy_tile) const {
+        const auto runs = blocks_.runs(block);
+        p.lanes = runs.n, p.more_runs = runs.count - 1;
+        p.x = blocks_.read_runs(kX, bases[kX], block, x_tile, p.x_run);
+        p.dy = blocks_.read_runs(kDy, bases[kDy], block, dy_tile, p.dy_run);
     }
 
     // Blocks [begin, end) of the cell at `bases`.
@@ -139,13 +157,13 @@ private:
         Plane<T> p = plane(stats, i);
         p.rows = 1;
         for (; begin < end; ++begin) {
-            p.lanes = blocks_.length(begin);
-            p.x = blocks_.read(kX, bases[kX], begin, x_tile);
-            p.dy = blocks_.read(kDy, bases[kDy], begin, dy_tile);
             if (stats.extreme(i)) {
-                tree.add(exact_sums(p.dy, p.x, p.lanes, stats.mean[i], stats.rstd[i], p.w, 0));
+                const T *x = blocks_.read(kX, bases[kX], begin, x_tile),
+                        *dy = blocks_.read(kDy, bases[kDy], begin, dy_tile);
+                tree.add(exact_sums(dy, x, blocks_.length(begin), stats.mean[i], stats.rstd[i], p.w, 0));
                 continue;
             }
+            read(p, bases, begin, x_tile, dy_tile);
             GradSums sums;
             call_.kernels.span_gradients(p, &sums);
             tree.add({sums.s1, sums.s2});

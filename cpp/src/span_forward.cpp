@@ -20,7 +20,7 @@ public:
           saved_(saved),
           output_(output),
           blocks_(call.plan),
-          tasks_(call.plan, blocks_.elements() * sizeof(T)) {}
+          tasks_(call.plan, blocks_.elements() * sizeof(T), blocks_.by_runs()) {}
 
     void run() {
         const auto threads = static_cast<std::size_t>(call_.threads);

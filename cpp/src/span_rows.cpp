@@ -99,9 +99,15 @@ private:
         for (std::size_t i = 0; i < n; ++i) stats.h[i] = static_cast<C>(stats.mean[i]);
         for (std::size_t i = 0; i < n; ++i) stats.l[i] = static_cast<C>(stats.mean[i] - stats.h[i]);
         for (std::size_t i = 0; i < n; ++i) stats.r[i] = static_cast<C>(stats.rstd[i]);
-        int extreme = 0;
-        for (std::size_t i = 0; i < n; ++i) extreme |= static_cast<int>(stats.extreme(i));
-        stats.any_extreme = extreme != 0;
+        std::int64_t unusual = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+            unusual |= static_cast<std::int64_t>(!(stats.rstd[i] >= 0x1p-100)) |
+                       static_cast<std::int64_t>(!(stats.rstd[i] <= 0x1p100)) |
+                       static_cast<std::int64_t>(!(std::fabs(stats.mean[i]) <= 0x1p126));
+        }
+        for (std::size_t i = 0; unusual && i < n; ++i) {
+            if (stats.extreme(i)) stats.any_extreme = true;
+        }
         std::fill_n(stats.c1, n, C(0));
         std::fill_n(stats.c2, n, C(0));
     }
@@ -131,6 +137,7 @@ private:
     void direct(const Row& first, Coefficients<C>& stats, std::size_t i, std::size_t n, C* sums) const {
         constexpr std::ptrdiff_t size = sizeof(T), kLine = 64;
         Plane<T> p = plane(stats, i, n, n_, first.param);
+        p.far = call_.stream;
         p.x = reinterpret_cast<const T*>(first.at[kX]), p.x_row = inner_.stride[kX] / size;
         p.dy = reinterpret_cast<const T*>(first.at[kDy]), p.dy_row = inner_.stride[kDy] / size;
         std::vector<T> unwanted(gradient_.wants_dx() ? 0 : n_);

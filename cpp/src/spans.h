@@ -55,6 +55,31 @@ public:
         return tile;
     }
 
+    // Runs of a block that are worth a loop of their own are read where they are, run by run.
+    struct Runs {
+        std::size_t count, n;
+    };
+    bool by_runs() const { return joined_ && run_ >= kShortestRun; }
+    Runs runs(std::size_t block) const { return by_runs() ? Runs{length(block) / run_, run_} : Runs{1, length(block)}; }
+    // Elements from one run to the next where every run can be read in place, else 0.
+    template <class T>
+    std::ptrdiff_t run_step(Operand operand) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        if (contiguous<T>(operand)) return static_cast<std::ptrdiff_t>(run_);
+        const bool rows = axes_.size() == 2 && axes_[1].n == run_ && axes_[1].stride[operand] == size;
+        return rows && axes_[0].stride[operand] % size == 0 ? axes_[0].stride[operand] / size : 0;
+    }
+    // The runs of a block, `step` elements apart.
+    template <class T>
+    const T* read_runs(Operand operand, const char* base, std::size_t block, T* tile, std::ptrdiff_t& step) const {
+        step = by_runs() ? run_step<T>(operand) : 0;
+        if (step != 0 && aligned<T>(base)) {
+            return reinterpret_cast<const T*>(base + axes_.offset(first(block)).at[operand]);
+        }
+        step = static_cast<std::ptrdiff_t>(run_);
+        return read(operand, base, block, tile);
+    }
+
     // How many blocks from this one on lie in place one after the other, each as long as this one; at least 1.
     template <class T>
     std::size_t consecutive(Operand operand, const char* base, std::size_t block, std::size_t most) const {
@@ -76,22 +101,26 @@ private:
         return aligned<T>(place) ? place : nullptr;
     }
 
+    static constexpr std::size_t kShortestRun = 32;
+
     Axes axes_;
     std::size_t n_, run_, pieces_ = 1, joined_ = 0, count_ = 0;
 };
 
 // Cuts the groups into tasks: some neighbours along the last kept axis, about as much as the first-level cache holds.
+// Neighbouring groups of short runs share their cache lines, so a task takes more of those.
 class GroupTasks {
 public:
     static constexpr std::size_t kBytes = 32 * 1024;
+    static constexpr std::size_t kRunsBytes = 256 * 1024;
     static constexpr std::size_t kMost = kBatch;
 
-    GroupTasks(const Plan& plan, std::size_t group_bytes) : plan_(plan), outer_(plan.kept) {
+    GroupTasks(const Plan& plan, std::size_t group_bytes, bool by_runs) : plan_(plan), outer_(plan.kept) {
         if (outer_.size() > 0) {
             groups_ = outer_[outer_.size() - 1];
             outer_.erase(outer_.size() - 1);
         }
-        chunk_ = std::clamp<std::size_t>(kBytes / group_bytes, 1, std::min(kMost, groups_.n));
+        chunk_ = std::clamp<std::size_t>((by_runs ? kRunsBytes : kBytes) / group_bytes, 1, std::min(kMost, groups_.n));
         chunks_ = (groups_.n + chunk_ - 1) / chunk_;
     }
 

@@ -104,8 +104,8 @@ struct PlaneRow {
 
 // Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
 template <class T, class F>
-HWY_INLINE void ForPlane(const Plane<T>& p, F&& body) {
-    const bool stream = p.stream;  // what the loop reads again after every store would cost it
+HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
+    const Plane<T> p = plane;  // a copy, which no store can reach
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
         for (std::size_t at = 0; at < p.rows; ++at) {
             const auto offset = static_cast<std::ptrdiff_t>(at);
@@ -114,9 +114,9 @@ HWY_INLINE void ForPlane(const Plane<T>& p, F&& body) {
             ForVectors<Virtual<Tag<T>>::kN>(
                 p.lanes,
                 [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-                    StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, stream);
+                    StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
                 },
-                stream ? Head(row.d, y, p.lanes) : 0);
+                p.stream ? Head(row.d, y, p.lanes) : 0);
         }
     });
     if (p.stream) hwy::FlushStream();

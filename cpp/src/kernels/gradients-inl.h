@@ -23,9 +23,11 @@ template <class D, class T, bool kStatLanes, bool kParamLanes>
 struct SpanTerms {
     D d;
     const T *x, *dy;
+    std::ptrdiff_t x_run, dy_run;
     Values<D, kStatLanes, 3> stat;
     Values<D, kParamLanes, 1> param;
 
+    HWY_INLINE void Next() { x += x_run, dy += dy_run; }
     template <bool kFull>
     HWY_INLINE Pair<hn::Vec<D>> At(std::size_t i, std::size_t n) const {
         const auto centred = hn::Sub(hn::Sub(LoadSome<kFull>(d, x + i, n), stat.template Get<kFull>(0, i, n)),
@@ -49,9 +51,11 @@ void SpanGradientsPlane(const Plane<T>& p, GradSums* out) {
             const SpanTerms<D, T, kStatLanes, kParamLanes> terms{d,
                                                                  p.x + at * p.x_row,
                                                                  p.dy + at * p.dy_row,
+                                                                 p.x_run,
+                                                                 p.dy_run,
                                                                  {d, at * p.stat_row, {p.h, p.l, p.r}},
                                                                  {d, at * p.param_row, {p.w}}};
-            SpanSums(d, p.lanes, terms, fold1.row(k), fold2.row(k));
+            SpanSums(d, p.lanes, terms, fold1.row(k), fold2.row(k), p.more_runs);
         }
         Compute<T> s1[kFoldedRows], s2[kFoldedRows];
         fold1.Sum(s1);
@@ -134,6 +138,7 @@ template <class D, class T>
 struct RowTerms {
     D d;
     Plane<T> p;
+    std::ptrdiff_t x_ahead, dy_ahead;  // elements to the rows that are read next
 
     struct RowValues {
         const T *x, *dy, *added;
@@ -155,6 +160,10 @@ struct RowTerms {
     HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> w, const RowValues& row, std::size_t i, std::size_t n) const {
         const auto x = LoadSome<kFull>(d, row.x + i, n);
         const auto dy = LoadSome<kFull>(d, row.dy + i, n);
+        if (p.far) {
+            hwy::Prefetch(row.x + i + x_ahead);
+            hwy::Prefetch(row.dy + i + dy_ahead);
+        }
         const auto xhat = hn::Mul(hn::Sub(hn::Sub(x, row.h), row.l), row.r);
         const auto rest = hn::NegMulAdd(xhat, row.c2, hn::Sub(hn::Mul(dy, w), row.c1));
         auto dx = hn::Mul(row.r, rest);
@@ -164,15 +173,27 @@ struct RowTerms {
     }
 };
 
-// The sums of some rows, then their dx and columns while they are in the first-level cache.
+// Asks for the lines of rows in order. Four rows side by side would not look like a stream to the processor.
+template <class T>
+HWY_INLINE void PrefetchRows(const T* rows, std::ptrdiff_t step, std::size_t count, std::size_t lanes) {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    for (std::size_t k = 0; k < count; ++k, rows += step) {
+        for (std::size_t i = 0; i < lanes; i += kLine) hwy::Prefetch(rows + i);
+    }
+}
+
+// The sums of some rows, then their dx and columns while they are in the first-level cache. What comes from memory is
+// fetched while dx is written: reading and writing by turns would use half of the memory's rate each.
 template <class T>
 void RowGradients(const Plane<T>& p, double divisor, bool centred, Compute<T>* s1, Compute<T>* s2) {
     using C = Compute<T>;
-    constexpr std::size_t kNear = 24 * 1024;
+    // What is fetched ahead has to find room beside what is worked on.
+    const std::size_t near = (p.far ? 12 : 24) * 1024;
     const Tag<T> d;
-    const std::size_t most = std::clamp<std::size_t>(kNear / (2 * p.lanes * sizeof(T)) / 4 * 4, 4, kRows);
+    const std::size_t most = std::clamp<std::size_t>(near / (2 * p.lanes * sizeof(T)) / 4 * 4, 4, kRows);
     const std::size_t head = p.stream ? Head(d, p.y, p.lanes) : 0;
-    RowTerms<std::remove_const_t<decltype(d)>, T> terms{d, p};
+    const auto ahead = static_cast<std::ptrdiff_t>(most);
+    RowTerms<std::remove_const_t<decltype(d)>, T> terms{d, p, ahead * p.x_row, ahead * p.dy_row};
     Plane<T>& q = terms.p;
     GradSums sums[kRows];
     C c1[kRows], c2[kRows];
@@ -185,6 +206,8 @@ void RowGradients(const Plane<T>& p, double divisor, bool centred, Compute<T>* s
             q.c1 = c1, q.c2 = c2;
         }
         for (std::size_t row = 0; row < q.rows; row += 4) {
+            const auto at = static_cast<std::ptrdiff_t>(row);
+            if (!p.far) PrefetchRows(q.y + at * p.y_row, p.y_row, std::min<std::size_t>(4, q.rows - row), p.lanes);
             ColumnQuad(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
         }
         const auto done = static_cast<std::ptrdiff_t>(q.rows);

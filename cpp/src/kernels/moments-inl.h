@@ -32,6 +32,7 @@ struct Deviations {
         const auto v = hn::Sub(kFull ? LoadLanes(d, x + i) : LoadTail(d, x + i, n, pivot), pivot);
         return {v, v};
     }
+    HWY_INLINE void Next() {}  // moments are those of one run
 };
 
 inline constexpr std::size_t kSample = 64;

@@ -61,36 +61,42 @@ struct Folded {
     HWY_INLINE void Sum(C (&sums)[kFoldedRows]) const { SumFolded(FoldedTag<D>(), rows, sums); }
 };
 
-// source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero.
+// source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero. A span may go
+// on in `more` runs, each beginning at the first virtual lane; source.Next() goes there.
 template <class D, class Source>
-HWY_INLINE void SpanSums(D d, std::size_t n, const Source& source, hn::TFromD<D>* folded1, hn::TFromD<D>* folded2) {
+HWY_INLINE void SpanSums(D d, std::size_t n, Source source, hn::TFromD<D>* folded1, hn::TFromD<D>* folded2,
+                         std::size_t more = 0) {
     using L = Virtual<D>;
     using V = hn::Vec<D>;
     V s1[L::kParts], s2[L::kParts];
     Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA { s1[part] = s2[part] = hn::Zero(d); });
 
-    std::size_t i = 0;
-    for (; i + L::kQuad <= n; i += L::kQuad) {
+    for (;; source.Next()) {
+        std::size_t i = 0;
+        for (; i + L::kQuad <= n; i += L::kQuad) {
+            Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
+                const std::size_t at = i + part * L::kN;
+                const auto a = source.template At<true>(at, L::kN);
+                const auto b = source.template At<true>(at + L::kLanes, L::kN);
+                const auto c = source.template At<true>(at + 2 * L::kLanes, L::kN);
+                const auto e = source.template At<true>(at + 3 * L::kLanes, L::kN);
+                AddQuad(a, b, c, e, s1[part], s2[part]);
+            });
+        }
+        // The last quad, with zeros for what is missing. Parts that have nothing stay as they are.
+        const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
+            if (at + L::kN <= n) return source.template At<true>(at, L::kN);
+            if (at < n) return source.template At<false>(at, n - at);
+            return Pair<V>{hn::Zero(d), hn::Zero(d)};
+        };
         Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
             const std::size_t at = i + part * L::kN;
-            const auto a = source.template At<true>(at, L::kN);
-            const auto b = source.template At<true>(at + L::kLanes, L::kN);
-            const auto c = source.template At<true>(at + 2 * L::kLanes, L::kN);
-            const auto e = source.template At<true>(at + 3 * L::kLanes, L::kN);
-            AddQuad(a, b, c, e, s1[part], s2[part]);
+            if (at >= n) return;
+            AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part],
+                    s2[part]);
         });
+        if (more-- == 0) break;
     }
-    // The last quad, with zeros for what is missing. Parts that have nothing stay as they are.
-    const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
-        if (at + L::kN <= n) return source.template At<true>(at, L::kN);
-        if (at < n) return source.template At<false>(at, n - at);
-        return Pair<V>{hn::Zero(d), hn::Zero(d)};
-    };
-    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
-        const std::size_t at = i + part * L::kN;
-        if (at >= n) return;
-        AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part], s2[part]);
-    });
     FoldParts(d, s1, folded1);
     FoldParts(d, s2, folded2);
 }

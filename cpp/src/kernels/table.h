@@ -50,6 +50,9 @@ struct Plane {
     const T* added;  // to dx; nullptr is nothing
     T* y;            // y or dx
     std::ptrdiff_t x_row, dy_row, added_row, y_row;
+    // Rows that are summed may go on in as many further runs of `lanes` elements, these steps apart.
+    std::size_t more_runs;
+    std::ptrdiff_t x_run, dy_run;
 
     // Statistics: mean = h + l, scale r; the input gradient's s1/n and s2/n. One value per lane, or one per row.
     const C *h, *l, *r, *c1, *c2;
@@ -64,6 +67,8 @@ struct Plane {
 
     // Whether to write past the caches: for outputs that would not stay in them. Rows must then be aligned to elements.
     bool stream;
+    // Whether inputs come from memory rather than from a cache.
+    bool far;
 };
 
 template <class T>
@@ -92,7 +97,7 @@ struct Kernels {
     void (*add)(const Plane<T>&);
     // Rounds n values to bytes, see Quantization: of the scales and zero points one per value or one for all.
     void (*quantize)(const T* y, std::size_t n, const Quantizer<C>& by, std::uint8_t* to);
-    // One GradSums a row of lanes <= kBlock.
+    // One GradSums a row of at most kBlock elements.
     void (*span_gradients)(const Plane<T>&, GradSums* out);
     // Adds the sums of rows <= kRows to s1 and s2, per lane.
     void (*column_gradients)(const Plane<T>&, double* s1, double* s2);
