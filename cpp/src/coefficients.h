@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "axes.h"
@@ -29,9 +30,9 @@ public:
         if (n <= kInline) {
             n = kInline;
         } else {
-            heap_.resize(n * kDoubles);
+            heap_.reset(new double[n * kDoubles]);
         }
-        double* at = heap_.empty() ? inline_ : heap_.data();
+        double* at = heap_ ? heap_.get() : inline_;
         for (double** p : {&mean, &rstd, &d1, &d2}) *p = at, at += n;
         C* single = reinterpret_cast<C*>(at);
         for (C** p : {&h, &l, &r, &c1, &c2}) *p = single, single += n;
@@ -47,6 +48,17 @@ public:
         l[i] = static_cast<C>((origin - h[i]) + rest);
         r[i] = static_cast<C>(scale);
         if (extreme(i)) any_extreme.store(true, std::memory_order_relaxed);
+    }
+    // n statistics at once, in loops that the compiler turns into vectors; `mean` = nullptr is zero.
+    void set_all(std::size_t n, const double* given_mean, const double* given_rstd) {
+        for (std::size_t i = 0; i < n; ++i) mean[i] = given_mean ? given_mean[i] : 0.0;
+        for (std::size_t i = 0; i < n; ++i) rstd[i] = given_rstd[i];
+        for (std::size_t i = 0; i < n; ++i) h[i] = static_cast<C>(mean[i]);
+        for (std::size_t i = 0; i < n; ++i) l[i] = static_cast<C>(mean[i] - static_cast<double>(h[i]));
+        for (std::size_t i = 0; i < n; ++i) r[i] = static_cast<C>(rstd[i]);
+        int any = 0;
+        for (std::size_t i = 0; i < n; ++i) any |= static_cast<int>(extreme(i));
+        if (any) any_extreme.store(true, std::memory_order_relaxed);
     }
     // The gradient's sums divided by the number of elements.
     void set_gradient(std::size_t i, double mean_g, double mean_gx) {
@@ -64,7 +76,7 @@ public:
 private:
     static constexpr std::size_t kInline = 64, kDoubles = 9;
     double inline_[kInline * kDoubles];
-    std::vector<double> heap_;
+    std::unique_ptr<double[]> heap_;
 };
 
 // What a normalized value goes through. A missing weight or bias beside the other becomes an array of its constant, so

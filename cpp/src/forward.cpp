@@ -68,8 +68,9 @@ void sweep_all(const Space& space, Step step, Input x, Input dy, Output y, const
         using T = decltype(type);
         Axes axes = make_axes(space, {x.strides, y_strides.get(), dy.data ? dy.strides : x.strides, x.strides});
         const Affine<Compute<T>> affine(axes, parameters);
-        Coefficients<Compute<T>> stats(count_groups(space));
-        for (std::size_t i = 0; i < count_groups(space); ++i) stats.set(i, mean ? mean[i] : 0.0, 0.0, rstd[i]);
+        const std::size_t n = count_groups(space);
+        Coefficients<Compute<T>> stats(n);
+        stats.set_all(n, mean, rstd);
         const std::size_t size = count_elements(space) * sizeof(T);
         const Planes<T> planes(kernels().of<T>(), axes, affine, step, outgrows_caches(size));
         planes.run_parallel({bytes(x.data), bytes(y.data), bytes(dy.data), nullptr}, stats, threads_for(size));

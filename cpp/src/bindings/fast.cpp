@@ -7,8 +7,9 @@
 
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <cmath>
-#include <vector>
+#include <memory>
 
 #include "fastnorm/fastnorm.h"
 #include "pool.h"
@@ -142,10 +143,31 @@ PyObject* norm(PyObject* const* args) {
     });
 }
 
-double number_at(const Array* array, std::size_t i) {
-    return type_of(array) == kDouble ? reinterpret_cast<const double*>(array->data)[i]
-                                     : static_cast<double>(reinterpret_cast<const float*>(array->data)[i]);
-}
+// Mean and scale in double, as fastnorm._running does it.
+class Statistics {
+public:
+    Statistics(const Array* mean, const Array* var, double eps, std::size_t n) : values_(new double[2 * n]), n_(n) {
+        widen(mean, values_.get());
+        widen(var, values_.get() + n);
+        double* const r = values_.get() + n;
+        for (std::size_t i = 0; i < n; ++i) r[i] = 1.0 / std::sqrt(r[i] + eps);
+        for (std::size_t i = 0; i < n; ++i) r[i] = std::isinf(r[i]) ? 0.0 : r[i];
+    }
+    const double* mean() const { return values_.get(); }
+    const double* rstd() const { return values_.get() + n_; }
+
+private:
+    void widen(const Array* array, double* to) const {
+        if (type_of(array) == kDouble) {
+            std::copy_n(reinterpret_cast<const double*>(array->data), n_, to);
+        } else {
+            std::copy_n(reinterpret_cast<const float*>(array->data), n_, to);
+        }
+    }
+
+    std::unique_ptr<double[]> values_;
+    std::size_t n_;
+};
 
 PyObject* batch_norm(PyObject* const* args) {
     PlainCall call(args[0]);
@@ -167,18 +189,13 @@ PyObject* batch_norm(PyObject* const* args) {
     py::object result = call.ok() ? call.result(args[7]) : py::object();
     if (!call.ok()) Py_RETURN_NONE;
     return finish(call, std::move(result), [&](void* y) {
-        std::vector<double> statistics(2 * n);
-        for (std::size_t i = 0; i < n; ++i) {
-            const double total = number_at(var, i) + eps;
-            statistics[i] = number_at(mean, i);
-            statistics[n + i] = total == 0 ? 0.0 : 1.0 / std::sqrt(total);
-        }
+        const Statistics statistics(mean, var, eps, n);
         std::size_t inner = 1;
         for (long i = axis + 1; i < call.x()->nd; ++i) inner *= static_cast<std::size_t>(call.x()->dimensions[i]);
         const std::size_t shape[3] = {call.size() / n / inner, n, inner};
         const std::uint8_t roles[3] = {fn::reduced, fn::param, fn::reduced};
         fn::apply({call.dtype(), 3, shape, roles}, {call.x()->data, nullptr}, {y, nullptr}, {weight, bias},
-                  statistics.data(), statistics.data() + n);
+                  statistics.mean(), statistics.rstd());
     });
 }
 
