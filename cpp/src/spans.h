@@ -1,7 +1,8 @@
 // Groups whose elements lie along spans of memory, cut into the blocks that sums are made of.
 //
 // A group is a number of runs (batch norm, channel first: one per sample). Runs of kBlock elements or more are cut into
-// blocks of kBlock; of shorter ones as many as fit go into one block, end to end. So blocks depend on shape alone.
+// blocks of kBlock; of shorter ones as many as fit go into one block, end to end; gradients sum those of 32 elements
+// and more run by run, each from the first virtual lane on. So blocks depend on shape alone.
 #pragma once
 
 #include "exact.h"
