@@ -139,7 +139,14 @@ def set_simd_target(name: str) -> None:
 
 
 def get_pool_limit() -> int:
-    """Return how many megabytes of dead results are kept, see :func:`set_pool_limit`."""
+    """Return how many megabytes of dead results are kept at most, see :func:`set_pool_limit`.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> fn.get_pool_limit() >= 0
+    True
+    """
     return _core.pool_limit() >> 20
 
 
