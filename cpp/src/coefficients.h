@@ -17,8 +17,9 @@ namespace fastnorm {
 template <class C>
 bool is_extreme(double mean, double rstd) {
     if constexpr (sizeof(C) == 8) return false;
-    const bool scale = rstd == 0 || std::isnan(rstd) || (rstd >= 0x1p-100 && rstd <= 0x1p100);
-    return !scale || std::fabs(mean) > 0x1p126;
+    // Without branches, so that loops over many become vectors.
+    const bool scale = (rstd == 0) | (rstd != rstd) | ((rstd >= 0x1p-100) & (rstd <= 0x1p100));
+    return !scale | (std::fabs(mean) > 0x1p126);
 }
 
 // Statistics in the compute type for the kernels, and in double for groups that the compute type cannot handle.
