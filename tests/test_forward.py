@@ -86,3 +86,28 @@ def test_parameters_wider_than_the_data(norm: Any) -> None:
         x, *_ = draw(norm, 6, n, "float32")
         weight, bias = np.random.default_rng(n).uniform(-2, 2, (2, *norm.parameters(x)))
         assert not exceeded(norm.forward_errors(x, weight, bias))
+
+
+@pytest.mark.parametrize("offset", [0, 4, 16])
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("width", [33, 49, 64])
+def test_large_results_of_short_rows_at_any_address(kind: str, width: int, offset: int, simd_target: str) -> None:
+    """Such results are written past the caches, in whole lines or by way of a tile; parts of them are not."""
+    dtype = np.dtype(kind)
+    rows = (9 << 20) // (width * dtype.itemsize)
+    rng = np.random.default_rng(width)
+    x, weight = rng.standard_normal((rows, width)).astype(dtype), rng.standard_normal(width).astype(dtype)
+    buffer = np.zeros(x.nbytes + 128, np.uint8)
+    start = -buffer.ctypes.data % 64 + offset
+    out = buffer[start : start + x.nbytes].view(dtype).reshape(x.shape)
+    fn.layer_norm(x, weight, out=out)
+    assert not buffer[:start].any()
+    assert not buffer[start + x.nbytes :].any()
+    for part in (slice(0, 1000), slice(rows // 2, rows // 2 + 999), slice(-500, None)):
+        np.testing.assert_array_equal(out[part], fn.layer_norm(x[part], weight))
+    # The same rows as channels: statistics and parameters row by row.
+    mean, var, scale = rng.standard_normal((3, rows)) ** 2
+    fn.batch_norm(x[None], mean, var, scale.astype(dtype), out=out[None])
+    for part in (slice(0, 1000), slice(-500, None)):
+        expected = fn.batch_norm(x[None, part], mean[part], var[part], scale[part].astype(dtype))
+        np.testing.assert_array_equal(out[part], expected[0])

@@ -17,9 +17,8 @@ namespace fastnorm {
 template <class C>
 bool is_extreme(double mean, double rstd) {
     if constexpr (sizeof(C) == 8) return false;
-    // Without branches, so that loops over many become vectors.
-    const bool scale = (rstd == 0) | (rstd != rstd) | ((rstd >= 0x1p-100) & (rstd <= 0x1p100));
-    return !scale | (std::fabs(mean) > 0x1p126);
+    const bool scale = rstd == 0 || std::isnan(rstd) || (rstd >= 0x1p-100 && rstd <= 0x1p100);
+    return !scale || std::fabs(mean) > 0x1p126;
 }
 
 // Statistics in the compute type for the kernels, and in double for groups that the compute type cannot handle.
@@ -57,8 +56,14 @@ public:
         for (std::size_t i = 0; i < n; ++i) h[i] = static_cast<C>(mean[i]);
         for (std::size_t i = 0; i < n; ++i) l[i] = static_cast<C>(mean[i] - static_cast<double>(h[i]));
         for (std::size_t i = 0; i < n; ++i) r[i] = static_cast<C>(rstd[i]);
-        int any = 0;
-        for (std::size_t i = 0; i < n; ++i) any |= static_cast<int>(extreme(i));
+        // Most are ordinary numbers of the compute type, which one look tells.
+        int doubtful = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+            const int scale = static_cast<int>(r[i] >= C(0x1p-100)) & static_cast<int>(r[i] <= C(0x1p100));
+            doubtful |= 1 ^ (scale & static_cast<int>(std::fabs(h[i]) <= C(0x1p126)));
+        }
+        bool any = false;
+        for (std::size_t i = 0; doubtful && i < n; ++i) any |= extreme(i);
         if (any) any_extreme.store(true, std::memory_order_relaxed);
     }
     // The gradient's sums divided by the number of elements.

@@ -103,11 +103,16 @@ private:
             Plane<T> p = plane(s, offset, rows, lanes);
             p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
             p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / size;
-            // In place the lines are in the cache already; short rows would leave most of them half written.
-            p.stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy] && whole_lines(bases[kY]);
+            // In place the lines are in the cache already.
+            const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
+            p.stream = stream && whole_lines(bases[kY]);
             if (reads_dy()) p.dy = reinterpret_cast<const T*>(bases[kDy]), p.dy_row = rows_.stride[kDy] / size;
             if (added) p.added = reinterpret_cast<const T*>(bases[kExtra]), p.added_row = rows_.stride[kExtra] / size;
-            kernel_(p);
+            if (stream && !p.stream && p.y_row == static_cast<std::ptrdiff_t>(lanes)) {
+                stream_rows(p);
+            } else {
+                kernel_(p);
+            }
             return;
         }
         for (std::size_t row = 0; row < rows; ++row) {
@@ -118,6 +123,24 @@ private:
                 here.stat += step.stat, here.param += step.param;
                 tile(at(bases, step), plane(s, here, 1, std::min(kBlock, lanes - lane)), here.param);
             }
+        }
+    }
+
+    // Short rows one after the other, which would leave most lines half written: past the caches by way of a tile.
+    void stream_rows(Plane<T> p) const {
+        constexpr std::size_t kTile = 16 * 1024 / sizeof(T);
+        T tile[kTile];
+        T* y = p.y;
+        const std::size_t rows = p.rows, most = std::max<std::size_t>(1, kTile / p.lanes);
+        p.y = tile;
+        for (std::size_t first = 0; first < rows; first += p.rows) {
+            p.rows = std::min(most, rows - first);
+            kernel_(p);
+            kernels_.stream(tile, p.rows * p.lanes, y + first * p.lanes);
+            const auto n = static_cast<std::ptrdiff_t>(p.rows), stat = n * p.stat_row, param = n * p.param_row;
+            p.x += n * p.x_row, p.dy += n * p.dy_row, p.added += n * p.added_row;
+            p.h += stat, p.l += stat, p.r += stat, p.c1 += stat, p.c2 += stat;
+            p.w += param, p.b += param;
         }
     }
 

@@ -140,7 +140,8 @@ FASTNORM_API void backward(const Space& space, Input dy, Input x, const void* we
 FASTNORM_API void activation_gradient(const Space& space, Input dy, Input x, Output dz, Parameters parameters,
                                       const double* mean, const double* rstd);
 
-/// The dx of `backward` from sums that are already there: dx = rstd * (dy*weight - mean_g - xhat*mean_gx), values per group.
+/// The dx of `backward` from sums that are already there: dx = rstd * (dy*weight - mean_g - xhat*mean_gx), values per
+/// group.
 FASTNORM_API void input_gradient(const Space& space, Input dy, Input x, Output dx, const void* weight,
                                  const double* mean, const double* rstd, const double* mean_g, const double* mean_gx);
 

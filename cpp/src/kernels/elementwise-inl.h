@@ -166,6 +166,21 @@ void Add(const Plane<T>& p) {
     });
 }
 
+// Copies past the caches, whatever the alignment.
+template <class T>
+void StreamCopy(const T* from, std::size_t n, T* to) {
+    const hn::CappedTag<std::uint8_t, 64> d;
+    constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;
+    const auto* source = reinterpret_cast<const std::uint8_t*>(from);
+    auto* target = reinterpret_cast<std::uint8_t*>(to);
+    const std::size_t bytes = n * sizeof(T), head = Head(d, target, bytes);
+    std::memcpy(target, source, head);
+    std::size_t i = head;
+    for (; i + kN <= bytes; i += kN) hn::Stream(hn::LoadU(d, source + i), d, target + i);
+    std::memcpy(target + i, source + i, bytes - i);
+    hwy::FlushStream();
+}
+
 template <class T>
 void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
     const Tag<T> d;

@@ -12,16 +12,17 @@
 
 // Constant-initialized: nothing that was compiled for a target may run before the machine is known to have it.
 #undef FASTNORM_DEFINE_KERNELS
-#define FASTNORM_DEFINE_KERNELS(T, name)                                                                     \
-    HWY_BEFORE_NAMESPACE();                                                                                  \
-    namespace fastnorm {                                                                                     \
-    namespace HWY_NAMESPACE {                                                                                \
-    extern const Kernels<T> name;                                                                            \
-    constexpr Kernels<T> name{SpanMoments<T>, GroupStatisticsOf<T>, ColumnPivots<T>,       ColumnMoments<T>, \
-                              Normalize<T>,   InputGradient<T>,     ActivationGradient<T>, Add<T>,           \
-                              Quantize<T>,    SpanGradients<T>,     ColumnGradients<T>,    RowGradients<T>}; \
-    }                                                                                                        \
-    }                                                                                                        \
+#define FASTNORM_DEFINE_KERNELS(T, name)                                                          \
+    HWY_BEFORE_NAMESPACE();                                                                       \
+    namespace fastnorm {                                                                          \
+    namespace HWY_NAMESPACE {                                                                     \
+    extern const Kernels<T> name;                                                                 \
+    constexpr Kernels<T> name{                                                                    \
+        SpanMoments<T>,   GroupStatisticsOf<T>,  ColumnPivots<T>, ColumnMoments<T>, Normalize<T>, \
+        InputGradient<T>, ActivationGradient<T>, Add<T>,          StreamCopy<T>,    Quantize<T>,  \
+        SpanGradients<T>, ColumnGradients<T>,    RowGradients<T>};                                \
+    }                                                                                             \
+    }                                                                                             \
     HWY_AFTER_NAMESPACE()
 
 #endif  // FASTNORM_KERNELS_INL_H_

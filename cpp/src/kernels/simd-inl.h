@@ -196,6 +196,8 @@ template <class D, class T>
 HWY_INLINE void StreamLanes(hn::Vec<D> v, D d, T* p) {
     if constexpr (std::is_same_v<T, hn::TFromD<D>>) {
         hn::Stream(v, d, p);
+    } else if constexpr (Virtual<D>::kN * sizeof(T) < 16) {  // no such store writes less than 16 bytes
+        StoreLanes(v, d, p);
     } else {
         hn::Stream(Rounded(v, d, T{}), hn::Rebind<std::uint16_t, D>(), reinterpret_cast<std::uint16_t*>(p));
     }

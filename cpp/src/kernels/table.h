@@ -95,6 +95,8 @@ struct Kernels {
     void (*activation_gradient)(const Plane<T>&);
     // y = x + dy
     void (*add)(const Plane<T>&);
+    // Copies past the caches.
+    void (*stream)(const T* from, std::size_t n, T* to);
     // Rounds n values to bytes, see Quantization: of the scales and zero points one per value or one for all.
     void (*quantize)(const T* y, std::size_t n, const Quantizer<C>& by, std::uint8_t* to);
     // One GradSums a row of at most kBlock elements.
