@@ -54,7 +54,7 @@ bench-quick: $(VENV)/.installed-bench ## the same for a few shapes, into build/b
 # A second, sanitized build in its own folder. Its libasan must be loaded before Python itself.
 ASAN_SITE := $(CURDIR)/build/asan/site
 ASAN_ENV  = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(ASAN_SITE)
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(ASAN_SITE)
 
 asan: $(VENV)/.installed-test ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@rm -rf $(ASAN_SITE)
