@@ -45,7 +45,8 @@ long a library takes.""",
         "memory",
         "Fresh outputs",
         """Layer norm of rows of 1024, memory as the C library hands it out by default: a large output begins with a
-page fault for each page. All other figures are measured with freed memory kept by the process.""",
+page fault for each page, unless it takes over the memory of a dead result, as fastnorm's do. All other figures are
+measured with freed memory kept by the process.""",
         (),
         tables.memory,
     ),

@@ -77,8 +77,8 @@ public:
         const Array* array = ok_ ? plain(object, type) : nullptr;
         ok_ = array && array->nd == 1 && array->dimensions[0] == n;
         if (!ok_) return nullptr;
+        side_bytes_[sides_] = static_cast<std::size_t>(n) * (type_of(array) == kDouble ? 8 : 4);
         side_[sides_++] = array->data;
-        side_bytes_ = static_cast<std::size_t>(n) * 8;
         return array;
     }
     // The result: `out` if it can be written to as it is, or a new array.
@@ -88,7 +88,7 @@ public:
         ok_ = array && array->nd == x_->nd && (array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_);
         for (int i = 0; ok_ && i < x_->nd; ++i) ok_ = array->dimensions[i] == x_->dimensions[i];
         ok_ = ok_ && (array->data == x_->data || !overlaps(array->data, bytes(), x_->data, bytes()));
-        for (int i = 0; ok_ && i < sides_; ++i) ok_ = !overlaps(array->data, bytes(), side_[i], side_bytes_);
+        for (int i = 0; ok_ && i < sides_; ++i) ok_ = !overlaps(array->data, bytes(), side_[i], side_bytes_[i]);
         return ok_ ? py::reinterpret_borrow<py::object>(out) : py::object();
     }
 
@@ -108,7 +108,7 @@ private:
 
     const Array* x_;
     bool ok_;
-    std::size_t size_ = 1, item_ = 4, side_bytes_ = 0;
+    std::size_t size_ = 1, item_ = 4, side_bytes_[4];
     const void* side_[4];
     int sides_ = 0;
 };
