@@ -259,7 +259,8 @@ def backward_errors(
     dz = np.abs(dy.reshape(t.layout.view))
     if activation is not None:
         slope = np.abs(_activation.derivative(activation, t.xhat * t.gamma + t.beta))
-        dz = dz * (slope if activation == "relu" else slope + t.z_scale)
+        # The slope of the smooth ones is a sum of terms, up to one and up to z.
+        dz = dz * (slope if activation == "relu" else 1 + slope + t.z_scale)
     g, size = dz * np.abs(t.gamma), np.abs(t.xhat)
     if running is not None:
         scale = g
