@@ -14,9 +14,9 @@ _SECTIONS = (
     (
         "networks",
         "Speed by operation",
-        """Geometric mean over the places below, float32, and the least of them. The share of copy compares with a
-parallel copy of the bytes that the operation must read and write at the least; the other columns say how many times as
-long a library takes.""",
+        """Geometric mean over the places below, float32, and the least of them. The share of copy compares with the
+fastest round of a parallel copy of the bytes that the operation must read and write at the least; the other columns say
+how many times as long a library takes.""",
         ("speedup", "share"),
         tables.summary,
     ),

@@ -40,9 +40,12 @@ def compare(record: Record, peer: str, ours: str) -> Ratio | None:
 
 
 def share(record: Record) -> float | None:
-    """Return the share of the copy's bandwidth, of the call with `out=` where there is one."""
-    found = compare(record, "copy", OUT if OUT in record["seconds"] else OURS)
-    return found.median if found else None
+    """Return the share of the copy's bandwidth, of the call with `out=` where there is one.
+
+    The copy is a limit, so its fastest round counts; of the call it is the median.
+    """
+    ours = record["seconds"].get(OUT) or record["seconds"].get(OURS)
+    return min(record["seconds"]["copy"]) / statistics.median(ours) if ours else None
 
 
 def best_peer(run: Run, record: Record) -> float | None:

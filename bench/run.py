@@ -46,12 +46,18 @@ def main() -> int:
         if section != "memory":
             result["memory kept"] = machine.keep_memory()
         result[section] = list(_section(section, peers, options))
-    result["load after"] = machine.load()
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n")
+        _write(result, options.output)
+    _write(result, options.output)
     wrong = [f"{r['name']}: {r['wrong']}" for section in SECTIONS for r in result.get(section, ()) if r["wrong"]]
     print(*wrong, f"written: {options.output}", sep="\n", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _write(result: dict[str, Any], path: Path) -> None:
+    """Write what is there, so that a run that is ended early leaves its sections."""
+    result["load after"] = machine.load()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -63,14 +69,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sections", nargs="+", choices=everything, default=everything)
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="by default all that are installed")
     parser.add_argument("--only", default="", metavar="TEXT", help="specs whose name has this text in it")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often the libraries take turns (5, quick 3)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often the libraries take turns (5, quick 6)")
     return parser.parse_args()
 
 
 def _section(section: str, peers: list[Peer], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     specs = [spec for spec in SECTIONS[section](options.quick, options.threads) if options.only in spec.name]
     specs = [spec for spec in specs if _accepted(spec.dtype)]
-    plan = timing.Plan(rounds=options.rounds or (3 if options.quick else 5), turn=0.01 if options.quick else 0.02)
+    plan = timing.Plan(rounds=options.rounds or (6 if options.quick else 5), turn=0.01 if options.quick else 0.02)
     for i, spec in enumerate(specs, 1):
         print(f"{section} {i}/{len(specs)}  {spec.name}", file=sys.stderr, flush=True)
         yield _measure(spec, peers, plan)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from .._types import Array, Gradients
@@ -25,13 +26,13 @@ class Torch:
             return None
         torch.set_num_threads(threads)
         axis, place = channel_axis(problem), -1 if problem.op in _LAST else 1
-        tensors = {name: torch.from_numpy(a) for name, a in problem.arguments.items() if name in _TENSORS}
+        tensors = {name: _tensor(a) for name, a in problem.arguments.items() if name in _TENSORS}
         # PyTorch's channels_last is this too: axes in the order NCHW, and the strides of NHWC.
         tensors["x"] = tensors["x"].movedim(axis, place)
         forward = _FUNCTIONS[problem.op](problem, tensors)
         if problem.direction == "backward":
             assert problem.gradient is not None
-            return _backward(forward, tensors, torch.from_numpy(problem.gradient).movedim(axis, place), (place, axis))
+            return _backward(forward, tensors, _tensor(problem.gradient).movedim(axis, place), (place, axis))
         return Candidate(torch.no_grad()(forward), lambda y: _array(y.movedim(place, axis)))
 
 
@@ -53,8 +54,20 @@ def _backward(
     return Candidate(lambda: torch.autograd.grad(y, wanted, dy, retain_graph=True), answer)
 
 
+def _tensor(array: Array) -> torch.Tensor:
+    if array.dtype.name == "bfloat16":  # of ml_dtypes, which PyTorch does not know
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
 def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.detach().numpy()
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        bits: Array = tensor.view(torch.int16).numpy()
+        return bits.view(ml_dtypes.bfloat16)
+    array: Array = tensor.numpy()
     return array
 
 
