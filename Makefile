@@ -41,7 +41,7 @@ format: $(VENV)/.installed-dev ## rewrite the sources the way `make lint` wants 
 # --- benchmarks: on a quiet machine ------------------------------------------------------------------------------------
 # Against NumPy, and what else .venv has: .venv/bin/pip install torch onnx onnxruntime
 
-bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks (20 minutes)
+bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks
 	@$(BIN)/python bench/run.py --output build/bench.json
 	@$(BIN)/python bench/report.py build/bench.json --output docs/benchmarks
 

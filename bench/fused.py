@@ -8,6 +8,7 @@ medians of ratios.
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -46,11 +47,7 @@ def cases(shape: tuple[int, int]) -> dict[str, Case]:
         found[activation] = Case(lambda a=activation: fn.layer_norm(x, weight, bias, activation=a, out=y), 2 * n)
     q, y8 = fn.Quantize(0.05), np.empty(shape, np.int8)
     found["int8"] = Case(lambda: fn.layer_norm(x, weight, bias, quantize=q, out=y8), n + y8.nbytes)
-    for name in ("float16", "bfloat16"):
-        try:
-            dtype = np.dtype(name) if name == "float16" else np.dtype(__import__("ml_dtypes").bfloat16)
-        except ImportError:
-            continue
+    for name, dtype in sixteen_bits().items():
         x2, y2 = x.astype(dtype), np.empty(shape, dtype)
         found[name] = Case(lambda a=x2, b=y2: fn.layer_norm(a, weight, bias, out=b), 2 * x2.nbytes)
     first, last = x.T.copy(), x  # (channels, samples) and (samples, channels) of one batch norm
@@ -68,6 +65,16 @@ def cases(shape: tuple[int, int]) -> dict[str, Case]:
     where = rng.random((shape[0], 1)) < 0.7
     found["masked"] = Case(lambda: fn.layer_norm(x, weight, bias, where=where, out=y), 2 * n)
     return found
+
+
+def sixteen_bits() -> dict[str, np.dtype[Any]]:
+    """Return the 16-bit types by name; bfloat16 is that of ml_dtypes."""
+    types = {"float16": np.dtype(np.float16)}
+    with contextlib.suppress(ImportError):
+        import ml_dtypes
+
+        types["bfloat16"] = np.dtype(ml_dtypes.bfloat16)
+    return types
 
 
 def main() -> None:

@@ -169,6 +169,21 @@ def test_fused_sum_in_place(out: str, shape: Any) -> None:
         assert target is None or result is target
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_fused_sums(dtype: str, num_threads: int) -> None:
+    """From 8 MB on both results are written past the caches, and what is normalized is a second sum."""
+    shape = ((9 << 20) // np.dtype(dtype).itemsize // 500, 500)
+    x, residual = np.random.default_rng(3).standard_normal((2, *shape)).astype(dtype)
+    weight = np.linspace(-1, 1, 500, dtype=dtype)
+    got = fn.add_layer_norm(x, residual, weight)
+    h = x + residual
+    np.testing.assert_array_equal(got.h, h)
+    np.testing.assert_array_equal(got.y, fn.layer_norm(h, weight))
+    into = fn.add_layer_norm(x, residual, weight, out=(x, residual))
+    np.testing.assert_array_equal(into.h, h)
+    np.testing.assert_array_equal(into.y, got.y)
+
+
 def test_fused_sum_with_partial_overlap() -> None:
     buffer = np.random.default_rng(3).standard_normal(330).astype(np.float32)
     x, residual = buffer[:300].reshape(10, 30).copy(), buffer[30:].reshape(10, 30)

@@ -49,10 +49,14 @@ public:
         r[i] = static_cast<C>(scale);
         if (extreme(i)) any_extreme.store(true, std::memory_order_relaxed);
     }
-    // n statistics at once, in loops that the compiler turns into vectors; `mean` = nullptr is zero.
+    // n statistics at once; `given_mean` = nullptr is zero.
     void set_all(std::size_t n, const double* given_mean, const double* given_rstd) {
         for (std::size_t i = 0; i < n; ++i) mean[i] = given_mean ? given_mean[i] : 0.0;
         for (std::size_t i = 0; i < n; ++i) rstd[i] = given_rstd[i];
+        round_all(n);
+    }
+    // What follows from n means and scales that are set, in loops that the compiler turns into vectors.
+    void round_all(std::size_t n) {
         for (std::size_t i = 0; i < n; ++i) h[i] = static_cast<C>(mean[i]);
         for (std::size_t i = 0; i < n; ++i) l[i] = static_cast<C>(mean[i] - static_cast<double>(h[i]));
         for (std::size_t i = 0; i < n; ++i) r[i] = static_cast<C>(rstd[i]);

@@ -86,7 +86,7 @@ private:
         std::fill_n(sums, 2 * n_, C(0));
     }
 
-    // GradientCall::set_statistics for n rows, in loops that the compiler turns into vectors.
+    // GradientCall::set_statistics for n rows.
     void set_statistics(Coefficients<C>& stats, const Offset& owner, std::size_t row, std::size_t n) const {
         const bool together = row % inner_.n + n <= inner_.n;
         const std::ptrdiff_t first = row_at(owner, row).group;
@@ -96,18 +96,7 @@ private:
             stats.mean[i] = gradient_.mean ? gradient_.mean[group] : 0.0;
             stats.rstd[i] = gradient_.rstd[group];
         }
-        for (std::size_t i = 0; i < n; ++i) stats.h[i] = static_cast<C>(stats.mean[i]);
-        for (std::size_t i = 0; i < n; ++i) stats.l[i] = static_cast<C>(stats.mean[i] - stats.h[i]);
-        for (std::size_t i = 0; i < n; ++i) stats.r[i] = static_cast<C>(stats.rstd[i]);
-        std::int64_t unusual = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-            unusual |= static_cast<std::int64_t>(!(stats.rstd[i] >= 0x1p-100)) |
-                       static_cast<std::int64_t>(!(stats.rstd[i] <= 0x1p100)) |
-                       static_cast<std::int64_t>(!(std::fabs(stats.mean[i]) <= 0x1p126));
-        }
-        for (std::size_t i = 0; unusual && i < n; ++i) {
-            if (stats.extreme(i)) stats.any_extreme = true;
-        }
+        stats.round_all(n);
         std::fill_n(stats.c1, n, C(0));
         std::fill_n(stats.c2, n, C(0));
     }

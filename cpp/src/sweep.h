@@ -41,15 +41,8 @@ public:
             plain(bases, stats, offset, rows, lanes);
             return;
         }
-        for (std::size_t row = 0; row < rows; ++row) {
-            for (std::size_t lane = 0; lane < lanes; lane += kBlock) {
-                Offset step, here = offset;
-                step.advance(rows_, row);
-                step.advance(lanes_, lane);
-                here.stat += step.stat, here.param += step.param;
-                masked(at(bases, step), stats, here, std::min(kBlock, lanes - lane));
-            }
-        }
+        for_blocks(bases, offset, rows, lanes,
+                   [&](const Bases& block, const Offset& here, std::size_t n) { masked(block, stats, here, n); });
     }
 
 private:
@@ -115,13 +108,21 @@ private:
             }
             return;
         }
+        for_blocks(bases, offset, rows, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
+            tile(block, plane(s, here, 1, n), here.param);
+        });
+    }
+
+    // Calls f(bases, offset, lanes) for pieces of rows of at most kBlock lanes.
+    template <class F>
+    void for_blocks(const Bases& bases, const Offset& offset, std::size_t rows, std::size_t lanes, F&& f) const {
         for (std::size_t row = 0; row < rows; ++row) {
             for (std::size_t lane = 0; lane < lanes; lane += kBlock) {
                 Offset step, here = offset;
                 step.advance(rows_, row);
                 step.advance(lanes_, lane);
                 here.stat += step.stat, here.param += step.param;
-                tile(at(bases, step), plane(s, here, 1, std::min(kBlock, lanes - lane)), here.param);
+                f(at(bases, step), here, std::min(kBlock, lanes - lane));
             }
         }
     }
