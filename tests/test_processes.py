@@ -71,6 +71,41 @@ def test_fork_after_parallel_work() -> None:
 
 
 @fork
+@linux
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_child_has_threads_of_its_own() -> None:
+    def threads() -> bytes:
+        work()
+        return b"%d" % len(os.listdir("/proc/self/task"))
+
+    with fn.threads(3):
+        work()
+        assert in_child(threads) == b"3"
+
+
+@fork
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_fork_in_the_middle_of_a_call() -> None:
+    """Of another thread, which may hold any lock of the library."""
+    with fn.threads(2):
+        want = work()
+        stop = threading.Event()
+
+        def others() -> None:
+            with fn.threads(2):
+                while not stop.is_set():
+                    work()
+
+        thread = threading.Thread(target=others)
+        thread.start()
+        try:
+            assert [in_child(work) for _ in range(10)] == [want] * 10
+        finally:
+            stop.set()
+            thread.join()
+
+
+@fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_pool_of_forked_processes() -> None:
     with fn.threads(4):
@@ -173,3 +208,39 @@ def test_threads_that_start(before: str, environment: dict[str, str], threads: i
 def test_affinity_of_the_process() -> None:
     code = STARTED.replace("fastnorm as fn", "os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])", 1)
     assert run(code.format(before="import fastnorm as fn")) == "0 0"
+
+
+@linux
+def test_helping_threads_keep_the_processors_of_the_process() -> None:
+    """They leave the caller's processor for the time of a move only."""
+    code = """
+import os, numpy as np, fastnorm as fn
+x = np.ones((1024, 1024), "f4")
+fn.set_num_threads(3)
+for _ in range(50):
+    fn.layer_norm(x)
+print(len({frozenset(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")}))
+"""
+    assert run(code) == "1"
+
+
+@linux
+def test_without_memory_for_threads_or_within_them() -> None:
+    """There are fewer threads, then an exception; the process lives."""
+    code = """
+import os, resource, numpy as np, fastnorm as fn
+fn.set_num_threads(3)
+x, samples = np.eye(1024, dtype="f4"), np.ones((3000, 600), "f4")
+y = np.empty_like(x)
+tasks = lambda: len(os.listdir("/proc/self/task"))
+idle = tasks()
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**20,) * 2)
+fn.layer_norm(x, out=y)
+print(tasks() - idle, round(float(y[0, 0])), end=" ")
+try:
+    fn.fit_whitening(samples, eps=1.0)
+except MemoryError:
+    print("MemoryError")
+"""
+    assert run(code) == "0 32 MemoryError"

@@ -1,13 +1,13 @@
-// The one place with OpenMP pragmas. Bodies run on any thread in any order, so they may only write what belongs to
-// their index; nothing may depend on which thread ran what.
+// Parallel loops. Bodies run on any thread in any order, so they may only write what belongs to their index; nothing may
+// depend on which thread ran what.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
+#include <type_traits>
 
 namespace fastnorm {
 
-// Threads worth waking for this many bytes of work: 1 for small work and in a forked child, whose OpenMP pool is gone.
+// Threads worth waking for this many bytes of work: 1 for small work.
 int threads_for(std::size_t bytes);
 
 // Memory of the calling thread, which its next call overwrites: so many values of anything, on a line of the cache. It
@@ -20,18 +20,17 @@ T* scratch(std::size_t n) {
     return static_cast<T*>(scratch_bytes(n * sizeof(T)));
 }
 
+// Every task once, by at most so many threads. Threads of our own (threads/workers.cpp) or a team of OpenMP (threads/openmp.cpp).
+using Task = void (*)(void* body, std::size_t i);
+void run_tasks(std::size_t tasks, int threads, Task task, void* body);
+
 template <class F>
 void parallel_for(std::size_t tasks, int threads, F&& body) {
-#ifdef FASTNORM_HAS_OPENMP
+    using Body = std::remove_reference_t<F>;
     if (threads > 1 && tasks > 1) {
-        std::atomic<std::size_t> next{0};
-#pragma omp parallel num_threads(threads)
-        for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) body(i);
+        run_tasks(tasks, threads, [](void* f, std::size_t i) { (*static_cast<Body*>(f))(i); }, &body);
         return;
     }
-#else
-    (void)threads;
-#endif
     for (std::size_t i = 0; i < tasks; ++i) body(i);
 }
 

@@ -79,7 +79,7 @@ def _describe(limit: Limit) -> str:
 def _openmp(version: str) -> str:
     """Name version and runtime, after the specification's date that the library was built with."""
     if not version.isdecimal() or version == "0":
-        return "none: every call is done by the calling thread"
+        return "not used: the library has threads of its own"
     return ", ".join([f"{_OPENMP.get(version, 'of')} ({version})", *_openmp_runtimes()])
 
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -15,9 +16,6 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
 
 namespace fastnorm {
 namespace {
@@ -26,8 +24,6 @@ namespace {
 constexpr std::size_t kBytesPerThread = 128 * 1024;
 constexpr std::size_t kLine = 64;  // of the cache
 
-std::atomic<bool> used{false};    // whether a team of threads may exist
-std::atomic<bool> forked{false};  // whether it was left behind by fork()
 thread_local int local_threads = 0;
 
 // A positive whole number at the start of the text (OMP_NUM_THREADS may be a list), else 0.
@@ -85,19 +81,11 @@ std::atomic<int>& global_threads() {
     return threads;
 }
 
-#if !defined(_WIN32)
-// The pool of most OpenMP runtimes does not survive fork(): the child would wait for threads that are not there.
-const int registered = pthread_atfork(nullptr, nullptr, [] { forked.store(used.load()); });
-#endif
-
 }  // namespace
 
 int threads_for(std::size_t bytes) {
-    if (bytes < 2 * kBytesPerThread || forked.load(std::memory_order_relaxed)) return 1;
-    const auto worth = static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16));
-    const int threads = std::min(get_num_threads(), worth);
-    if (threads > 1 && !used.load(std::memory_order_relaxed)) used.store(true, std::memory_order_relaxed);
-    return threads;
+    if (bytes < 2 * kBytesPerThread) return 1;
+    return std::min(get_num_threads(), static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16)));
 }
 
 void* scratch_bytes(std::size_t bytes) {
@@ -133,14 +121,6 @@ void set_num_threads(int n) {
 int set_local_num_threads(int n) {
     if (n < 0) throw std::invalid_argument("number of threads must be at least 0, got " + std::to_string(n));
     return std::exchange(local_threads, n);
-}
-
-int openmp_version() {
-#ifdef _OPENMP
-    return _OPENMP;
-#else
-    return 0;
-#endif
 }
 
 }  // namespace fastnorm
