@@ -21,14 +21,15 @@ void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std
             width *= static_cast<std::ptrdiff_t>(axes[i].n);
         }
     }
-    const std::size_t inner_count = inner.count(), shared_count = shared.count();
+    const std::size_t inner_count = inner.count();
+    std::vector<std::ptrdiff_t> groups(shared.count());
+    for (std::size_t s = 0; s < groups.size(); ++s) groups[s] = shared.offset(s).stat;
     for (std::size_t o = 0; o < own.count(); ++o) {
         const Offset at = own.offset(o);
         for (std::size_t j = 0; j < inner_count; ++j) {
             Tree<Cell> tree;
-            for (std::size_t s = 0; s < shared_count; ++s) {
-                const std::ptrdiff_t group = at.stat + shared.offset(s).stat;
-                tree.add(cells[static_cast<std::size_t>(group * width) + j]);
+            for (const std::ptrdiff_t group : groups) {
+                tree.add(cells[static_cast<std::size_t>((at.stat + group) * width) + j]);
             }
             gradient.add_parameter(at.param + inner.offset(j).param, tree.result());
         }

@@ -21,9 +21,11 @@ public:
           partial_(outer_ * columns_.parts() * columns_.lanes()),
           cells_(outer_ * columns_.lanes()),
           stats_(outer_ * columns_.lanes()) {
-        for (std::size_t i = 0; i < cells_.size(); ++i) {
-            const std::size_t lane = i % columns_.lanes();
-            gradient_.set_statistics(stats_, i, group(i / columns_.lanes(), lane));
+        for (std::size_t outer = 0, i = 0; outer < outer_; ++outer) {
+            const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
+            for (std::size_t lane = 0; lane < columns_.lanes(); ++lane, ++i) {
+                gradient_.set_statistics(stats_, i, group(first, lane));
+            }
         }
     }
 
@@ -50,9 +52,8 @@ public:
     }
 
 private:
-    std::ptrdiff_t group(std::size_t outer, std::size_t lane) const {
-        return call_.plan.kept.offset(outer).stat +
-               static_cast<std::ptrdiff_t>(lane / columns_.width()) * call_.plan.lane.stat;
+    std::ptrdiff_t group(std::ptrdiff_t first, std::size_t lane) const {
+        return first + static_cast<std::ptrdiff_t>(lane / columns_.width()) * call_.plan.lane.stat;
     }
     Offset offset(std::size_t outer, std::size_t lane) const {
         Offset offset = call_.plan.kept.offset(outer);
@@ -92,7 +93,7 @@ private:
 
     Cell exact(const Bases& first, std::size_t lane, std::size_t first_row, std::size_t rows, std::size_t stat) const {
         static constexpr C one = 1;
-        Cell total;
+        Cell total{};
         for (std::size_t row = 0; row < rows; ++row) {
             const Bases place = at(first, columns_.row(first_row + row));
             T x, dy;
@@ -106,18 +107,21 @@ private:
     // Merges the superblocks of a tile's lanes into cells, and the cells of a group into its sums.
     void finish(std::size_t outer, std::size_t tile) {
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
+        const Offset own = call_.plan.kept.offset(outer);
+        const std::ptrdiff_t step = columns_.lane_axis().param;
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
-            Cell* cell = cells_.data() + static_cast<std::size_t>(group(outer, lane)) * width;
-            Cell total;
+            const std::ptrdiff_t stat = group(own.stat, lane);
+            Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * width;
+            Cell total{};
             for (std::size_t j = 0; j < width; ++j) {
                 Tree<Cell> tree;
                 for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(partial(outer, part, lane + j));
                 cell[j] = tree.result();
-                const double w = call_.affine.w[offset(outer, lane + j).param];
+                const double w = call_.affine.w[own.param + static_cast<std::ptrdiff_t>(lane + j) * step];
                 total = merge(total, {w * cell[j].db, w * cell[j].dh});
             }
             for (std::size_t j = 0; j < width; ++j) {
-                gradient_.set_sums(stats_, outer * columns_.lanes() + lane + j, group(outer, lane), total,
+                gradient_.set_sums(stats_, outer * columns_.lanes() + lane + j, stat, total,
                                    columns_.rows() * width);
             }
         }

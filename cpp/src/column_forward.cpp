@@ -138,6 +138,7 @@ private:
     // Merges the superblocks of a tile's lanes, and the lanes of a group.
     void finish(std::size_t outer, std::size_t tile) {
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
+        const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
             Tree<Moments> group;
             for (std::size_t i = lane; i < lane + width; ++i) {
@@ -150,8 +151,7 @@ private:
             for (std::size_t i = lane; i < lane + width; ++i) {
                 stats_.set(outer * columns_.lanes() + i, m.origin, m.rest, scale);
             }
-            const std::ptrdiff_t stat =
-                call_.plan.kept.offset(outer).stat + static_cast<std::ptrdiff_t>(lane / width) * call_.plan.lane.stat;
+            const std::ptrdiff_t stat = first + static_cast<std::ptrdiff_t>(lane / width) * call_.plan.lane.stat;
             save(saved_, stat, m.origin + m.rest, scale, m.m2);
         }
     }

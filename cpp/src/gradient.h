@@ -16,7 +16,7 @@
 namespace fastnorm {
 
 struct Cell {
-    double db = 0, dh = 0;
+    double db, dh;
 };
 
 inline Cell merge(const Cell& a, const Cell& b) { return {a.db + b.db, a.dh + b.dh}; }
@@ -51,7 +51,7 @@ struct GradientCall {
 template <class T>
 Cell exact_sums(const T* dy, const T* x, std::size_t n, double mean, double rstd, const Compute<T>* weight,
                 std::ptrdiff_t weight_step) {
-    Cell sums;
+    Cell sums{};
     for (std::size_t i = 0; i < n; ++i) {
         const double g = widen(dy[i]) * weight[static_cast<std::ptrdiff_t>(i) * weight_step];
         sums.db += g;

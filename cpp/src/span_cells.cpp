@@ -175,7 +175,7 @@ private:
     void finish(Coefficients<C>& stats, std::size_t i, const Offset& first, std::size_t step) {
         const Offset own = tasks_.step(step);
         const Cell* cell = cells(first.stat + own.stat);
-        Cell total;
+        Cell total{};
         for (std::size_t j = 0; j < width_; ++j) {
             const double w = call_.affine.w[first.param + own.param + cell_axes_.offset(j).param];
             total = merge(total, {w * cell[j].db, w * cell[j].dh});

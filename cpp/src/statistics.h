@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include "fastnorm/fastnorm.h"
@@ -13,7 +14,7 @@ namespace fastnorm {
 // Count, mean as origin + rest, sum of squared deviations. The origin is a value near the mean: what is small then
 // carries the digits. Not centred: both parts of the mean are zero.
 struct Moments {
-    double n = 0, origin = 0, rest = 0, m2 = 0;
+    double n, origin, rest, m2;
 };
 
 // Chan, Golub and LeVeque's exact update. An empty side leaves the other as it is.
@@ -50,6 +51,8 @@ public:
     }
 
 private:
+    static_assert(std::is_trivially_default_constructible_v<Value>, "clearing the levels would take longer than adding");
+
     std::size_t count_ = 0;
     Value levels_[64];
 };

@@ -176,7 +176,7 @@ def backward(
         sums = dweight, dbias, None, side, mask, count
         run(_core.backward, dy_view, view, dx_view, layout.roles, scale, statistic, training, *statistics, *sums)
     dtype = x.dtype if weight is None else weight.dtype
-    return Gradients(dx, _rounded(dweight, dtype), _rounded(dbias, dtype))
+    return Gradients(dx, *rounded_sums(dtype, dweight, dbias))
 
 
 def _scale(weight: Array | None, offset: float, layout: Layout, x: Array) -> Array | None:
@@ -226,8 +226,9 @@ def _centre(mean: Array | None, x: Array, layout: Layout, training: bool, mask: 
     return exact
 
 
-def _rounded(gradient: Array | None, dtype: np.dtype[Any]) -> Array | None:
-    if gradient is None or gradient.dtype == dtype:
-        return gradient
+def rounded_sums(dtype: np.dtype[Any], *sums: Array | None) -> list[Array | None]:
+    """Round sums in float64 once, to `dtype`."""
+    if dtype == FLOAT64:
+        return list(sums)
     with np.errstate(all="ignore"):  # a sum beyond the range of float32 is inf, as everywhere in the core
-        return rounded(gradient, dtype)
+        return [None if values is None else rounded(values, dtype) for values in sums]

@@ -664,6 +664,8 @@ def _number(name: str, value: object, expected: str, low: float, high: float) ->
 
 def grad_mask(value: object) -> GradMask:
     """Which of dx, dweight and dbias are wanted."""
+    if type(value) is tuple and len(value) == 3 and type(value[0]) is type(value[1]) is type(value[2]) is bool:
+        return value
     if not isinstance(value, Sequence) or not all(isinstance(entry, (bool, np.bool_)) for entry in value):
         raise TypeError(f"grad_mask must be three booleans (dx, dweight, dbias), got {_text(value)}")
     if len(value) != 3:

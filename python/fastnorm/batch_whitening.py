@@ -291,7 +291,7 @@ def batch_whitening_backward(
                 both = np.concatenate([through, _features.transpose(_scaled(saved.matrix, weight))], axis=2)
                 features.transform(x, dx, both, saved.mean, _image(through, -off), dy, average)
     dtype = x.dtype if weight is None else weight.dtype
-    return Gradients(dx, _engine._rounded(dweight, dtype), _engine._rounded(dbias, dtype))
+    return Gradients(dx, *_engine.rounded_sums(dtype, dweight, dbias))
 
 
 def _checked(x: npt.ArrayLike, axis: int, groups: int) -> tuple[Array, Layout, Features]:

@@ -37,11 +37,9 @@ struct Deviations {
 
 inline constexpr std::size_t kSample = 64;
 
-// Sum of the first kSample elements, or of all if there are fewer.
 template <class D, class T>
-HWY_INLINE void SampleSum(D d, const T* x, std::size_t n, hn::TFromD<D>* folded) {
+HWY_INLINE void SampleSum(D d, const T* x, std::size_t sample, hn::TFromD<D>* folded) {
     using L = Virtual<D>;
-    const std::size_t sample = std::min(n, kSample);
     hn::Vec<D> sums[L::kParts];
     Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
         sums[part] = hn::Zero(d);
@@ -94,39 +92,58 @@ HWY_NOINLINE void RepairSums(const T* x, std::size_t n, bool centred, double& pi
     }
 }
 
-// Four blocks at a time, so that the chains of dependent steps overlap: sample, pivot, sweep, guard.
+// Means of the first elements of every block.
+template <class D, class T>
+HWY_INLINE void SpanPivots(D d, const T* x, std::ptrdiff_t step, std::size_t count, std::size_t sample,
+                           Compute<T>* pivots) {
+    using C = Compute<T>;
+    const double inverse = 1.0 / static_cast<double>(sample);
+    for (std::size_t first = 0; first < count; first += kFoldedRows) {
+        Folded<D> fold{};
+        C sums[kFoldedRows];
+        const std::size_t rows = std::min(kFoldedRows, count - first);
+        for (std::size_t k = 0; k < rows; ++k, x += step) SampleSum(d, x, sample, fold.row(k));
+        fold.Sum(sums);
+        for (std::size_t k = 0; k < kFoldedRows; ++k) pivots[first + k] = static_cast<C>(sums[k] * inverse);
+    }
+}
+
+// Step by step for all blocks, since the steps of one block wait for one another: sample, sweep, guard. Sums across
+// lanes are those of four blocks at a time.
 template <class T>
 void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums& out) {
     const Tag<T> d;
     using D = std::remove_const_t<decltype(d)>;
     using C = Compute<T>;
-    const auto size = static_cast<double>(n);
-    const double inverse_sample = 1.0 / static_cast<double>(std::min(n, kSample));
-    for (std::size_t first = 0; first < count; first += kFoldedRows, x += kFoldedRows * step) {
-        const std::size_t rows = std::min(kFoldedRows, count - first);
+    const auto row = [&](std::size_t k) FASTNORM_LAMBDA { return x + static_cast<std::ptrdiff_t>(k) * step; };
+    C pivot[kBatch], s1[kBatch], s2[kBatch];
+    if (!centred) {
+        std::fill_n(pivot, count, C(0));
+    } else if (n >= kSample) {
+        SpanPivots(d, x, step, count, kSample, pivot);
+    } else {
+        SpanPivots(d, x, step, count, n, pivot);
+    }
+    for (std::size_t first = 0; first < count; first += kFoldedRows) {
         Folded<D> fold1{}, fold2{};
-        C pivot[kFoldedRows] = {}, s1[kFoldedRows], s2[kFoldedRows];
-        const auto row = [&](std::size_t k) FASTNORM_LAMBDA { return x + static_cast<std::ptrdiff_t>(k) * step; };
-        if (centred) {
-            for (std::size_t k = 0; k < rows; ++k) SampleSum(d, row(k), n, fold1.row(k));
-            fold1.Sum(s1);
-            for (std::size_t k = 0; k < rows; ++k) pivot[k] = static_cast<C>(s1[k] * inverse_sample);
-        }
+        const std::size_t rows = std::min(kFoldedRows, count - first);
         for (std::size_t k = 0; k < rows; ++k) {
-            SpanSums(d, n, Deviations<D, T>{d, row(k), hn::Set(d, pivot[k])}, fold1.row(k), fold2.row(k));
+            const Deviations<D, T> deviations{d, row(first + k), hn::Set(d, pivot[first + k])};
+            SpanSums(d, n, deviations, fold1.row(k), fold2.row(k));
         }
-        fold1.Sum(s1);
-        fold2.Sum(s2);
-        int fine = 1;
-        for (std::size_t k = 0; k < kFoldedRows; ++k) {
-            const double sum = s1[k], square = s2[k];
-            fine &= static_cast<int>(!centred) | static_cast<int>(IsTypical(size, sum, square));
-            fine &= static_cast<int>(IsSafe<C>(square));
-            out.pivot[first + k] = pivot[k], out.s1[first + k] = sum, out.s2[first + k] = square;
-        }
-        for (std::size_t k = 0; !fine && k < rows; ++k) {
-            RepairSums(row(k), n, centred, out.pivot[first + k], out.s1[first + k], out.s2[first + k]);
-        }
+        fold1.Sum(s1 + first);
+        fold2.Sum(s2 + first);
+    }
+    const auto size = static_cast<double>(n);
+    int fine = 1;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double sum = s1[i], square = s2[i];
+        fine &= static_cast<int>(!centred) | static_cast<int>(IsTypical(size, sum, square));
+        fine &= static_cast<int>(IsSafe<C>(square));
+        out.pivot[i] = pivot[i], out.s1[i] = sum, out.s2[i] = square;
+    }
+    for (std::size_t i = 0; !fine && i < count; ++i) {
+        RepairSums(row(i), n, centred, out.pivot[i], out.s1[i], out.s2[i]);
     }
 }
 

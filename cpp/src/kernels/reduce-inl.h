@@ -58,7 +58,7 @@ struct Folded {
     HWY_ALIGN C rows[kFoldedRows * kLanes];
 
     HWY_INLINE C* row(std::size_t k) { return rows + k * kLanes; }
-    HWY_INLINE void Sum(C (&sums)[kFoldedRows]) const { SumFolded(FoldedTag<D>(), rows, sums); }
+    HWY_INLINE void Sum(C* sums) const { SumFolded(FoldedTag<D>(), rows, sums); }
 };
 
 // source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero. A span may go
