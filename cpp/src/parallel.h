@@ -1,5 +1,5 @@
-// Parallel loops. Bodies run on any thread in any order, so they may only write what belongs to their index; nothing may
-// depend on which thread ran what.
+// Parallel loops. Bodies run on any thread in any order, so they may only write what belongs to their index; nothing
+// may depend on which thread ran what.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,8 @@ T* scratch(std::size_t n) {
     return static_cast<T*>(scratch_bytes(n * sizeof(T)));
 }
 
-// Every task once, by at most so many threads. Threads of our own (threads/workers.cpp) or a team of OpenMP (threads/openmp.cpp).
+// Every task once, by at most so many threads. Threads of our own (threads/workers.cpp) or a team of OpenMP
+// (threads/openmp.cpp).
 using Task = void (*)(void* body, std::size_t i);
 void run_tasks(std::size_t tasks, int threads, Task task, void* body);
 
