@@ -15,12 +15,24 @@ bool aligned(const void* data) {
     return reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
 }
 
+// Every kStep-th element: with a constant step the compiler loads vectors and shuffles them.
+template <std::ptrdiff_t kStep, class T>
+void gather_every(const char* from, std::size_t n, T* to) {
+    const T* const elements = reinterpret_cast<const T*>(from);
+    for (std::size_t i = 0; i < n; ++i) to[i] = elements[kStep * static_cast<std::ptrdiff_t>(i)];
+}
+
 template <class T>
 void gather(const char* from, std::ptrdiff_t stride, std::size_t n, T* to) {
-    if (stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+    constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+    if (stride == size) {
         std::memcpy(to, from, n * sizeof(T));
         return;
     }
+    if (aligned<T>(from) && stride == -size) return gather_every<-1>(from, n, to);
+    if (aligned<T>(from) && stride == 2 * size) return gather_every<2>(from, n, to);
+    if (aligned<T>(from) && stride == 3 * size) return gather_every<3>(from, n, to);
+    if (aligned<T>(from) && stride == 4 * size) return gather_every<4>(from, n, to);
     for (std::size_t i = 0; i < n; ++i, from += stride) std::memcpy(to + i, from, sizeof(T));
 }
 
