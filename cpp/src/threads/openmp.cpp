@@ -1,8 +1,11 @@
 // In place of workers.cpp for programs that have an OpenMP team already (FASTNORM_OPENMP): the one OpenMP pragma.
+#include <omp.h>
+
 #include <atomic>
 
 #include "fastnorm/fastnorm.h"
 #include "parallel.h"
+#include "shares.h"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -26,9 +29,9 @@ void run_tasks(std::size_t tasks, int threads, Task task, void* body) {
         return;
     }
     used.store(true, std::memory_order_relaxed);
-    std::atomic<std::size_t> next{0};
+    Shares shares(tasks, static_cast<std::size_t>(threads));
 #pragma omp parallel num_threads(threads)
-    for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) task(body, i);
+    shares.work(static_cast<std::size_t>(omp_get_thread_num()), [&](std::size_t i) { task(body, i); });
 }
 
 int openmp_version() { return _OPENMP; }

@@ -56,17 +56,21 @@ int current_processor() {
 }  // namespace
 
 Job::Job(std::size_t tasks, int helpers, Task task, void* body)
-    : seats(helpers), tasks_(tasks), task_(task), body_(body), processor_(current_processor()) {}
+    : seats(helpers),
+      task_(task),
+      body_(body),
+      processor_(current_processor()),
+      shares_(tasks, static_cast<std::size_t>(helpers) + 1) {}
 
-void Job::work() noexcept {
-    for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) {
+void Job::work(std::size_t thread) noexcept {
+    shares_.work(thread, [&](std::size_t i) {
         try {
             task_(body_, i);
         } catch (...) {
             if (!failed_.test_and_set()) error_ = std::current_exception();
-            next_.store(tasks_, std::memory_order_relaxed);
+            shares_.abandon();
         }
-    }
+    });
 }
 
 // A thread that was woken beside its caller takes turns with it, until the system finds the idle processor some
@@ -98,7 +102,7 @@ void Workers::run(Job& job) {
         wake = std::min(job.seats, asleep_);
     }
     for (; wake > 0; --wake) offered_.notify_one();
-    job.work();
+    job.work(0);
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         close(job);
@@ -111,20 +115,20 @@ void Workers::run(Job& job) {
 
 // Threads come when they are first wanted. Where the system has no more of them, there are fewer.
 void Workers::start(int wanted) {
-    for (; threads_ < wanted; ++threads_) {
+    for (; threads_ < static_cast<std::size_t>(wanted); ++threads_) {
         try {
-            std::thread([this] { serve(); }).detach();
+            std::thread([this, thread = threads_ + 1] { serve(thread); }).detach();
         } catch (const std::system_error&) {
             return;
         }
     }
 }
 
-void Workers::serve() {
+void Workers::serve(std::size_t thread) {
     for (;;) {
         Job& job = join();
         job.leave_processor();
-        job.work();
+        job.work(thread);
         leave(job);
     }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "parallel.h"
+#include "shares.h"
 
 namespace fastnorm {
 
@@ -16,24 +17,20 @@ namespace fastnorm {
 class Job {
 public:
     Job(std::size_t tasks, int helpers, Task task, void* body);
-    void work() noexcept;          // tasks, as long as there are some
-    void leave_processor() const;  // moves a helper off the one that the caller was on
-    void rethrow() const;          // what a task has thrown first
+    void work(std::size_t thread) noexcept;  // tasks, as long as there are some; the caller is thread 0
+    void leave_processor() const;            // moves a helper off the one that the caller was on
+    void rethrow() const;                    // what a task has thrown first
 
     int seats;                    // for helpers to come; the pool's lock guards it
     std::atomic<int> helpers{0};  // who have come and not left
 
 private:
-    static constexpr std::size_t kLine =
-        64;  // counters that all threads write, and what all read, on lines of their own
-
-    const std::size_t tasks_;
     const Task task_;
     void* const body_;
     const int processor_;
     std::exception_ptr error_;
     std::atomic_flag failed_ = ATOMIC_FLAG_INIT;
-    alignas(kLine) std::atomic<std::size_t> next_{0};
+    Shares shares_;
 };
 
 class Workers {
@@ -46,7 +43,7 @@ public:
 
 private:
     void start(int wanted);
-    void serve();
+    void serve(std::size_t thread);
     Job& join();
     void leave(Job& job);
     void close(const Job& job);
@@ -55,7 +52,7 @@ private:
     std::condition_variable offered_, left_;
     std::vector<Job*> open_;              // with seats, the oldest first
     std::atomic<std::size_t> offers_{0};  // its size, for threads without the lock
-    int threads_ = 0;
+    std::size_t threads_ = 0;
     int asleep_ = 0;
 };
 
