@@ -1,0 +1,53 @@
+"""Steps that are fused into a forward pass: activations and quantization."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from .._core import ACTIVATIONS
+from .._layout import Layout, Shape
+from .._types import Array
+from .arrays import array, real
+from .scalars import choice
+from .texts import of_axes
+
+# What a scale may be: float32 has it with all digits.
+_LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
+_MOST_SCALE: Final = float(np.finfo(np.float32).max)
+
+
+def activation(value: object) -> int:
+    """The number that the core has for an activation, 0 for none."""
+    if value is None:
+        return 0
+    return ACTIVATIONS[choice("activation", value, tuple(ACTIVATIONS))]
+
+
+def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, Array, np.dtype[Any]]:
+    """Scale in float64, zero point in its own dtype, dtype of bytes."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype must be int8 or uint8, got {dtype!r}") from error
+    if kind not in (np.dtype(np.int8), np.dtype(np.uint8)):
+        raise TypeError(f"dtype must be int8 or uint8, got {kind}")
+    scales, zeros = real("scale", scale), array("zero_point", zero_point)
+    if not (np.isfinite(scales) & (scales >= _LEAST_SCALE) & (scales <= _MOST_SCALE)).all():
+        raise ValueError(f"scale must be finite and > 0, a normal number of float32, got {scale}")
+    if zeros.dtype.kind not in "iu":
+        raise TypeError(f"zero_point must have an integer dtype, got {zeros.dtype}")
+    limits = np.iinfo(kind)
+    if not ((zeros >= limits.min) & (zeros <= limits.max)).all():
+        raise ValueError(f"zero_point must be from {limits.min} to {limits.max} for {kind}, got {zero_point}")
+    return scales, zeros, kind
+
+
+def quantization_shape(scale: Array, zero_point: Array, layout: Layout) -> Shape:
+    """The shape of scale and zero point together: () or that of the weight."""
+    for name, values in (("scale", scale), ("zero_point", zero_point)):
+        if values.shape not in ((), layout.parameters):
+            raise ValueError(
+                f"{name} must have shape () or {layout.parameters} to match {of_axes(layout.axes)} of x with shape"
+                f" {layout.shape}, got {values.shape}"
+            )
+    return () if scale.shape == zero_point.shape == () else layout.parameters
