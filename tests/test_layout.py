@@ -405,6 +405,24 @@ def test_weight_none_is_ones(call: Call) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("op", ["layer_norm", "rms_norm"])
+@pytest.mark.parametrize("shape", [(7,), (5, 96), (2, 3, 70), (300, 64)])
+def test_plain_arguments_of_a_backward(op: str, shape: tuple[int, ...], dtype: str) -> None:
+    """They go to the core at once; a tuple of axes takes the long way to the same bits."""
+    x, dy, weight = values(*shape, dtype=dtype), values(*shape, dtype=dtype, seed=1), values(shape[-1], dtype=dtype)
+    call = Call(op, shape, {"axis": -1})
+    statistics = call.forward(x)[1:]
+    for w in (weight, None):
+        plain = call.backward(dy, x, w, statistics)
+        long_way = Call(op, shape, {"axis": (-1,)}).backward(dy, x, w, statistics)
+        assert isinstance(plain, fn.Gradients)
+        for name in fn.Gradients._fields:
+            a, b = getattr(plain, name), getattr(long_way, name)
+            assert a.dtype == b.dtype == np.dtype(dtype)
+            np.testing.assert_array_equal(a, b, strict=True)
+
+
 @pytest.mark.parametrize("call", CALLS, ids=name)
 def test_statistics_in_float32(call: Call) -> None:
     """A mean in float32 loses what the data still know."""

@@ -20,6 +20,7 @@ from .runtime import threads_overridden
 # arrays are plain too, and says None if they are not.
 _LAST: Final = -1
 _NONE: Final = 0.0
+_ALL: Final = (True, True, True)
 
 
 def layer_norm(
@@ -148,7 +149,7 @@ def layer_norm_backward(
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = _ALL,
 ) -> Gradients:
     """Gradients of layer normalization.
 
@@ -201,6 +202,10 @@ def layer_norm_backward(
     >>> fn.layer_norm_backward(dy, x, None, mean, rstd).dx.round(3)
     array([[-0.204,  0.408, -0.204]])
     """
+    if axis is _LAST and activation is None and bias is None and where is None and _plain(grad_mask):
+        gradients = _core.plain_layer_norm_backward(dy, x, weight, mean, rstd)
+        if gradients is not None:
+            return Gradients(*gradients)
     x, layout = _rows(x, axis)
     return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
 
@@ -361,11 +366,11 @@ def rms_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int | tuple[int, ...] = -1,
-    offset: float = 0.0,
+    offset: float = _NONE,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = _ALL,
 ) -> Gradients:
     """Gradients of root mean square normalization.
 
@@ -420,6 +425,11 @@ def rms_norm_backward(
     >>> fn.rms_norm_backward(dy, x, None, rstd).dx
     array([[ 0.196, -0.028]])
     """
+    usual = axis is _LAST and offset is _NONE and activation is None and bias is None and where is None
+    if usual and _plain(grad_mask):
+        gradients = _core.plain_rms_norm_backward(dy, x, weight, None, rstd)
+        if gradients is not None:
+            return Gradients(*gradients)
     x, layout = _rows(x, axis)
     statistic = _core.MEAN_SQUARE
     return _engine.backward(
@@ -441,6 +451,11 @@ def rms_norm_backward(
 def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...], name: str = "x") -> tuple[Array, Layout]:
     x = check.data(name, x)
     return x, _layout.rows(x.shape, check.normalized_axes(axis, x, name))
+
+
+def _plain(grad_mask: GradMask) -> bool:
+    """Whether all gradients are wanted, by the default, on the usual number of threads."""
+    return grad_mask is _ALL and not threads_overridden()
 
 
 def _machine_eps(x: Array) -> float:

@@ -1,127 +1,39 @@
-// plain_layer_norm(x, weight, bias, eps, out) and plain_rms_norm(...) normalize the last axis, plain_batch_norm(x,
-// running_mean, running_var, weight, bias, axis, eps, out) with given statistics, if every argument is plain: exact
-// ndarrays of float32 or float64, C-contiguous, of fitting shapes that do not overlap. For anything else they return
-// None without having done anything, and the caller goes the long way, which knows the error texts. Positional
-// arguments only.
+// plain_layer_norm(x, weight, bias, eps, out) and plain_rms_norm(...) normalize the last axis,
+// plain_layer_norm_backward(dy, x, weight, mean, rstd) and plain_rms_norm_backward(...) return its three gradients,
+// plain_batch_norm(x, running_mean, running_var, weight, bias, axis, eps, out) takes given statistics, if every
+// argument is plain. For anything else they return None without having done anything, and the caller goes the long way,
+// which knows the error texts. Positional arguments only.
 #include "fast.h"
 
-#include <pybind11/numpy.h>
-
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
-#include "fastnorm/fastnorm.h"
-#include "pool.h"
+#include "plain.h"
 
 namespace py = pybind11;
-namespace fn = fastnorm;
 
 namespace {
 
-using Array = py::detail::PyArray_Proxy;
+using namespace fastnorm_python;
 
 constexpr std::size_t kHoldGil = 64 * 1024;  // bytes below which letting go of the GIL costs more than it gives
-constexpr int kPlain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-constexpr int kAny = -1, kDouble = py::detail::npy_api::NPY_DOUBLE_;
 
-int type_of(const Array* array) { return py::detail::array_descriptor_proxy(array->descr)->type_num; }
+void* data_of(const py::object& array) { return py::detail::array_proxy(array.ptr())->data; }
 
-// The array behind an object if it is an exact, plain ndarray of type number `type` (any float type if kAny).
-const Array* plain(PyObject* object, int type) {
-    static PyTypeObject* const ndarray = py::detail::npy_api::get().PyArray_Type_;
-    if (Py_TYPE(object) != ndarray) return nullptr;
-    const Array* array = py::detail::array_proxy(object);
-    if ((array->flags & kPlain) != kPlain) return nullptr;
-    const auto* descr = py::detail::array_descriptor_proxy(array->descr);
-    if (descr->byteorder != '=' ||
-        (type == kAny ? descr->type != 'f' && descr->type != 'd' : descr->type_num != type)) {
-        return nullptr;
+template <class F>
+void run_without_gil(const PlainCall& call, F&& run) {
+    if (call.bytes() < kHoldGil) {
+        run();
+    } else {
+        const py::gil_scoped_release release;
+        run();
     }
-    return array;
 }
-
-bool overlaps(const void* a, std::size_t a_bytes, const void* b, std::size_t b_bytes) {
-    const auto *first = static_cast<const char*>(a), *second = static_cast<const char*>(b);
-    return b && first < second + b_bytes && second < first + a_bytes;
-}
-
-// The data of a call; not `ok` once something is not plain.
-class PlainCall {
-public:
-    explicit PlainCall(PyObject* x) : x_(plain(x, kAny)), ok_(x_ && x_->nd >= 1) {
-        for (int i = 0; ok_ && i < x_->nd; ++i) size_ *= static_cast<std::size_t>(x_->dimensions[i]);
-        ok_ = ok_ && size_ > 0;
-        if (ok_) item_ = type_of(x_) == kDouble ? 8 : 4;
-    }
-
-    bool ok() const { return ok_; }
-    const Array* x() const { return x_; }
-    std::size_t size() const { return size_; }
-    std::size_t bytes() const { return size_ * item_; }
-    fn::DType dtype() const { return item_ == 8 ? fn::DType::f64 : fn::DType::f32; }
-
-    double number(PyObject* eps) {
-        const double value = PyFloat_CheckExact(eps) ? PyFloat_AS_DOUBLE(eps) : -1;
-        ok_ = ok_ && value >= 0 && std::isfinite(value);
-        return value;
-    }
-    // A vector of n elements of the data's type, or None.
-    const void* parameter(PyObject* object, Py_ssize_t n) {
-        if (!ok_ || object == Py_None) return nullptr;
-        const Array* array = vector(object, type_of(x_), n);
-        return array ? array->data : nullptr;
-    }
-    // A vector of n elements of any float type.
-    const Array* vector(PyObject* object, int type, Py_ssize_t n) {
-        const Array* array = ok_ ? plain(object, type) : nullptr;
-        ok_ = array && array->nd == 1 && array->dimensions[0] == n;
-        if (!ok_) return nullptr;
-        side_bytes_[sides_] = static_cast<std::size_t>(n) * (type_of(array) == kDouble ? 8 : 4);
-        side_[sides_++] = array->data;
-        return array;
-    }
-    // The result: `out` if it can be written to as it is, or a new array.
-    py::object result(PyObject* out) {
-        if (out == Py_None) return new_array();
-        const Array* array = plain(out, type_of(x_));
-        ok_ = array && array->nd == x_->nd && (array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_);
-        for (int i = 0; ok_ && i < x_->nd; ++i) ok_ = array->dimensions[i] == x_->dimensions[i];
-        ok_ = ok_ && (array->data == x_->data || !overlaps(array->data, bytes(), x_->data, bytes()));
-        for (int i = 0; ok_ && i < sides_; ++i) ok_ = !overlaps(array->data, bytes(), side_[i], side_bytes_[i]);
-        return ok_ ? py::reinterpret_borrow<py::object>(out) : py::object();
-    }
-
-private:
-    py::object new_array() const {
-        const auto& api = py::detail::npy_api::get();
-        if (bytes() >= kPooledBytes) {
-            const auto x = py::reinterpret_borrow<py::array>(reinterpret_cast<PyObject*>(const_cast<Array*>(x_)));
-            return empty_like(x, x.dtype());
-        }
-        Py_INCREF(x_->descr);
-        PyObject* array = api.PyArray_NewFromDescr_(api.PyArray_Type_, x_->descr, x_->nd, x_->dimensions, nullptr,
-                                                    nullptr, 0, nullptr);
-        if (!array) throw py::error_already_set();
-        return py::reinterpret_steal<py::object>(array);
-    }
-
-    const Array* x_;
-    bool ok_;
-    std::size_t size_ = 1, item_ = 4, side_bytes_[4];
-    const void* side_[4];
-    int sides_ = 0;
-};
 
 template <class F>
 PyObject* finish(const PlainCall& call, py::object result, F&& run) {
-    void* y = py::detail::array_proxy(result.ptr())->data;
-    if (call.bytes() < kHoldGil) {
-        run(y);
-    } else {
-        const py::gil_scoped_release release;
-        run(y);
-    }
+    void* y = data_of(result);
+    run_without_gil(call, [&] { run(y); });
     return result.release().ptr();
 }
 
@@ -141,6 +53,40 @@ PyObject* norm(PyObject* const* args) {
         fn::forward({call.dtype(), 2, shape, roles}, {call.x()->data, nullptr}, {y, nullptr}, {weight, bias},
                     {kStatistic, eps});
     });
+}
+
+// Rounds n sums to the data's type.
+void round_sums(const double* sums, std::size_t n, fn::DType dtype, void* to) {
+    if (dtype == fn::DType::f64) {
+        std::copy_n(sums, n, static_cast<double*>(to));
+    } else {
+        std::transform(sums, sums + n, static_cast<float*>(to), [](double sum) { return static_cast<float>(sum); });
+    }
+}
+
+template <fn::Statistic kStatistic>
+PyObject* norm_backward(PyObject* const* args) {
+    PlainCall call(args[1]);
+    if (!call.ok()) Py_RETURN_NONE;
+    const Py_ssize_t length = call.x()->dimensions[call.x()->nd - 1];
+    const auto n = static_cast<std::size_t>(length);
+    const void* dy = call.like(args[0]);
+    const void* weight = call.parameter(args[2], length);
+    const double* mean = kStatistic == fn::Statistic::variance ? call.statistic(args[3]) : nullptr;
+    const double* rstd = call.statistic(args[4]);
+    if (!call.ok()) Py_RETURN_NONE;
+    py::object dx = call.new_array(), dweight = call.new_array(1, &length), dbias = call.new_array(1, &length);
+    void *const dx_data = data_of(dx), *const dweight_data = data_of(dweight), *const dbias_data = data_of(dbias);
+    run_without_gil(call, [&] {
+        const std::unique_ptr<double[]> sums(new double[2 * n]);
+        const std::size_t shape[2] = {call.size() / n, n};
+        const std::uint8_t roles[2] = {fn::kept, fn::reduced_param};
+        fn::backward({call.dtype(), 2, shape, roles}, {dy, nullptr}, {call.x()->data, nullptr}, weight, {kStatistic, 0},
+                     true, mean, rstd, {{dx_data, nullptr}, sums.get(), sums.get() + n});
+        round_sums(sums.get(), n, call.dtype(), dweight_data);
+        round_sums(sums.get() + n, n, call.dtype(), dbias_data);
+    });
+    return py::make_tuple(std::move(dx), std::move(dweight), std::move(dbias)).release().ptr();
 }
 
 // Mean and scale in double, as fastnorm._running does it.
@@ -229,6 +175,8 @@ PyMethodDef method(const char* name) {
 void add_plain_functions(py::module_& m) {
     static PyMethodDef methods[] = {method<norm<fn::Statistic::variance>, 5>("plain_layer_norm"),
                                     method<norm<fn::Statistic::mean_square>, 5>("plain_rms_norm"),
+                                    method<norm_backward<fn::Statistic::variance>, 5>("plain_layer_norm_backward"),
+                                    method<norm_backward<fn::Statistic::mean_square>, 5>("plain_rms_norm_backward"),
                                     method<batch_norm, 8>("plain_batch_norm"),
                                     {nullptr, nullptr, 0, nullptr}};
     if (PyModule_AddFunctions(m.ptr(), methods) != 0) throw py::error_already_set();
