@@ -217,7 +217,7 @@ private:
         }
         if (!gradient_.wants_dx()) return;
         set_sums(row, stats, i);
-        const Planes<T> planes(call_.kernels, blocks_.axes(), call_.affine, Step::input_gradient, call_.stream);
+        const Planes<T> planes(call_.kernels, call_.plan.reducing, call_.affine, Step::input_gradient, call_.stream);
         planes.run(row.at, stats, 0, planes.units(), static_cast<std::ptrdiff_t>(i), row.param);
     }
 

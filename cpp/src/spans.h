@@ -17,6 +17,8 @@ inline constexpr std::size_t kSuperblock = 16;  // blocks of one task; a power o
 class SpanBlocks {
 public:
     explicit SpanBlocks(const Plan& plan) : axes_(plan.reducing), n_(plan.reducing.count()), run_(plan.run) {
+        // Where elements lie does not depend on what the parameters do.
+        for (std::size_t i = 0; i < axes_.size(); ++i) axes_[i].stat = axes_[i].param = 0;
         axes_.merge(false);
         const std::size_t runs = n_ / std::max<std::size_t>(run_, 1);
         if (runs <= 1 || run_ >= kBlock) {
