@@ -152,6 +152,9 @@ def plain_layer_norm_backward(
 def plain_rms_norm_backward(
     dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, /
 ) -> tuple[_Data, _Data, _Data] | None: ...
+def plain_group_norm(
+    x: Any, num_groups: Any, weight: Any, bias: Any, axis: Any, eps: Any, out: Any, /
+) -> _Data | None: ...
 def plain_batch_norm(
     x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, axis: Any, eps: Any, out: Any, /
 ) -> _Data | None: ...

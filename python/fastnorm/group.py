@@ -5,10 +5,11 @@ Instance normalization is group normalization with one channel to a group.
 
 import numpy.typing as npt
 
-from . import _engine, _layout, _running
+from . import _core, _engine, _layout, _running
 from . import _validate as check
 from ._layout import Layout
 from ._types import Activation, Array, Gradients, GradMask, GroupNormForward, InstanceNormForward
+from .runtime import threads_overridden
 
 
 def group_norm(
@@ -71,6 +72,10 @@ def group_norm(
     >>> fn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), num_groups=2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
+    if activation is None and where is None and type(num_groups) is int and not threads_overridden():
+        y = _core.plain_group_norm(x, num_groups, weight, bias, axis, eps, out)
+        if y is not None:
+            return y
     x, layout = _groups(x, num_groups, axis)
     return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where)
 
@@ -247,6 +252,10 @@ def instance_norm(
     array([[[-1.,  1.],
             [-1.,  1.]]])
     """
+    if activation is None and where is None and not threads_overridden():
+        y = _core.plain_group_norm(x, None, weight, bias, axis, eps, out)
+        if y is not None:
+            return y
     x, layout = _instances(x, axis)
     return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where)
 

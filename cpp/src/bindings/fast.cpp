@@ -1,8 +1,10 @@
-// plain_layer_norm(x, weight, bias, eps, out) and plain_rms_norm(...) normalize the last axis,
-// plain_layer_norm_backward(dy, x, weight, mean, rstd) and plain_rms_norm_backward(...) return its three gradients,
-// plain_batch_norm(x, running_mean, running_var, weight, bias, axis, eps, out) takes given statistics, if every
-// argument is plain. For anything else they return None without having done anything, and the caller goes the long way,
-// which knows the error texts. Positional arguments only.
+// For plain arguments only: plain_layer_norm(x, weight, bias, eps, out) and plain_rms_norm(...) normalize the last
+// axis, plain_layer_norm_backward(dy, x, weight, mean, rstd) and plain_rms_norm_backward(...) give its three gradients,
+// plain_group_norm(x, num_groups, weight, bias, axis, eps, out) has a group per channel if num_groups is None,
+// plain_batch_norm(x, running_mean, running_var, weight, bias, axis, eps, out) takes given statistics.
+//
+// For anything else they return None without having done anything, and the caller goes the long way, which knows the
+// error texts. Positional arguments only.
 #include "fast.h"
 
 #include <algorithm>
@@ -89,6 +91,31 @@ PyObject* norm_backward(PyObject* const* args) {
     return py::make_tuple(std::move(dx), std::move(dweight), std::move(dbias)).release().ptr();
 }
 
+// An int as it is, or what stands for anything else.
+long integer(PyObject* object, long otherwise) {
+    if (!PyLong_CheckExact(object)) return otherwise;
+    const long value = PyLong_AsLong(object);
+    if (value == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return otherwise;
+    }
+    return value;
+}
+
+// An axis of x, counted from the front; -1 if there is none.
+long axis_of(const PlainCall& call, PyObject* object) {
+    if (!call.ok() || call.x()->nd < 2) return -1;
+    const long nd = call.x()->nd, axis = integer(object, nd);
+    return axis >= nd || axis < -nd ? -1 : (axis + nd) % nd;
+}
+
+// Elements along the axes [begin, end).
+std::size_t count(const PlainCall& call, long begin, long end) {
+    std::size_t n = 1;
+    for (long i = begin; i < end; ++i) n *= static_cast<std::size_t>(call.x()->dimensions[i]);
+    return n;
+}
+
 // Mean and scale in double, as fastnorm._running does it.
 class Statistics {
 public:
@@ -118,13 +145,10 @@ private:
 PyObject* batch_norm(PyObject* const* args) {
     PlainCall call(args[0]);
     const double eps = call.number(args[6]);
-    if (!call.ok() || call.x()->nd < 2 || !PyLong_CheckExact(args[5])) Py_RETURN_NONE;
-    const long given = PyLong_AsLong(args[5]);
-    if (given == -1 && PyErr_Occurred()) PyErr_Clear();
-    const long axis = given < 0 ? given + call.x()->nd : given;
-    if (axis < 0 || axis >= call.x()->nd) Py_RETURN_NONE;
-    const auto n = static_cast<std::size_t>(call.x()->dimensions[axis]);
-    const auto length = static_cast<Py_ssize_t>(n);
+    const long axis = axis_of(call, args[5]);
+    if (!call.ok() || axis < 0) Py_RETURN_NONE;
+    const Py_ssize_t length = call.x()->dimensions[axis];
+    const auto n = static_cast<std::size_t>(length);
     const Array *mean = call.vector(args[1], kAny, length), *var = call.vector(args[2], kAny, length);
     // Statistics have the data's type or a wider one.
     if (!call.ok() || (type_of(call.x()) == kDouble && (type_of(mean) != kDouble || type_of(var) != kDouble))) {
@@ -136,12 +160,46 @@ PyObject* batch_norm(PyObject* const* args) {
     if (!call.ok()) Py_RETURN_NONE;
     return finish(call, std::move(result), [&](void* y) {
         const Statistics statistics(mean, var, eps, n);
-        std::size_t inner = 1;
-        for (long i = axis + 1; i < call.x()->nd; ++i) inner *= static_cast<std::size_t>(call.x()->dimensions[i]);
-        const std::size_t shape[3] = {call.size() / n / inner, n, inner};
+        const std::size_t inner = count(call, axis + 1, call.x()->nd), shape[3] = {call.size() / n / inner, n, inner};
         const std::uint8_t roles[3] = {fn::reduced, fn::param, fn::reduced};
         fn::apply({call.dtype(), 3, shape, roles}, {call.x()->data, nullptr}, {y, nullptr}, {weight, bias},
                   statistics.mean(), statistics.rstd());
+    });
+}
+
+// One group per channel if num_groups is None.
+PyObject* group_norm(PyObject* const* args) {
+    PlainCall call(args[0]);
+    const double eps = call.number(args[5]);
+    const long axis = axis_of(call, args[4]);
+    constexpr int kUsual = 8;  // near its limit of dimensions, NumPy has no view of the groups, which is an error
+    if (!call.ok() || axis < 1 || call.x()->nd > kUsual) Py_RETURN_NONE;
+    const Py_ssize_t length = call.x()->dimensions[axis];
+    const long given = args[1] == Py_None ? length : integer(args[1], 0);
+    if (given < 1 || length % given != 0) Py_RETURN_NONE;
+    const void* weight = call.parameter(args[2], length);
+    const void* bias = call.parameter(args[3], length);
+    py::object result = call.ok() ? call.result(args[6]) : py::object();
+    if (!call.ok()) Py_RETURN_NONE;
+    const auto samples = static_cast<std::size_t>(call.x()->dimensions[0]), channels = static_cast<std::size_t>(length);
+    const std::size_t outer = count(call, 1, axis), inner = count(call, axis + 1, call.x()->nd);
+    const auto groups = static_cast<std::size_t>(given);
+    return finish(call, std::move(result), [&](void* y) {
+        const auto forward = [&](std::size_t ndim, const std::size_t* shape, const std::uint8_t* roles) {
+            fn::forward({call.dtype(), ndim, shape, roles}, {call.x()->data, nullptr}, {y, nullptr}, {weight, bias},
+                        {fn::Statistic::variance, eps});
+        };
+        // One group, and groups of one channel, have no axis of their own: it would end the runs of the sums.
+        if (groups == 1 || groups == channels) {
+            const std::size_t shape[4] = {samples, outer, channels, inner};
+            const std::uint8_t role = groups == channels ? fn::param : fn::reduced_param;
+            const std::uint8_t roles[4] = {fn::kept, fn::reduced, role, fn::reduced};
+            forward(4, shape, roles);
+        } else {
+            const std::size_t shape[5] = {samples, outer, groups, channels / groups, inner};
+            const std::uint8_t roles[5] = {fn::kept, fn::reduced, fn::param, fn::reduced_param, fn::reduced};
+            forward(5, shape, roles);
+        }
     });
 }
 
@@ -177,6 +235,7 @@ void add_plain_functions(py::module_& m) {
                                     method<norm<fn::Statistic::mean_square>, 5>("plain_rms_norm"),
                                     method<norm_backward<fn::Statistic::variance>, 5>("plain_layer_norm_backward"),
                                     method<norm_backward<fn::Statistic::mean_square>, 5>("plain_rms_norm_backward"),
+                                    method<group_norm, 7>("plain_group_norm"),
                                     method<batch_norm, 8>("plain_batch_norm"),
                                     {nullptr, nullptr, 0, nullptr}};
     if (PyModule_AddFunctions(m.ptr(), methods) != 0) throw py::error_already_set();
