@@ -42,7 +42,7 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    no_separate_mappings, never_trim = (-4, 0), (-1, 2**31 - 1)
+    no_separate_mappings, never_trim = (-4, 0), (-1, -1)
     return bool(mallopt(*no_separate_mappings)) and bool(mallopt(*never_trim))
 
 

@@ -85,19 +85,15 @@ def scaling(run: Run) -> str:
 
 
 def _scaling_rows(run: Run, names: list[str]) -> Iterator[list[str]]:
-    single = {_case(r): r for r in run["scaling"] if r["threads"] == 1}
+    single = {results.case(r): r for r in run["scaling"] if r["threads"] == 1}
     for r in run["scaling"]:
-        if r["threads"] > 1 and _case(r) in single:
-            one = single[_case(r)]["seconds"]
+        if r["threads"] > 1 and results.case(r) in single:
+            one = single[results.case(r)]["seconds"]
             cells = (
                 f"{statistics.median(one[n]) / results.seconds(r, n):.2f}x" if n in one and n in r["seconds"] else ""
                 for n in names
             )
             yield [f"{r['place']}, {results.title(r)}", str(r["threads"]), *cells]
-
-
-def _case(record: Record) -> tuple[str, ...]:
-    return record["place"], record["op"], record["direction"], record["layout"], results.shape(record)
 
 
 def memory(run: Run) -> str:

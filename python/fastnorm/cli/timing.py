@@ -60,14 +60,15 @@ def interleaved(calls: Mapping[str, Call], plan: Plan) -> dict[str, list[float]]
     dict
         By name the seconds of one call, one number a round. Beyond its budget a call has fewer, of the first rounds.
     """
-    once = {name: _first_look(call) for name, call in calls.items()}
+    once = {name: _first_look(call, plan) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(plan.rounds):
         for name, call in calls.items():
             if i >= _FEWEST_ROUNDS and (i + 1) * _turn_seconds(once[name], plan) > plan.budget:
                 continue
             time.sleep(_SETTLE)
-            call()  # wakes threads and caches again, not timed
+            if not _is_slow(once[name], plan):
+                call()  # wakes threads and caches again, not timed
             times[name].append(_turn(call, max(1, round(_SHORTEST / once[name])), plan.turn))
     return times
 
@@ -103,9 +104,16 @@ def _turn_seconds(once: float, plan: Plan) -> float:
     return once + max(once, plan.turn)
 
 
-def _first_look(call: Call) -> float:
+def _is_slow(once: float, plan: Plan) -> bool:
+    """Say whether the fewest turns are all that the budget has: waking does not count for a call that long."""
+    return 2 * _FEWEST_ROUNDS * once > plan.budget
+
+
+def _first_look(call: Call, plan: Plan) -> float:
     """Return about how long a call takes, to say how many are timed together and in how many rounds."""
-    call()  # the first call of all pays for threads, caches and memory
+    once = _time(call, 1)  # the first call of all pays for threads, caches and memory
+    if once > plan.budget:
+        return once
     once = _time(call, 1)
     if once < 10 * _SHORTEST:
         once = min(once, _time(call, 1), _time(call, 1))
