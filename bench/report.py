@@ -71,7 +71,13 @@ errors that float32 arithmetic cannot avoid; see [numerics](../numerics.md).""",
         ("accuracy",),
         tables.hard,
     ),
-    ("networks", "All places", "Medians of the rounds, in brackets their quartiles.", (), tables.networks),
+    (
+        "networks",
+        "All places",
+        "Medians of the rounds, in brackets their quartiles. A wrong answer is not timed.",
+        (),
+        tables.networks,
+    ),
 )
 
 

@@ -61,6 +61,8 @@ def _network_rows(run: Run) -> Iterator[list[str]]:
 
 
 def _spread(run: Run, record: Record, name: str) -> str:
+    if name in record["wrong"]:
+        return "wrong answer"
     found = results.speedup(run, record, name)
     return f"{found.median:.2f}x ({found.low:.2f} to {found.high:.2f})" if found else ""
 
