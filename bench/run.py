@@ -37,7 +37,7 @@ _LARGEST_JUDGED = 2**19  # by the reference, unless the smallest of its kind: it
 _LARGEST_COMPARED = 2**27  # above, each library would take gigabytes; fastnorm and the copy are left
 _SAMPLE = 2**20
 
-_COPIES = 8  # of the data that must fit in memory: inputs, outputs, the copy's, and what drawing them takes
+_COPIES = 10  # of the data that must fit in memory: inputs, outputs, the copy's, and what drawing them takes
 
 
 def main() -> int:
@@ -82,13 +82,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sections", nargs="+", choices=everything, default=everything)
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="by default all that are installed")
     parser.add_argument("--only", default="", metavar="TEXT", help="specs whose name has this text in it")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often the libraries take turns (5, quick 6)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often the libraries take turns (7, quick 6)")
     return parser.parse_args()
 
 
 def _section(section: str, peers: list[Peer], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     specs = [s for s in SECTIONS[section](options.quick, options.threads) if _accepted(s.dtype) and _fits(s)]
-    rounds, turn, budget = (6, 0.01, 0.25) if options.quick else (5, 0.02, 0.5)
+    rounds, turn, budget = (6, 0.01, 0.25) if options.quick else (7, 0.02, 0.6)
     plan = timing.Plan(options.rounds or rounds, turn, budget)
     judged = {*one_of_each_kind(specs), *(spec for spec in specs if spec.size <= _LARGEST_JUDGED)}
     specs = [spec for spec in specs if options.only in spec.name]

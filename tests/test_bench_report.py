@@ -2,10 +2,13 @@
 
 import importlib
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fastnorm.cli import timing
 
 pytest.importorskip("matplotlib")
 
@@ -124,3 +127,12 @@ def test_every_kind_is_judged_at_its_smallest_place(bench: Any, quick: bool) -> 
     assert len(cases.one_of_each_kind(specs)) == len(kinds)
     passes = {(op, direction) for op, directions in cases.PASSES.items() for direction in directions}
     assert {kind[:2] for kind in kinds if kind[3] == "float32"} == passes
+
+
+def test_what_is_slow_takes_part_in_fewer_rounds() -> None:
+    calls = {"fast": lambda: None, "slow": lambda: time.sleep(0.02)}
+    times = timing.interleaved(calls, timing.Plan(rounds=4, turn=0.001, budget=0.05))
+    assert [len(times[name]) for name in calls] == [4, 2]
+    assert timing.ratio(times["slow"], times["fast"]).low > 1
+    unlimited = timing.interleaved(calls, timing.Plan(rounds=3, turn=0.001))
+    assert [len(times) for times in unlimited.values()] == [3, 3]
