@@ -6,14 +6,15 @@ fastnorm/cli/problems.py and, for each library that has it, in that library's pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastnorm.cli.shapes import Shape
 
-# Data types that are measured; what the library does not take yet is left out by the runner.
-DTYPES: Final = ("float32", "float64", "bfloat16", "float16")
+# Layouts whose channels, or filters, are the last of several axes.
+_CHANNELS_LAST: Final = ("NHWC", "HWIO")
 
 PASSES: Final = {
     "layer_norm": ("inference", "backward"),
@@ -87,6 +88,21 @@ class Spec:
         """All of it in one word."""
         return f"{self.shape.name}:{self.dtype}:{self.threads}t"
 
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape.shape)
+
+
+def one_of_each_kind(specs: Iterable[Spec]) -> list[Spec]:
+    """Return the smallest of every operation, pass, layout and data type."""
+    found: dict[tuple[str, ...], Spec] = {}
+    for spec in specs:
+        kind = (spec.shape.op, spec.shape.direction, spec.shape.layout, spec.dtype)
+        if kind not in found or spec.size < found[kind].size:
+            found[kind] = spec
+    return list(found.values())
+
 
 def network_shapes(quick: bool = False) -> Iterator[Shape]:
     """Yield every place in every pass and layout."""
@@ -119,20 +135,27 @@ def _chosen(table: tuple[tuple[Any, ...], ...], quick: bool) -> Iterator[tuple[A
 
 
 def networks(quick: bool, threads: int) -> Iterator[Spec]:
-    """Every place on all threads in float32; the quick run's places in the other types as well."""
+    """Every place in float32, the quick run's places in 16 bits as well, one place of each kind in float64.
+
+    Training differs from backward and inference in nothing that a data type would show.
+    """
     for shape in network_shapes(quick):
         yield Spec(shape, "float32", threads)
     if not quick:
-        for shape in network_shapes(quick=True):
-            for dtype in DTYPES[1:]:
+        others = [shape for shape in network_shapes(quick=True) if shape.direction != "forward"]
+        for shape in others:
+            for dtype in ("bfloat16", "float16"):
                 yield Spec(shape, dtype, threads)
+        yield from one_of_each_kind(
+            Spec(shape, "float64", threads) for shape in others if shape.layout not in _CHANNELS_LAST
+        )
 
 
 def scaling(quick: bool, threads: int) -> Iterator[Spec]:
     """The quick run's forward and backward passes on 1, 2, 4 ... threads."""
     counts = [n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n < threads] + [threads]
     for shape in network_shapes(quick=True):
-        if shape.layout not in ("NHWC", "HWIO", "NC") and (not quick or shape.direction == "inference"):
+        if shape.layout not in (*_CHANNELS_LAST, "NC") and (not quick or shape.direction == "inference"):
             for n in counts if threads > 1 else ():
                 yield Spec(shape, "float32", n)
 
@@ -151,19 +174,23 @@ def calls(quick: bool, threads: int) -> Iterator[Spec]:
 
 
 def sizes(quick: bool, threads: int) -> Iterator[Spec]:
-    """From the first cache to main memory: rows of 768, more and more of them."""
+    """From the first cache to main memory: rows of 768, more and more of them, up to a gigabyte each way."""
     for exponent in range(4, 16, 3) if quick else range(2, 18):
-        for op in ("layer_norm",) if quick else ("layer_norm", "rms_norm"):
-            yield Spec(Shape("size sweep", op, "inference", (2**exponent, 768), "MD"), threads=threads)
-        if not quick:
-            yield Spec(Shape("size sweep", "batch_norm", "forward", (2**exponent * 12, 64), "NC"), threads=threads)
+        yield Spec(Shape("size sweep", "layer_norm", "inference", (2**exponent, 768), "MD"), threads=threads)
+    for exponent in () if quick else range(3, 18, 2):
+        yield Spec(Shape("size sweep", "rms_norm", "inference", (2**exponent, 768), "MD"), threads=threads)
+        yield Spec(Shape("size sweep", "batch_norm", "forward", (2**exponent * 12, 64), "NC"), threads=threads)
+    if not quick:
+        yield Spec(Shape("size sweep", "layer_norm", "inference", (2**28 // 768, 768), "MD"), threads=threads)
 
 
 def rows(quick: bool, threads: int) -> Iterator[Spec]:
-    """Four million elements as many short rows or as few long ones."""
+    """Four million elements as many short rows or as few long ones, and two rows that are longer still."""
     for exponent in range(4, 23, 6) if quick else range(4, 23, 2):
         shape = (2 ** (22 - exponent), 2**exponent)
         yield Spec(Shape("row sweep", "layer_norm", "inference", shape, "MD"), threads=threads)
+    if not quick:
+        yield Spec(Shape("row sweep", "layer_norm", "inference", (2, 2**23), "MD"), threads=threads)
 
 
 def memory(quick: bool, threads: int) -> Iterator[Spec]:

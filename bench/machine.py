@@ -20,7 +20,7 @@ def facts() -> dict[str, Any]:
         "processor": _processor(),
         "processors": os.cpu_count(),
         "caches": _caches(),
-        "memory in GB": round(_memory() / 2**30, 1),
+        "memory in GB": round(memory() / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "simd target": fastnorm.simd_target(),
@@ -42,7 +42,7 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    no_separate_mappings, never_trim = (-4, 0), (-1, 2**31 - 1)
+    no_separate_mappings, never_trim = (-4, 0), (-1, -1)
     return bool(mallopt(*no_separate_mappings)) and bool(mallopt(*never_trim))
 
 
@@ -60,7 +60,8 @@ def _caches() -> dict[str, str]:
     return caches
 
 
-def _memory() -> int:
+def memory() -> int:
+    """Return the bytes of the machine's memory, 0 if the system does not tell."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
 
 

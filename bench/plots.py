@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 import results
 from fastnorm.cli.accuracy import LIMITS
-from results import OURS, OUT, Record, Run
+from results import OURS, OUT, Run
 
 _COLOURS = {OURS: "#1b6ca8", OUT: "#7fb2d9", "NumPy": "#4d9221", "PyTorch": "#d6604d", "ONNX Runtime": "#8073ac"}
 _OPS = {
@@ -70,16 +70,12 @@ def _size(n: int) -> str:
     raise AssertionError
 
 
-def _moved(record: Record) -> int:
-    return int(record["bytes"]) * int(record["streams"])
-
-
 def _share(run: Run) -> Figure:
     figure, axes = _figure()
     for op, colour in _OPS.items():
         for direction, marker in _MARKERS.items():
             chosen = [r for r in run["networks"] if (r["op"], r["direction"]) == (op, direction)]
-            points = [(_moved(r), s) for r in chosen if r["dtype"] == "float32" and (s := results.share(r))]
+            points = [(results.moved(r), s) for r in chosen if r["dtype"] == "float32" and (s := results.share(r))]
             if points:
                 label = f"{op.replace('_', ' ')} {direction}"
                 axes.scatter(*zip(*points, strict=True), c=colour, marker=marker, s=34, alpha=0.85, label=label)
@@ -127,7 +123,7 @@ def _sizes(run: Run) -> Figure:
     for op in dict.fromkeys(r["op"] for r in run["sizes"]):
         records = [r for r in run["sizes"] if r["op"] == op]
         for name in (OUT, OURS, *results.peers(run)):
-            points = [(_moved(r), s.median) for r in records if (s := results.compare(r, "copy", name))]
+            points = [(results.moved(r), s.median) for r in records if (s := results.compare(r, "copy", name))]
             if points and (op == "layer_norm" or name == OUT):
                 label = f"{op.replace('_', ' ')}, {name}"
                 colour = _COLOURS.get(name, "#555555") if op == "layer_norm" else _OPS[op]
@@ -155,7 +151,7 @@ def _rows(run: Run) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     _plain_ticks(axes.yaxis)
-    axes.set_xlabel("length of a row, of 4 million elements in all")
+    axes.set_xlabel("length of a row, of 4 million elements in all (the longest: of 16 million)")
     axes.set_ylabel("nanoseconds an element")
     axes.set_title("Layer norm of many short and of few long rows, float32, all threads")
     axes.legend(fontsize=8)

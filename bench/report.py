@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+import goals
 import plots
 import results
 import tables
 from results import Run
 
-_SECTIONS = (
+# Section of the run, None if a table takes from several; title, text, plots, table.
+_SECTIONS: tuple[tuple[str | None, str, str, tuple[str, ...], Callable[[Run], str] | None], ...] = (
     (
         "networks",
         "Speed by operation",
@@ -19,6 +22,16 @@ fastest round of a parallel copy of the bytes that the operation must read and w
 how many times as long a library takes.""",
         ("speedup", "share"),
         tables.summary,
+    ),
+    (
+        None,
+        "Goals",
+        """Worked out from this run, float32 unless said otherwise. The result is the geometric mean of the cases and
+the one that is farthest from the goal. Beyond L2 is what moves more bytes than the second cache of one processor has; a
+span is what a channel has in one image, a row what is normalized or, channels last, the channels. A goal that this run
+has no case of is left out.""",
+        (),
+        goals.table,
     ),
     (
         "calls",
@@ -58,7 +71,13 @@ errors that float32 arithmetic cannot avoid; see [numerics](../numerics.md).""",
         ("accuracy",),
         tables.hard,
     ),
-    ("networks", "All places", "Medians of the rounds, in brackets their quartiles.", (), tables.networks),
+    (
+        "networks",
+        "All places",
+        "Medians of the rounds, in brackets their quartiles. A wrong answer is not timed.",
+        (),
+        tables.networks,
+    ),
 )
 
 
@@ -79,10 +98,10 @@ def main() -> None:
 def _page(run: Run, pictures: dict[str, str]) -> list[str]:
     parts = ["# Benchmarks", _head(run)]
     for section, title, text, names, table in _SECTIONS:
-        if run.get(section):
-            parts += [f"## {title}", text]
-            parts += [f"![{title}]({pictures[name]})" for name in names if name in pictures]
-            parts += [table(run)] if table else []
+        rows = table(run) if table and (section is None or run.get(section)) else ""
+        drawn = [f"![{title}]({pictures[name]})" for name in names if name in pictures]
+        if rows or drawn:
+            parts += [f"## {title}", text, *drawn, *([rows] if rows else [])]
     return parts
 
 
@@ -94,11 +113,17 @@ def _head(run: Run) -> str:
     return f"""Measured by `{command}` on {machine["date"]}: {machine["processor"]}, {machine["processors"]} processors,
 {caches}, {machine["memory in GB"]} GB, {machine["system"]}; {versions}; Python {machine["python"]}; SIMD target
 {machine["simd target"]}, {machine["compiler"]}; {run["threads"]} threads each. Processes that wanted a processor, on
-average over a minute: {run["load before"]} before, {run["load after"]} after.
+average over a minute: {run["load before"]} before, {run["load after"]} after. The run took {_minutes(run)}.
 
-All libraries solve each problem in turns within one process, after their answers have been compared with the float64
-reference. Ratios are medians over the turns. Output memory is {"kept" if run.get("memory kept") else "not kept"} by the
-process between calls, for all alike."""
+All libraries solve each problem in turns within one process, after their answers have been compared: with the float64
+reference for the smallest problem of each kind and all small ones, with fastnorm's for the others. Ratios are medians
+over the turns in which both took part; what is slow takes part in fewer. Output memory is
+{"kept" if run.get("memory kept") else "not kept"} by the process between calls, for all alike."""
+
+
+def _minutes(run: Run) -> str:
+    seconds = sum(run["elapsed"].values())
+    return f"{round(seconds / 60)} minutes" if seconds >= 90 else f"{round(seconds)} seconds"
 
 
 if __name__ == "__main__":

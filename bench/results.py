@@ -65,6 +65,16 @@ def geometric_mean(values: Iterable[float]) -> float:
     return math.exp(math.fsum(logs) / len(logs)) if logs else math.nan
 
 
+def moved(record: Record) -> int:
+    """Return how many bytes must be moved at the least."""
+    return int(record["bytes"]) * int(record["streams"])
+
+
+def case(record: Record) -> tuple[str, ...]:
+    """Return what records of the same problem share, whatever the data type and the number of threads."""
+    return record["place"], record["op"], record["direction"], record["layout"], shape(record)
+
+
 def title(record: Record) -> str:
     """Name operation and pass of a record."""
     return f"{record['op'].replace('_', ' ')} {record['direction']}"

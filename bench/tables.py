@@ -61,6 +61,8 @@ def _network_rows(run: Run) -> Iterator[list[str]]:
 
 
 def _spread(run: Run, record: Record, name: str) -> str:
+    if name in record["wrong"]:
+        return "wrong answer"
     found = results.speedup(run, record, name)
     return f"{found.median:.2f}x ({found.low:.2f} to {found.high:.2f})" if found else ""
 
@@ -85,19 +87,15 @@ def scaling(run: Run) -> str:
 
 
 def _scaling_rows(run: Run, names: list[str]) -> Iterator[list[str]]:
-    single = {_case(r): r for r in run["scaling"] if r["threads"] == 1}
+    single = {results.case(r): r for r in run["scaling"] if r["threads"] == 1}
     for r in run["scaling"]:
-        if r["threads"] > 1 and _case(r) in single:
-            one = single[_case(r)]["seconds"]
+        if r["threads"] > 1 and results.case(r) in single:
+            one = single[results.case(r)]["seconds"]
             cells = (
                 f"{statistics.median(one[n]) / results.seconds(r, n):.2f}x" if n in one and n in r["seconds"] else ""
                 for n in names
             )
             yield [f"{r['place']}, {results.title(r)}", str(r["threads"]), *cells]
-
-
-def _case(record: Record) -> tuple[str, ...]:
-    return record["place"], record["op"], record["direction"], record["layout"], results.shape(record)
 
 
 def memory(run: Run) -> str:

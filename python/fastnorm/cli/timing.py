@@ -1,5 +1,6 @@
 """Fair timing: the implementations take turns, so that whatever else the machine does meets all of them alike."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,9 @@ _SETTLE = 0.005
 # What is timed takes at least this long: the clock's own call takes a twentieth of a microsecond.
 _SHORTEST = 2e-5
 
+# A slow call is worth a second look, not more.
+_FEWEST_ROUNDS = 2
+
 
 class Plan(NamedTuple):
     """How long to measure.
@@ -23,10 +27,14 @@ class Plan(NamedTuple):
         How often the implementations take turns.
     turn : float
         Seconds of one turn; a turn makes at least one call.
+    budget : float
+        Seconds for all the turns of one implementation. One that takes longer takes part in the first rounds only, at
+        the least in two: with it all wait, and what takes fifty times as long need not be known to the percent.
     """
 
     rounds: int = 7
     turn: float = 0.02
+    budget: float = math.inf
 
 
 class Ratio(NamedTuple):
@@ -50,21 +58,24 @@ def interleaved(calls: Mapping[str, Call], plan: Plan) -> dict[str, list[float]]
     Returns
     -------
     dict
-        By name the seconds of one call, one number a round.
+        By name the seconds of one call, one number a round. Beyond its budget a call has fewer, of the first rounds.
     """
-    counts = {name: _calls_at_once(call) for name, call in calls.items()}
+    once = {name: _first_look(call, plan) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(plan.rounds):
+    for i in range(plan.rounds):
         for name, call in calls.items():
+            if i >= _FEWEST_ROUNDS and (i + 1) * _turn_seconds(once[name], plan) > plan.budget:
+                continue
             time.sleep(_SETTLE)
-            call()  # wakes threads and caches again, not timed
-            times[name].append(_turn(call, counts[name], plan.turn))
+            if not _is_slow(once[name], plan):
+                call()  # wakes threads and caches again, not timed
+            times[name].append(_turn(call, max(1, round(_SHORTEST / once[name])), plan.turn))
     return times
 
 
 def ratio(slow: list[float], fast: list[float]) -> Ratio:
-    """Return how many times as long the first takes, from times of the same rounds."""
-    ratios = sorted(a / b for a, b in zip(slow, fast, strict=True))
+    """Return how many times as long the first takes, from the rounds in which both took part."""
+    ratios = sorted(a / b for a, b in zip(slow, fast, strict=False))
     if len(ratios) == 1:
         return Ratio(ratios[0], ratios[0], ratios[0])
     low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
@@ -88,10 +99,25 @@ def _turn(call: Call, count: int, duration: float) -> float:
     return statistics.median(samples)
 
 
-def _calls_at_once(call: Call) -> int:
-    """Return how many calls to time together, so that reading the clock does not count."""
-    call()  # the first call of all pays for threads, caches and memory
-    return max(1, round(_SHORTEST / max(min(_time(call, 1) for _ in range(3)), 1e-7)))
+def _turn_seconds(once: float, plan: Plan) -> float:
+    """Return what a turn takes: a call that wakes, then calls for a turn, at least one."""
+    return once + max(once, plan.turn)
+
+
+def _is_slow(once: float, plan: Plan) -> bool:
+    """Say whether the fewest turns are all that the budget has: waking does not count for a call that long."""
+    return 2 * _FEWEST_ROUNDS * once > plan.budget
+
+
+def _first_look(call: Call, plan: Plan) -> float:
+    """Return about how long a call takes, to say how many are timed together and in how many rounds."""
+    once = _time(call, 1)  # the first call of all pays for threads, caches and memory
+    if once > plan.budget:
+        return once
+    once = _time(call, 1)
+    if once < 10 * _SHORTEST:
+        once = min(once, _time(call, 1), _time(call, 1))
+    return max(once, 1e-7)
 
 
 def _time(call: Call, count: int) -> float:
