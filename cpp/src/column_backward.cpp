@@ -121,8 +121,7 @@ private:
                 total = merge(total, {w * cell[j].db, w * cell[j].dh});
             }
             for (std::size_t j = 0; j < width; ++j) {
-                gradient_.set_sums(stats_, outer * columns_.lanes() + lane + j, stat, total,
-                                   columns_.rows() * width);
+                gradient_.set_sums(stats_, outer * columns_.lanes() + lane + j, stat, total, columns_.rows() * width);
             }
         }
     }

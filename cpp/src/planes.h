@@ -27,6 +27,8 @@ public:
         pieces_ = (lanes_.n + kPiece - 1) / kPiece;
     }
 
+    void set_ahead(std::ptrdiff_t elements) { sweep_.set_ahead(elements); }
+
     // Units of work: rows, or pieces of very long rows. Any partition of them gives the same result.
     std::size_t units() const { return outer_.count() * rows_.n * pieces_; }
     // Sweeps units [begin, end). `bases` and `stat`, `param` are those of the box's first element.

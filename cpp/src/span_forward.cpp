@@ -29,7 +29,8 @@ public:
             run_split();
             return;
         }
-        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, Step::normalize, call_.stream);
+        Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, Step::normalize, call_.stream);
+        if (call_.stream && !call_.sum) planes.set_ahead(next_task());
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
@@ -49,6 +50,12 @@ public:
     }
 
 private:
+    // Elements from one task's x to the next one's.
+    std::ptrdiff_t next_task() const {
+        return static_cast<std::ptrdiff_t>(tasks_.chunk()) * tasks_.groups().stride[kX] /
+               static_cast<std::ptrdiff_t>(sizeof(T));
+    }
+
     // Makes x for n groups. Where it is written past the caches, what follows reads a second one that stays in them.
     void sum(Bases& first, std::size_t n, std::unique_ptr<T[]>& scratch) const {
         const Axes box = tasks_.box(n);

@@ -51,7 +51,8 @@ public:
     }
 
 private:
-    static_assert(std::is_trivially_default_constructible_v<Value>, "clearing the levels would take longer than adding");
+    static_assert(std::is_trivially_default_constructible_v<Value>,
+                  "clearing the levels would take longer than adding");
 
     std::size_t count_ = 0;
     Value levels_[64];

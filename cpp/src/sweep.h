@@ -34,6 +34,9 @@ public:
 
     // Along which axes `run` goes.
     void set_axes(const Axis& lanes, const Axis& rows) { lanes_ = lanes, rows_ = rows; }
+    // Elements from x to what is read next, which is fetched meanwhile: reading and writing by turns would use half of
+    // the memory's rate each.
+    void set_ahead(std::ptrdiff_t ahead) { ahead_ = ahead; }
 
     void run(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,
              std::size_t lanes) const {
@@ -96,6 +99,7 @@ private:
             Plane<T> p = plane(s, offset, rows, lanes);
             p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
             p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / size;
+            p.ahead = ahead_;
             // In place the lines are in the cache already.
             const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
             p.stream = stream && whole_lines(bases[kY]);
@@ -238,6 +242,7 @@ private:
     const Affine<C>& affine_;
     Step step_;
     bool stream_;
+    std::ptrdiff_t ahead_ = 0;
     Axis lanes_, rows_;
 };
 

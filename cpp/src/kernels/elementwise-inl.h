@@ -114,6 +114,7 @@ HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
             ForVectors<Virtual<Tag<T>>::kN>(
                 p.lanes,
                 [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+                    if (p.ahead) hwy::Prefetch(row.x + i + p.ahead);
                     StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
                 },
                 p.stream ? Head(row.d, y, p.lanes) : 0);

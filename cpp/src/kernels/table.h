@@ -69,6 +69,8 @@ struct Plane {
     bool stream;
     // Whether inputs come from memory rather than from a cache.
     bool far;
+    // Elements from x to what is read next, to be fetched meanwhile; 0 is nothing.
+    std::ptrdiff_t ahead;
 };
 
 template <class T>
