@@ -66,6 +66,32 @@ def test_parts_of_a_batch(norm: Any, dtype: str, groups: int, n: int) -> None:
     assert_parts_keep_their_bits(norm, arguments, parts)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("channels", "side", "skip"), [(2000, 7, 0), (3000, 5, 3), (500, 15, 1), (9000, 3, 0)])
+def test_large_maps_of_few_elements(dtype: str, channels: int, side: int, skip: int, simd_target: str) -> None:
+    """Outputs of more than 8 MB go past the caches, as one long row; those of a sample do not."""
+    samples = (9 << 20) // np.dtype(dtype).itemsize // (channels * side * side) + 1
+    shape = (samples, channels, side, side)
+    rng = np.random.default_rng([channels, side])
+    x = (rng.standard_normal(math.prod(shape) + skip, dtype="f4") + 3).astype(dtype)[skip:].reshape(shape)
+    dy = x[::-1].copy()
+    mean, var, weight, bias = rng.uniform(0.5, 2, (4, channels)).astype("f4").astype(dtype).astype("f8")
+    weight, bias = weight.astype(dtype), bias.astype(dtype)
+    rstd = 1 / np.sqrt(var)
+
+    def outputs(part: slice) -> dict[str, np.ndarray]:
+        y = fn.batch_norm(x[part], mean, var, weight, bias, activation="silu")
+        gradients = fn.batch_norm_backward(
+            dy[part], x[part], weight, mean, rstd, training=False, grad_mask=(True, False, False)
+        )
+        return {"y": y, "dx": gradients.dx}
+
+    want = outputs(slice(None))
+    for sample in (0, samples // 2, samples - 1):
+        part = slice(sample, sample + 1)
+        assert_same(outputs(part), {name: values[part] for name, values in want.items()}, sample)
+
+
 @pytest.mark.parametrize("spatial", [49, 2100])
 def test_one_channel_alone(dtype: str, spatial: int) -> None:
     rng = np.random.default_rng(spatial)

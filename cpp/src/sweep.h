@@ -49,6 +49,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kLine = 64;  // of the cache
+
     static Kernel kernel_of(const Kernels<T>& kernels, Step step) {
         switch (step) {
             case Step::normalize:
@@ -68,10 +70,15 @@ private:
     }
 
     bool whole_lines(const char* y) const {
-        constexpr std::size_t kLine = 64;
         const auto step = static_cast<std::size_t>(rows_.stride[kY]);
         return lanes_.n * sizeof(T) >= 16 * kLine ||
                (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
+    }
+
+    static bool flat(const Plane<T>& p) {
+        const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
+        return p.lanes * sizeof(C) >= kLine && !p.stat_lanes && !p.param_lanes && p.x_row == lanes &&
+               p.y_row == lanes && (!p.dy || p.dy_row == lanes) && (!p.added || p.added_row == lanes);
     }
 
     bool reads_dy() const { return step_ != Step::normalize; }
@@ -100,11 +107,12 @@ private:
             p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
             p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / size;
             p.ahead = ahead_;
-            // In place the lines are in the cache already.
-            const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
-            p.stream = stream && whole_lines(bases[kY]);
             if (reads_dy()) p.dy = reinterpret_cast<const T*>(bases[kDy]), p.dy_row = rows_.stride[kDy] / size;
             if (added) p.added = reinterpret_cast<const T*>(bases[kExtra]), p.added_row = rows_.stride[kExtra] / size;
+            // In place the lines are in the cache already.
+            const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
+            p.flat = stream && flat(p);
+            p.stream = stream && (p.flat || whole_lines(bases[kY]));
             if (stream && !p.stream && p.y_row == static_cast<std::ptrdiff_t>(lanes)) {
                 stream_rows(p);
             } else {

@@ -38,6 +38,10 @@ struct Values {
         if constexpr (kLanes) return LoadSome<kFull>(d, at[k] + i, n);
         return splat[k];
     }
+    // The first lanes are of this row, the others of the next one.
+    HWY_INLINE void Join(const Values& next, hn::Mask<D> first) {
+        for (std::size_t k = 0; k < kCount; ++k) splat[k] = hn::IfThenElse(first, splat[k], next.splat[k]);
+    }
 };
 
 // Calls f(Bool<stat_lanes>, Bool<param_lanes>).
@@ -79,6 +83,10 @@ struct PlaneRow {
           stat(d, row * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2}),
           param(d, row * p.param_row, {p.w, p.b}) {}
 
+    HWY_INLINE void Join(const PlaneRow& next, std::size_t own) {
+        const auto first = hn::FirstN(d, own);
+        stat.Join(next.stat, first), param.Join(next.param, first);
+    }
     template <bool kFull>
     HWY_INLINE V Load(const T* from, std::size_t i, std::size_t n) const {
         return LoadSome<kFull>(d, from + i, n);
@@ -102,16 +110,47 @@ struct PlaneRow {
     }
 };
 
+// ForPlane for rows that follow one another: as one long row, whose values change where a row ends. Rows are at least a
+// vector long, so a vector meets two of them at the most.
+template <class T, class F>
+HWY_INLINE void ForFlat(Plane<T> p, F&& body) {
+    using Row = PlaneRow<T, false, false>;
+    p.x_row = p.dy_row = p.added_row = 0;
+    Row row(p, 0);
+    const std::size_t n = p.rows * p.lanes;
+    std::size_t next = 1, end = p.lanes;
+    const auto vector = [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
+        const auto store = [&](const Row& of) FASTNORM_LAMBDA {
+            StoreOut<decltype(full)::value>(body(of, i, count, full), of.d, p.y + i, count, p.stream);
+        };
+        if (i >= end) row = Row(p, static_cast<std::ptrdiff_t>(next++)), end += p.lanes;
+        if (HWY_LIKELY(i + count <= end)) {
+            store(row);
+        } else {
+            Row both = row;
+            both.Join(Row(p, static_cast<std::ptrdiff_t>(next)), end - i);
+            store(both);
+        }
+    };
+    ForVectors<Virtual<Tag<T>>::kN>(n, vector, Head(row.d, p.y, n));
+    if (p.stream) hwy::FlushStream();
+}
+
 // Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
 template <class T, class F>
 HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
     const Plane<T> p = plane;  // a copy, which no store can reach
+    constexpr std::size_t kN = Virtual<Tag<T>>::kN;
+    if (p.flat && p.lanes >= kN && p.lanes % kN != 0) {
+        ForFlat(p, body);
+        return;
+    }
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
         for (std::size_t at = 0; at < p.rows; ++at) {
             const auto offset = static_cast<std::ptrdiff_t>(at);
             const PlaneRow<T, decltype(stat)::value, decltype(param)::value> row(p, offset);
             T* const y = p.y + offset * p.y_row;
-            ForVectors<Virtual<Tag<T>>::kN>(
+            ForVectors<kN>(
                 p.lanes,
                 [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
                     if (p.ahead) hwy::Prefetch(row.x + i + p.ahead);
