@@ -47,6 +47,14 @@ struct Virtual {
 #define FASTNORM_MASKED_MEMORY 0
 #endif
 
+#undef FASTNORM_MASKED_HALVES
+// The same for 16-bit lanes.
+#if HWY_TARGET == HWY_AVX3
+#define FASTNORM_MASKED_HALVES 1
+#else
+#define FASTNORM_MASKED_HALVES 0
+#endif
+
 #undef FASTNORM_NATIVE_F16
 // Conversions of float16 in hardware. Highway's own emulation loses infinities.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
@@ -62,29 +70,23 @@ HWY_INLINE auto Above(D d, V v, std::uint32_t bound) {
     return hn::RebindMask(d, hn::Gt(hn::BitCast(i32, v), hn::Set(i32, static_cast<std::int32_t>(bound))));
 }
 
-// Not named Load and Store: argument-dependent lookup would prefer Highway's, which want alignment.
 template <class D>
-HWY_INLINE hn::Vec<D> LoadLanes(D d, const hn::TFromD<D>* p) {
-    return hn::LoadU(d, p);
-}
+using Narrow = hn::Vec<hn::Rebind<std::uint16_t, D>>;
 
+// The values of the bits of a 16-bit type.
 template <class D>
-HWY_INLINE hn::Vec<D> LoadLanes(D d, const BF16* p) {
-    const hn::Rebind<std::uint16_t, D> d16;
+HWY_INLINE hn::Vec<D> Widened(Narrow<D> bits, D d, BF16) {
     const hn::Rebind<std::uint32_t, D> d32;
-    const auto bits = hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p));
     return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, bits)));
 }
 
 template <class D>
-HWY_INLINE hn::Vec<D> LoadLanes(D d, const F16* p) {
+HWY_INLINE hn::Vec<D> Widened(Narrow<D> narrow, D d, F16) {
 #if FASTNORM_NATIVE_F16
-    const hn::Rebind<hwy::float16_t, D> d16;
-    return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
+    return hn::PromoteTo(d, hn::BitCast(hn::Rebind<hwy::float16_t, D>(), narrow));
 #else
-    const hn::Rebind<std::uint16_t, D> d16;
     const hn::Rebind<std::uint32_t, D> d32;
-    const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p)));
+    const auto bits = hn::PromoteTo(d32, narrow);
     const auto magnitude = hn::And(bits, hn::Set(d32, 0x7FFFu));
     const auto shifted = hn::ShiftLeft<13>(magnitude);
     // The product moves the exponent's bias from 15 to 127, exactly and for subnormal numbers too.
@@ -95,8 +97,14 @@ HWY_INLINE hn::Vec<D> LoadLanes(D d, const F16* p) {
 #endif
 }
 
-template <class D>
-using Narrow = hn::Vec<hn::Rebind<std::uint16_t, D>>;
+// Not named Load and Store: argument-dependent lookup would prefer Highway's, which want alignment.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> LoadLanes(D d, const T* p) {
+    if constexpr (std::is_same_v<T, hn::TFromD<D>>)
+        return hn::LoadU(d, p);
+    else
+        return Widened(hn::LoadU(hn::Rebind<std::uint16_t, D>(), reinterpret_cast<const std::uint16_t*>(p)), d, T{});
+}
 
 // The bits of a 16-bit type nearest to a value, ties to even.
 template <class D>
@@ -157,6 +165,13 @@ HWY_INLINE hn::Vec<D> LoadTail(D d, const T* p, std::size_t n, hn::Vec<D> pad) {
 #if FASTNORM_MASKED_MEMORY
     if constexpr (sizeof(T) >= 4) return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, p), pad);
 #endif
+#if FASTNORM_MASKED_HALVES
+    if constexpr (sizeof(T) == 2) {
+        const hn::Rebind<std::uint16_t, D> d16;
+        const auto bits = hn::MaskedLoad(hn::FirstN(d16, n), d16, reinterpret_cast<const std::uint16_t*>(p));
+        return hn::IfThenElse(mask, Widened(bits, d, T{}), pad);
+    }
+#endif
     HWY_ALIGN T buffer[Virtual<D>::kN] = {};
     std::memcpy(buffer, p, std::min(n, Virtual<D>::kN) * sizeof(T));  // the compiler must see the bound
     return hn::IfThenElse(mask, LoadLanes(d, buffer), pad);
@@ -167,6 +182,13 @@ HWY_INLINE void StoreTail(hn::Vec<D> v, D d, T* p, std::size_t n) {
 #if FASTNORM_MASKED_MEMORY
     if constexpr (sizeof(T) >= 4) {
         hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+        return;
+    }
+#endif
+#if FASTNORM_MASKED_HALVES
+    if constexpr (sizeof(T) == 2) {
+        const hn::Rebind<std::uint16_t, D> d16;
+        hn::BlendedStore(Rounded(v, d, T{}), hn::FirstN(d16, n), d16, reinterpret_cast<std::uint16_t*>(p));
         return;
     }
 #endif
