@@ -52,6 +52,8 @@ def rounded(values: np.ndarray[Any, np.dtype[Any]], dtype: np.dtype[Any]) -> np.
     if dtype.itemsize != 2 or dtype == FLOAT16:
         return values.astype(dtype, copy=False)
     near = values.astype(np.float32)
+    if not (near.view(np.uint32) & 0xFFFF == 0x8000).any():  # twice matters only where the first one ends half-way
+        return near.astype(dtype)
     inexact = (near != values) & np.isfinite(near)
     cut = np.where(inexact & (np.abs(near) > np.abs(values)), np.nextafter(near, np.float32(0)), near)
     odd: np.ndarray[Any, np.dtype[Any]] = (cut.view(np.uint32) | inexact).view(np.float32)
