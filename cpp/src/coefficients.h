@@ -1,6 +1,7 @@
 // What the elementwise kernels need besides the data: statistics of a bounded set of groups, weight and bias.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -54,6 +55,15 @@ public:
         for (std::size_t i = 0; i < n; ++i) mean[i] = given_mean ? given_mean[i] : 0.0;
         for (std::size_t i = 0; i < n; ++i) rstd[i] = given_rstd[i];
         round_all(n);
+    }
+    // n ordinary statistics that are rounded already.
+    void copy(std::size_t i, std::size_t n, const double* means, const double* scales, const C* hs, const C* ls,
+              const C* rs) {
+        std::copy_n(means, n, mean + i);
+        std::copy_n(scales, n, rstd + i);
+        std::copy_n(hs, n, h + i);
+        std::copy_n(ls, n, l + i);
+        std::copy_n(rs, n, r + i);
     }
     // What follows from n means and scales that are set, in loops that the compiler turns into vectors.
     void round_all(std::size_t n) {

@@ -1,5 +1,6 @@
 // Forward down columns: sums of superblocks of lane tiles, merged per lane, then one sweep over the rows. Where all
 // rows of a lane tile fit into the cache a task does all three, else each is a parallel phase of its own.
+#include <algorithm>
 #include <vector>
 
 #include "call.h"
@@ -29,6 +30,7 @@ public:
           columns_(call.plan),
           outer_(call.plan.kept.count()),
           partial_(outer_ * columns_.parts() * columns_.lanes()),
+          finished_(outer_ * columns_.tiles()),
           stats_(outer_ * columns_.lanes()) {}
 
     void run() {
@@ -85,12 +87,45 @@ private:
         };
         accumulate();
         if (call_.centred() && move_pivots(rows, s1, s2, pivots)) accumulate();
+        if (finish_at_once(outer, first_lane, rows, pivots, s1, s2)) {
+            finished_[outer * columns_.tiles() + tile] = 1;
+            return;
+        }
         for (std::size_t i = 0; i < lanes; ++i) {
             const char* column = first[kX] + columns_.lane_bytes(kX, i);
             const bool safe = is_safe<C>(s2[i]) || (s2[i] == 0 && is_constant(column, first_row, rows, pivots[i]));
             partial(outer, part, first_lane + i) =
                 safe ? from_sums(rows, pivots[i], s1[i], s2[i], call_.centred()) : exact(column, first_row, rows);
         }
+    }
+
+    // What `finish` does, in vectors, for lanes that are groups of one superblock each and have ordinary statistics.
+    bool finish_at_once(std::size_t outer, std::size_t first_lane, std::size_t rows, const std::vector<C>& pivots,
+                        const std::vector<double>& s1, const std::vector<double>& s2) {
+        const bool mean_of_squares =
+            call_.scale.statistic == Statistic::variance || call_.scale.statistic == Statistic::mean_square;
+        if (!mean_of_squares || columns_.parts() > 1 || columns_.width() > 1) return false;
+        if (!std::all_of(s2.begin(), s2.end(), is_safe<C>)) return false;
+        const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
+        BlockSums sums;
+        double mean[kBatch], scale[kBatch], m2[kBatch];
+        C h[kBatch], l[kBatch], r[kBatch];
+        for (std::size_t begin = 0; begin < pivots.size(); begin += kBatch) {
+            const std::size_t n = std::min(kBatch, pivots.size() - begin), lane = first_lane + begin;
+            std::copy_n(pivots.begin() + static_cast<std::ptrdiff_t>(begin), n, sums.pivot);
+            std::copy_n(s1.begin() + static_cast<std::ptrdiff_t>(begin), n, sums.s1);
+            std::copy_n(s2.begin() + static_cast<std::ptrdiff_t>(begin), n, sums.s2);
+            if (!call_.kernels.group_statistics(sums, n, rows, call_.centred(), call_.scale.eps,
+                                                {mean, scale, m2, h, l, r})) {
+                return false;
+            }
+            stats_.copy(outer * columns_.lanes() + lane, n, mean, scale, h, l, r);
+            for (std::size_t i = 0; saved_.any() && i < n; ++i) {
+                save(saved_, first + static_cast<std::ptrdiff_t>(lane + i) * call_.plan.lane.stat, mean[i], scale[i],
+                     m2[i]);
+            }
+        }
+        return true;
     }
 
     // Moves the pivots of lanes whose sample was not typical, see moments-inl.h.
@@ -137,6 +172,7 @@ private:
 
     // Merges the superblocks of a tile's lanes, and the lanes of a group.
     void finish(std::size_t outer, std::size_t tile) {
+        if (finished_[outer * columns_.tiles() + tile]) return;
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
         const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
@@ -162,6 +198,7 @@ private:
     Columns columns_;
     std::size_t outer_;
     std::vector<Moments> partial_;
+    std::vector<char> finished_;  // tiles; not bool, whose bits threads would share
     Coefficients<C> stats_;
 };
 
