@@ -29,7 +29,7 @@ how many times as long a library takes.""",
         """Worked out from this run, float32 unless said otherwise. The result is the geometric mean of the cases and
 the one that is farthest from the goal. Beyond L2 is what moves more bytes than the second cache of one processor has; a
 span is what a channel has in one image, a row what is normalized or, channels last, the channels. A goal that this run
-has no case of is left out.""",
+has no case of is left out. What limits those that are missed, with profiles, is in [speed](../speed.md).""",
         (),
         goals.table,
     ),
