@@ -102,9 +102,7 @@ private:
     // What `finish` does, in vectors, for lanes that are groups of one superblock each and have ordinary statistics.
     bool finish_at_once(std::size_t outer, std::size_t first_lane, std::size_t rows, const std::vector<C>& pivots,
                         const std::vector<double>& s1, const std::vector<double>& s2) {
-        const bool mean_of_squares =
-            call_.scale.statistic == Statistic::variance || call_.scale.statistic == Statistic::mean_square;
-        if (!mean_of_squares || columns_.parts() > 1 || columns_.width() > 1) return false;
+        if (!is_mean_of_squares(call_.scale.statistic) || columns_.parts() > 1 || columns_.width() > 1) return false;
         if (!std::all_of(s2.begin(), s2.end(), is_safe<C>)) return false;
         const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
         BlockSums sums;

@@ -97,9 +97,7 @@ private:
         BlockSums sums;
         double m2[kBatch];
         call_.kernels.span_moments(x, step, n, blocks_.elements(), call_.centred(), sums);
-        const bool mean_of_squares =
-            call_.scale.statistic == Statistic::variance || call_.scale.statistic == Statistic::mean_square;
-        if (mean_of_squares &&
+        if (is_mean_of_squares(call_.scale.statistic) &&
             call_.kernels.group_statistics(sums, n, blocks_.elements(), call_.centred(), call_.scale.eps,
                                            {stats.mean, stats.rstd, m2, stats.h, stats.l, stats.r})) {
             if (!saved_.any()) return;

@@ -69,6 +69,9 @@ inline Moments from_sums(std::size_t count, double pivot, double s1, double s2, 
 
 inline bool is_centred(Statistic s) { return s != Statistic::mean_square && s != Statistic::norm; }
 
+// Those that kernels.group_statistics knows.
+inline bool is_mean_of_squares(Statistic s) { return s == Statistic::variance || s == Statistic::mean_square; }
+
 // The scale of a group, see fastnorm.h. 0 where nothing can be divided by.
 inline double rstd(const Scale& scale, double m2, double n) {
     const auto inverse = [](double v) { return v == 0 ? 0.0 : 1.0 / v; };

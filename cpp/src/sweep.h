@@ -75,10 +75,12 @@ private:
                (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
     }
 
+    // Rows of whole vectors gain nothing: where their lines are not whole, they go by way of a tile.
     static bool flat(const Plane<T>& p) {
         const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
-        return p.lanes * sizeof(C) >= kLine && !p.stat_lanes && !p.param_lanes && p.x_row == lanes &&
-               p.y_row == lanes && (!p.dy || p.dy_row == lanes) && (!p.added || p.added_row == lanes);
+        return p.lanes * sizeof(C) >= kLine && p.lanes * sizeof(C) % kLine != 0 && !p.stat_lanes && !p.param_lanes &&
+               p.x_row == lanes && p.y_row == lanes && (!p.dy || p.dy_row == lanes) &&
+               (!p.added || p.added_row == lanes);
     }
 
     bool reads_dy() const { return step_ != Step::normalize; }
