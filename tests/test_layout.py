@@ -405,38 +405,6 @@ def test_weight_none_is_ones(call: Call) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("op", ["layer_norm", "rms_norm"])
-@pytest.mark.parametrize("shape", [(7,), (5, 96), (2, 3, 70), (300, 64)])
-def test_plain_arguments_of_a_backward(op: str, shape: tuple[int, ...], dtype: str) -> None:
-    """They go to the core at once; a tuple of axes takes the long way to the same bits."""
-    x, dy, weight = values(*shape, dtype=dtype), values(*shape, dtype=dtype, seed=1), values(shape[-1], dtype=dtype)
-    call = Call(op, shape, {"axis": -1})
-    statistics = call.forward(x)[1:]
-    for w in (weight, None):
-        plain = call.backward(dy, x, w, statistics)
-        long_way = Call(op, shape, {"axis": (-1,)}).backward(dy, x, w, statistics)
-        assert isinstance(plain, fn.Gradients)
-        for name in fn.Gradients._fields:
-            a, b = getattr(plain, name), getattr(long_way, name)
-            assert a.dtype == b.dtype == np.dtype(dtype)
-            np.testing.assert_array_equal(a, b, strict=True)
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("axis", [1, 2, -1])
-@pytest.mark.parametrize("shape", [(3, 6, 12), (1, 12, 6), (2, 6, 6, 12), (2, 30, 60, 6), (2, 6, 1)])
-def test_plain_arguments_of_groups(shape: tuple[int, ...], axis: int, dtype: str) -> None:
-    """They go to the core at once; the function that keeps the statistics takes the long way to the same bits."""
-    x, channels = values(*shape, dtype=dtype), shape[axis]
-    weight, bias = values(channels, dtype=dtype), values(channels, dtype=dtype, seed=1)
-    for parameters in ((weight, bias), (None, None)):
-        for groups in (n for n in (1, 2, 3, 6, channels) if channels % n == 0):
-            want = fn.group_norm_forward(x, groups, *parameters, axis=axis).y
-            np.testing.assert_array_equal(fn.group_norm(x, groups, *parameters, axis=axis), want, strict=True)
-        np.testing.assert_array_equal(fn.instance_norm(x, *parameters, axis=axis), want, strict=True)
-
-
 @pytest.mark.parametrize("call", CALLS, ids=name)
 def test_statistics_in_float32(call: Call) -> None:
     """A mean in float32 loses what the data still know."""

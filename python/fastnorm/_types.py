@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 Activation: TypeAlias = Literal["relu", "silu", "gelu", "gelu_tanh"]
 GradMask: TypeAlias = tuple[bool, bool, bool]
+
+# The default of a grad_mask, told from others by its identity.
+ALL: Final[GradMask] = (True, True, True)
 
 
 class Gradients(NamedTuple):

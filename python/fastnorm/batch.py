@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 from . import _core, _engine, _layout, _running
 from . import _validate as check
-from ._types import Activation, Array, BatchNormForward, Gradients, GradMask
+from ._types import ALL, Activation, Array, BatchNormForward, Gradients, GradMask
 from .quantization import Quantize
 from .runtime import threads_overridden
 
@@ -166,6 +166,12 @@ def batch_norm_forward(
     >>> running_mean, running_var
     (array([0.2, 4. ]), array([1.1, 0.9]))
     """
+    if activation is None and where is None and not threads_overridden():
+        result = _core.plain_batch_norm_forward(
+            x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, out
+        )
+        if result is not None:
+            return BatchNormForward(*result)
     x = check.data("x", x)
     layout = _layout.batch(x.shape, check.channel_axis(axis, x))
     step = _running.step(
@@ -192,7 +198,7 @@ def batch_norm_backward(
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of batch normalization.
 
@@ -248,6 +254,11 @@ def batch_norm_backward(
            [-0.204],
            [ 0.102]]), array([1.]))
     """
+    usual = training is True and activation is None and bias is None and where is None
+    if usual and grad_mask is ALL and not threads_overridden():
+        gradients = _core.plain_batch_norm_backward(dy, x, weight, mean, rstd, axis)
+        if gradients is not None:
+            return Gradients(*gradients)
     x = check.data("x", x)
     layout = _layout.batch(x.shape, check.channel_axis(axis, x))
     return _engine.backward(

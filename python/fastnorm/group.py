@@ -8,7 +8,7 @@ import numpy.typing as npt
 from . import _core, _engine, _layout, _running
 from . import _validate as check
 from ._layout import Layout
-from ._types import Activation, Array, Gradients, GradMask, GroupNormForward, InstanceNormForward
+from ._types import ALL, Activation, Array, Gradients, GradMask, GroupNormForward, InstanceNormForward
 from .runtime import threads_overridden
 
 
@@ -117,6 +117,10 @@ def group_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
+    if activation is None and where is None and not threads_overridden():
+        result = _core.plain_group_norm_forward(x, num_groups, weight, bias, axis, eps, out)
+        if result is not None:
+            return GroupNormForward(*result)
     x, layout = _groups(x, num_groups, axis)
     mean, rstd = layout.statistic_arrays(2)
     y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation, where=where)
@@ -135,7 +139,7 @@ def group_norm_backward(
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of group normalization.
 
@@ -189,6 +193,11 @@ def group_norm_backward(
     >>> fn.group_norm_backward(dy, x, 2, None, mean, rstd).dweight
     array([-1.,  1., -1.,  1.])
     """
+    usual = grad_mask is ALL and activation is None and bias is None and where is None
+    if usual and not threads_overridden():
+        gradients = _core.plain_group_norm_backward(dy, x, num_groups, weight, mean, rstd, axis)
+        if gradients is not None:
+            return Gradients(*gradients)
     x, layout = _groups(x, num_groups, axis)
     return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
 
@@ -253,7 +262,7 @@ def instance_norm(
             [-1.,  1.]]])
     """
     if activation is None and where is None and not threads_overridden():
-        y = _core.plain_group_norm(x, None, weight, bias, axis, eps, out)
+        y = _core.plain_instance_norm(x, weight, bias, axis, eps, out)
         if y is not None:
             return y
     x, layout = _instances(x, axis)
@@ -316,6 +325,11 @@ def instance_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
+    usual = running_mean is None and running_var is None and activation is None and where is None
+    if usual and not threads_overridden():
+        result = _core.plain_instance_norm_forward(x, weight, bias, axis, momentum, ddof, eps, out)
+        if result is not None:
+            return InstanceNormForward(*result)
     x, layout = _instances(x, axis)
     step = _running.step(
         running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, where=where, out=out
@@ -340,7 +354,7 @@ def instance_norm_backward(
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of instance normalization: those of :func:`group_norm_backward` with one channel to a group.
 
@@ -370,6 +384,11 @@ def instance_norm_backward(
     >>> fn.instance_norm_backward(dy, x, None, mean, rstd).dx.round(3)
     array([[[-0.204,  0.408, -0.204]]])
     """
+    usual = grad_mask is ALL and activation is None and bias is None and where is None
+    if usual and not threads_overridden():
+        gradients = _core.plain_instance_norm_backward(dy, x, weight, mean, rstd, axis)
+        if gradients is not None:
+            return Gradients(*gradients)
     x, layout = _instances(x, axis)
     return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
 

@@ -12,7 +12,7 @@ from . import _core, _engine, _layout
 from . import _validate as check
 from ._dtypes import DATA
 from ._layout import Layout
-from ._types import Activation, Array, Gradients, GradMask, LayerNormForward, RMSNormForward
+from ._types import ALL, Activation, Array, Gradients, GradMask, LayerNormForward, RMSNormForward
 from .quantization import Quantize
 from .runtime import threads_overridden
 
@@ -20,7 +20,6 @@ from .runtime import threads_overridden
 # arrays are plain too, and says None if they are not.
 _LAST: Final = -1
 _NONE: Final = 0.0
-_ALL: Final = (True, True, True)
 
 
 def layer_norm(
@@ -132,6 +131,10 @@ def layer_norm_forward(
            [6.]]), array([[1. ],
            [0.5]]))
     """
+    if axis is _LAST and activation is None and where is None and not threads_overridden():
+        result = _core.plain_layer_norm_forward(x, weight, bias, eps, out)
+        if result is not None:
+            return LayerNormForward(*result)
     x, layout = _rows(x, axis)
     mean, rstd = layout.statistic_arrays(2)
     y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation, where=where)
@@ -149,7 +152,7 @@ def layer_norm_backward(
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = _ALL,
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of layer normalization.
 
@@ -340,6 +343,11 @@ def rms_norm_forward(
     >>> rstd
     array([[0.2]])
     """
+    usual = axis is _LAST and offset is _NONE and activation is None and where is None
+    if usual and not threads_overridden():
+        result = _core.plain_rms_norm_forward(x, weight, bias, eps, out)
+        if result is not None:
+            return RMSNormForward(*result)
     x, layout = _rows(x, axis)
     eps = _machine_eps(x) if eps is None else eps
     (rstd,) = layout.statistic_arrays(1)
@@ -370,7 +378,7 @@ def rms_norm_backward(
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
-    grad_mask: GradMask = _ALL,
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of root mean square normalization.
 
@@ -427,7 +435,7 @@ def rms_norm_backward(
     """
     usual = axis is _LAST and offset is _NONE and activation is None and bias is None and where is None
     if usual and _plain(grad_mask):
-        gradients = _core.plain_rms_norm_backward(dy, x, weight, None, rstd)
+        gradients = _core.plain_rms_norm_backward(dy, x, weight, rstd)
         if gradients is not None:
             return Gradients(*gradients)
     x, layout = _rows(x, axis)
@@ -455,7 +463,7 @@ def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...], name: str = "x") -> tup
 
 def _plain(grad_mask: GradMask) -> bool:
     """Whether all gradients are wanted, by the default, on the usual number of threads."""
-    return grad_mask is _ALL and not threads_overridden()
+    return grad_mask is ALL and not threads_overridden()
 
 
 def _machine_eps(x: Array) -> float:

@@ -20,7 +20,7 @@ from ._types import (
     WeightStandardizationForward,
     WeightStandardizationGradients,
 )
-from .runtime import run
+from .runtime import run, threads_overridden
 
 Mode: TypeAlias = Literal["var", "std_unbiased", "std_biased", "max"]
 
@@ -32,8 +32,12 @@ class _Form(NamedTuple):
     eps: float
 
 
+# Arguments left as they are: what plain calls are told by, as in layer.py.
+_VAR: Final = "var"
+_ONE: Final = 1.0
+
 _FORMS: Final[dict[str, _Form]] = {
-    "var": _Form(_core.VARIANCE, 1e-6),
+    _VAR: _Form(_core.VARIANCE, 1e-6),
     "std_unbiased": _Form(_core.STD_UNBIASED, 1e-5),
     "std_biased": _Form(_core.STD_BIASED, 1e-5),
     "max": _Form(_core.MAX, 1e-4),
@@ -90,6 +94,10 @@ def weight_norm(
     array([[6., 8.],
            [0., 1.]])
     """
+    if not threads_overridden():
+        w = _core.plain_weight_norm(v, g, axis, eps, out)
+        if w is not None:
+            return w
     v, layout, length = _directions(v, g, axis)
     check.out(out, v, "v")
     return _engine.forward(v, layout, length, None, eps, out, statistic=_core.NORM)
@@ -173,6 +181,10 @@ def weight_norm_backward(
     >>> dv.round(2), dg
     (array([[ 1.28, -0.96]]), array([[0.6]]))
     """
+    if not threads_overridden():
+        gradients = _core.plain_weight_norm_backward(dw, v, g, norm, axis)
+        if gradients is not None:
+            return WeightNormGradients(*gradients)
     v, layout, length = _directions(v, g, axis)
     dw = check.like("dw", dw, v, "v")
     norms = check.norm(norm, layout).reshape(layout.statistics).astype(FLOAT64)
@@ -203,9 +215,9 @@ def weight_standardization(
     gain: npt.ArrayLike | None = None,
     *,
     axis: int = 0,
-    mode: Mode = "var",
+    mode: Mode = _VAR,
     eps: float | None = None,
-    scale: float = 1.0,
+    scale: float = _ONE,
     out: Array | None = None,
 ) -> Array:
     """Give every filter mean 0 and one spread [1]_.
@@ -267,6 +279,10 @@ def weight_standardization(
     array([[-1.,  1.],
            [ 0.,  0.]])
     """
+    if mode is _VAR and scale is _ONE and not threads_overridden():
+        result = _core.plain_weight_standardization(w, gain, axis, _FORMS[_VAR].eps if eps is None else eps, out)
+        if result is not None:
+            return result
     w, layout, form = _filters(w, axis, mode, eps)
     factor = _factor(gain, scale, layout, w)
     check.out(out, w, "w")
@@ -278,9 +294,9 @@ def weight_standardization_forward(
     gain: npt.ArrayLike | None = None,
     *,
     axis: int = 0,
-    mode: Mode = "var",
+    mode: Mode = _VAR,
     eps: float | None = None,
-    scale: float = 1.0,
+    scale: float = _ONE,
     out: Array | None = None,
 ) -> WeightStandardizationForward:
     """Do :func:`weight_standardization` and keep the statistics for the backward.
@@ -324,9 +340,9 @@ def weight_standardization_backward(
     var: npt.ArrayLike,
     *,
     axis: int = 0,
-    mode: Mode = "var",
+    mode: Mode = _VAR,
     eps: float | None = None,
-    scale: float = 1.0,
+    scale: float = _ONE,
 ) -> WeightStandardizationGradients:
     """Gradients of weight standardization.
 
@@ -367,6 +383,11 @@ def weight_standardization_backward(
     >>> fn.weight_standardization_backward(dw, w, None, mean, var).dw.round(3)
     array([[-0.204,  0.408, -0.204]])
     """
+    if mode is _VAR and scale is _ONE and not threads_overridden():
+        plain_eps = _FORMS[_VAR].eps if eps is None else eps
+        gradients = _core.plain_weight_standardization_backward(dw, w, gain, mean, var, axis, plain_eps)
+        if gradients is not None:
+            return WeightStandardizationGradients(*gradients)
     w, layout, form = _filters(w, axis, mode, eps)
     factor = _factor(gain, scale, layout, w)
     dw = check.like("dw", dw, w, "w")

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "fast.h"
 #include "fastnorm/fastnorm.h"
+#include "plain_functions.h"
 #include "pool.h"
 
 namespace py = pybind11;
@@ -245,7 +245,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           "sums"_a, "totals"_a = py::none());
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
           "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
-    add_plain_functions(m);
+    fastnorm_python::add_plain_functions(m);
     add_pool_functions(m);
 
     m.def("copy", &copy, "from_"_a, "to"_a);

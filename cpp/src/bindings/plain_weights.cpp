@@ -1,0 +1,89 @@
+// Weight norm and weight standardization of plain arrays.
+#include "plain_calls.h"
+#include "plain_functions.h"
+
+namespace fastnorm_python {
+namespace {
+
+// The shape of lengths and norms: that of the weights along an axis, 1 along the others.
+struct FilterShape {
+    FilterShape(const PlainCall& call, long axis) : nd(call.x()->nd) {
+        sizes.fill(1);
+        sizes[static_cast<std::size_t>(axis)] = call.length(axis);
+    }
+    int nd;
+    std::array<Py_ssize_t, kMostAxes> sizes;
+};
+
+template <class F>
+std::unique_ptr<double[]> each(const double* values, std::size_t n, F&& f) {
+    std::unique_ptr<double[]> result(new double[n]);
+    std::transform(values, values + n, result.get(), f);
+    return result;
+}
+
+}  // namespace
+
+// Arguments: v, g, axis, eps, out.
+PyObject* plain_weight_norm(PyObject* const* args) {
+    PlainCall call(args[0]);
+    const double eps = call.number(args[3]);
+    const long axis = call.axis(args[2]);
+    if (!call.ok()) Py_RETURN_NONE;
+    const FilterShape shape(call, axis);
+    const void* g = call.of_shape(args[1], type_of(call.x()), shape.nd, shape.sizes.data());
+    py::object w = call.ok() ? call.result(args[4]) : py::object();
+    if (!call.ok()) Py_RETURN_NONE;
+    return forward(call, PlainSpace::batch(call, axis), {g, nullptr}, {fn::Statistic::norm, eps}, std::move(w));
+}
+
+// Arguments: dw, v, g, norm, axis. Returns (dv, dg).
+PyObject* plain_weight_norm_backward(PyObject* const* args) {
+    PlainCall call(args[1]);
+    const long axis = call.axis(args[4]);
+    if (!call.ok()) Py_RETURN_NONE;
+    const FilterShape shape(call, axis);
+    const void* dw = call.like(args[0]);
+    const void* g = call.of_shape(args[2], type_of(call.x()), shape.nd, shape.sizes.data());
+    const void* norms = call.of_shape(args[3], kDouble, shape.nd, shape.sizes.data());
+    if (!call.ok()) Py_RETURN_NONE;
+    const PlainSpace space = PlainSpace::batch(call, axis);
+    const auto scale = each(static_cast<const double*>(norms), space.group_count(),
+                            [](double norm) { return norm == 0 ? std::nan("") : 1.0 / norm; });
+    return backward(call, space, {dw, g, nullptr, scale.get(), fn::Statistic::norm}, false,
+                    [&] { return call.new_array(shape.nd, shape.sizes.data()); });
+}
+
+// Arguments: w, gain, axis, eps, out. For the inverse root of the variance.
+PyObject* plain_weight_standardization(PyObject* const* args) {
+    PlainCall call(args[0]);
+    const double eps = call.number(args[3]);
+    const long axis = call.axis(args[2]);
+    const void* gain = call.parameter(args[1], call.length(axis));
+    py::object result = call.ok() ? call.result(args[4]) : py::object();
+    if (!call.ok()) Py_RETURN_NONE;
+    return forward(call, PlainSpace::batch(call, axis), {gain, nullptr}, {fn::Statistic::variance, eps},
+                   std::move(result));
+}
+
+// Arguments: dw, w, gain, mean, var, axis, eps. Returns (dw, dgain).
+PyObject* plain_weight_standardization_backward(PyObject* const* args) {
+    PlainCall call(args[1]);
+    const double eps = call.number(args[6]);
+    const long axis = call.axis(args[5]);
+    if (!call.ok()) Py_RETURN_NONE;
+    const PlainSpace space = PlainSpace::batch(call, axis);
+    const void* dw = call.like(args[0]);
+    const void* gain = call.parameter(args[2], call.length(axis));
+    const double *mean = space.statistics(call, args[3]), *var = space.statistics(call, args[4]);
+    if (!call.ok()) Py_RETURN_NONE;
+    const auto scale = each(var, space.group_count(), [eps](double v) {
+        const double total = v + eps;
+        return total == 0 ? 0.0 : 1.0 / std::sqrt(total);
+    });
+    const auto n = static_cast<Py_ssize_t>(space.parameters());
+    return backward(call, space, {dw, gain, mean, scale.get(), fn::Statistic::variance}, false,
+                    [&] { return call.new_vector(n); });
+}
+
+}  // namespace fastnorm_python
