@@ -1,6 +1,7 @@
 // The axes of a call: what they mean, how far a step along them goes in every operand.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -52,6 +53,25 @@ public:
     std::size_t count() const;
     // The element with a flat index in the order of the axes.
     Offset offset(std::size_t index) const;
+    // Calls f(offset) for every index tuple in order.
+    template <class F>
+    void for_each(F&& f) const {
+        std::array<std::size_t, kMost> index;
+        std::fill_n(index.begin(), size_, std::size_t{0});
+        Offset offset;
+        for (;;) {
+            f(static_cast<const Offset&>(offset));
+            std::size_t i = size_;
+            for (; i > 0; --i) {
+                const Axis& axis = axes_[i - 1];
+                offset.advance(axis, 1);
+                if (++index[i - 1] < axis.n) break;
+                offset.advance(axis, -axis.n);
+                index[i - 1] = 0;
+            }
+            if (i == 0) return;
+        }
+    }
     // Joins neighbours that every operand and side array steps through as one. Roles must agree if `roles`.
     void merge(bool roles);
 

@@ -12,28 +12,25 @@ template <class T>
 void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells) {
     if (!gradient.wants_parameters()) return;
     Axes shared, own, inner;  // kept without and with parameters, reduced with parameters
-    std::ptrdiff_t width = 1;
     for (std::size_t i = 0; i < axes.size(); ++i) {
         if (!axes[i].is_reduced()) {
             (axes[i].is_param() ? own : shared).push(axes[i]);
         } else if (axes[i].is_param()) {
             inner.push(axes[i]);
-            width *= static_cast<std::ptrdiff_t>(axes[i].n);
         }
     }
-    const std::size_t inner_count = inner.count();
-    std::vector<std::ptrdiff_t> groups(shared.count());
-    for (std::size_t s = 0; s < groups.size(); ++s) groups[s] = shared.offset(s).stat;
-    for (std::size_t o = 0; o < own.count(); ++o) {
-        const Offset at = own.offset(o);
-        for (std::size_t j = 0; j < inner_count; ++j) {
+    const auto width = static_cast<std::ptrdiff_t>(inner.count());
+    std::vector<std::ptrdiff_t> groups;
+    shared.for_each([&](const Offset& group) { groups.push_back(group.stat); });
+    own.for_each([&](const Offset& at) {
+        const Cell* cell = cells.data() + at.stat * width;
+        inner.for_each([&](const Offset& in) {
             Tree<Cell> tree;
-            for (const std::ptrdiff_t group : groups) {
-                tree.add(cells[static_cast<std::size_t>((at.stat + group) * width) + j]);
-            }
-            gradient.add_parameter(at.param + inner.offset(j).param, tree.result());
-        }
-    }
+            for (const std::ptrdiff_t group : groups) tree.add(cell[group * width]);
+            gradient.add_parameter(at.param + in.param, tree.result());
+            ++cell;
+        });
+    });
 }
 
 template void sum_parameters(const GradientCall<float>&, const Axes&, const std::vector<Cell>&);

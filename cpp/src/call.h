@@ -24,8 +24,10 @@ struct Call {
     bool sum;     // whether x has to be made first: the sum of kDy and kExtra
 
     bool centred() const { return is_centred(scale.statistic); }
-    // What sums are divided by. A norm is a sum, not a mean.
-    double divisor(std::size_t n) const { return scale.statistic == Statistic::norm ? 1.0 : static_cast<double>(n); }
+    // What makes means of sums. A norm is a sum, not a mean.
+    double inverse(std::size_t n) const {
+        return scale.statistic == Statistic::norm ? 1.0 : 1.0 / static_cast<double>(n);
+    }
 };
 
 // Makes x for the elements of a box.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "axes.h"
+#include "kernels/table.h"
 #include "types.h"
 
 namespace fastnorm {
@@ -54,30 +55,29 @@ public:
     void set_all(std::size_t n, const double* given_mean, const double* given_rstd) {
         for (std::size_t i = 0; i < n; ++i) mean[i] = given_mean ? given_mean[i] : 0.0;
         for (std::size_t i = 0; i < n; ++i) rstd[i] = given_rstd[i];
-        round_all(n);
+        round(0, n);
     }
-    // n ordinary statistics that are rounded already.
-    void copy(std::size_t i, std::size_t n, const double* means, const double* scales, const C* hs, const C* ls,
-              const C* rs) {
-        std::copy_n(means, n, mean + i);
-        std::copy_n(scales, n, rstd + i);
-        std::copy_n(hs, n, h + i);
-        std::copy_n(ls, n, l + i);
-        std::copy_n(rs, n, r + i);
+    // Ordinary statistics of n groups that are rounded already, each for `width` indices from i on.
+    void copy(std::size_t i, std::size_t n, std::size_t width, const GroupStatistics<C>& of) {
+        repeat(of.mean, n, width, mean + i);
+        repeat(of.rstd, n, width, rstd + i);
+        repeat(of.h, n, width, h + i);
+        repeat(of.l, n, width, l + i);
+        repeat(of.r, n, width, r + i);
     }
-    // What follows from n means and scales that are set, in loops that the compiler turns into vectors.
-    void round_all(std::size_t n) {
-        for (std::size_t i = 0; i < n; ++i) h[i] = static_cast<C>(mean[i]);
-        for (std::size_t i = 0; i < n; ++i) l[i] = static_cast<C>(mean[i] - static_cast<double>(h[i]));
-        for (std::size_t i = 0; i < n; ++i) r[i] = static_cast<C>(rstd[i]);
+    // What follows from means and scales that are set, in loops that the compiler turns into vectors.
+    void round(std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) h[i] = static_cast<C>(mean[i]);
+        for (std::size_t i = begin; i < end; ++i) l[i] = static_cast<C>(mean[i] - static_cast<double>(h[i]));
+        for (std::size_t i = begin; i < end; ++i) r[i] = static_cast<C>(rstd[i]);
         // Most are ordinary numbers of the compute type, which one look tells.
         int doubtful = 0;
-        for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t i = begin; i < end; ++i) {
             const int scale = static_cast<int>(r[i] >= C(0x1p-100)) & static_cast<int>(r[i] <= C(0x1p100));
             doubtful |= 1 ^ (scale & static_cast<int>(std::fabs(h[i]) <= C(0x1p126)));
         }
         bool any = false;
-        for (std::size_t i = 0; doubtful && i < n; ++i) any |= extreme(i);
+        for (std::size_t i = begin; doubtful && i < end; ++i) any |= extreme(i);
         if (any) any_extreme.store(true, std::memory_order_relaxed);
     }
     // The gradient's sums divided by the number of elements.
@@ -94,6 +94,15 @@ public:
     std::atomic<bool> any_extreme{false};
 
 private:
+    template <class V>
+    static void repeat(const V* values, std::size_t n, std::size_t width, V* to) {
+        if (width == 1) {
+            std::copy_n(values, n, to);
+        } else {
+            for (std::size_t k = 0; k < n; ++k) to = std::fill_n(to, width, values[k]);
+        }
+    }
+
     static constexpr std::size_t kInline = 64, kDoubles = 9;
     double inline_[kInline * kDoubles];
     std::unique_ptr<double[]> heap_;

@@ -21,11 +21,9 @@ public:
           partial_(outer_ * columns_.parts() * columns_.lanes()),
           cells_(outer_ * columns_.lanes()),
           stats_(outer_ * columns_.lanes()) {
-        for (std::size_t outer = 0, i = 0; outer < outer_; ++outer) {
-            const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
-            for (std::size_t lane = 0; lane < columns_.lanes(); ++lane, ++i) {
-                gradient_.set_statistics(stats_, i, group(first, lane));
-            }
+        for (std::size_t outer = 0; outer < outer_; ++outer) {
+            gradient_.set_statistics(stats_, outer * columns_.lanes(), columns_.lanes() / columns_.width(),
+                                     call_.plan.kept.offset(outer).stat, call_.plan.lane.stat, columns_.width());
         }
     }
 
@@ -109,21 +107,24 @@ private:
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
         const Offset own = call_.plan.kept.offset(outer);
         const std::ptrdiff_t step = columns_.lane_axis().param;
+        const double inverse = call_.inverse(columns_.rows() * width);
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
             const std::ptrdiff_t stat = group(own.stat, lane);
             Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * width;
             Cell total{};
             for (std::size_t j = 0; j < width; ++j) {
-                Tree<Cell> tree;
-                for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(partial(outer, part, lane + j));
-                cell[j] = tree.result();
+                cell[j] = merged(outer, lane + j);
                 const double w = call_.affine.w[own.param + static_cast<std::ptrdiff_t>(lane + j) * step];
                 total = merge(total, {w * cell[j].db, w * cell[j].dh});
             }
-            for (std::size_t j = 0; j < width; ++j) {
-                gradient_.set_sums(stats_, outer * columns_.lanes() + lane + j, stat, total, columns_.rows() * width);
-            }
+            gradient_.set_sums(stats_, outer * columns_.lanes() + lane, stat, total, inverse, width);
         }
+    }
+    Cell merged(std::size_t outer, std::size_t lane) {
+        if (columns_.parts() == 1) return partial(outer, 0, lane);
+        Tree<Cell> tree;
+        for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(partial(outer, part, lane));
+        return tree.result();
     }
 
     Planes<T> plane_of(std::size_t lanes) const {

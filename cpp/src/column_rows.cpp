@@ -34,9 +34,7 @@ public:
             offset.advance(columns_.lane_axis(), lane);
             const Bases first = at(call_.bases, offset);
             Coefficients<C> stats(lanes);
-            for (std::size_t i = 0; i < lanes; ++i) {
-                gradient_.set_statistics(stats, i, offset.stat + static_cast<std::ptrdiff_t>(i) * call_.plan.lane.stat);
-            }
+            gradient_.set_statistics(stats, 0, lanes, offset.stat, call_.plan.lane.stat);
             if (gradient_.wants_parameters()) row_sums(first, stats, lanes, partial.data() + task * rows_);
             if (gradient_.wants_dx()) write_dx(first, offset, stats, lanes);
         });
@@ -87,7 +85,7 @@ private:
         });
         for (std::size_t i = 0; i < lanes; ++i) {
             const std::ptrdiff_t group = offset.stat + static_cast<std::ptrdiff_t>(i) * call_.plan.lane.stat;
-            gradient_.set_sums(stats, i, group, {s1[i], s2[i]}, rows_);
+            gradient_.set_sums(stats, i, group, {s1[i], s2[i]}, call_.inverse(rows_));
         }
         const Planes<T> planes(call_.kernels, columns_.box(lanes), call_.affine, Step::input_gradient, call_.stream);
         planes.run(first, stats, 0, planes.units(), 0, offset.param);

@@ -32,6 +32,7 @@ public:
     std::size_t rows() const { return count_; }
     std::size_t lanes() const { return lanes_.n; }
     std::size_t width() const { return width_; }
+    std::size_t groups() const { return lanes_.n / width_; }
     std::size_t parts() const { return parts_; }  // superblocks
     std::size_t first_row(std::size_t part) const { return part * part_; }
     std::size_t rows_of(std::size_t part) const { return std::min(part_, count_ - part * part_); }

@@ -32,14 +32,22 @@ struct GradientCall {
     bool wants_dx() const { return out.dx.data != nullptr; }
     bool wants_parameters() const { return out.dweight || out.dbias; }
 
-    void set_statistics(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group) const {
-        stats.set(i, mean ? mean[group] : 0.0, 0.0, rstd[group]);
+    // Statistics from index i on: of n groups that are `step` apart, each for `width` indices.
+    void set_statistics(Coefficients<Compute<T>>& stats, std::size_t i, std::size_t n, std::ptrdiff_t group,
+                        std::ptrdiff_t step, std::size_t width = 1) const {
+        double *mean_out = stats.mean + i, *rstd_out = stats.rstd + i;
+        for (std::size_t k = 0; k < n; ++k, group += step) {
+            mean_out = std::fill_n(mean_out, width, mean ? mean[group] : 0.0);
+            rstd_out = std::fill_n(rstd_out, width, rstd[group]);
+        }
+        stats.round(i, i + n * width);
     }
+    // The sums of a group, for `width` indices from i on. `inverse` is 1/n, or 1 for a norm, which is a sum, no mean.
     void set_sums(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group, const Cell& sums,
-                  std::size_t n) const {
-        const double divisor = call.divisor(n);
-        stats.set_gradient(i, call.centred() ? sums.db / divisor : 0.0,
-                           slope ? sums.dh * slope[group] : sums.dh / divisor);
+                  double inverse, std::size_t width = 1) const {
+        const double mean_g = call.centred() ? sums.db * inverse : 0.0;
+        const double mean_gx = sums.dh * (slope ? slope[group] : inverse);
+        for (std::size_t k = i; k < i + width; ++k) stats.set_gradient(k, mean_g, mean_gx);
     }
     void add_parameter(std::ptrdiff_t i, const Cell& sums) const {
         if (out.dbias) out.dbias[i] = sums.db;

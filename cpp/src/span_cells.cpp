@@ -38,8 +38,11 @@ public:
           cell_axes_(cells_of_group(call_.plan)),
           width_(cell_axes_.count()),
           elements_(blocks_.elements() * width_),
+          inverse_(call_.inverse(elements_)),
           tasks_(call_.plan, 2 * elements_ * sizeof(T), blocks_.by_runs()),
-          cells_(call_.plan.kept.count() * width_) {}
+          cells_(call_.plan.kept.count() * width_) {
+        cell_axes_.for_each([&](const Offset& cell) { cell_params_.push_back(cell.param); });
+    }
 
     void run() {
         const auto threads = static_cast<std::size_t>(call_.threads);
@@ -62,7 +65,7 @@ private:
             const Offset offset = tasks_.offset(task, n);
             const Bases first = at(call_.bases, offset);
             Coefficients<C> stats(n);
-            for (std::size_t i = 0; i < n; ++i) gradient_.set_statistics(stats, i, group(offset, i));
+            gradient_.set_statistics(stats, 0, n, offset.stat, tasks_.groups().stat);
             sums(first, offset, n, stats);
             if (!gradient_.wants_dx()) return;
             for (std::size_t i = 0; i < n; ++i) finish(stats, i, offset, i);
@@ -132,6 +135,10 @@ private:
                 call_.kernels.span_gradients(p, sums.data() + block * GroupTasks::kMost);
             }
             for (std::size_t k = 0; k < p.rows; ++k) {
+                if (blocks_.count() == 1) {
+                    out[done + k] = {sums[k].s1, sums[k].s2};
+                    continue;
+                }
                 Tree<Cell> tree;
                 for (std::size_t block = 0; block < blocks_.count(); ++block) {
                     const GradSums& each = sums[block * GroupTasks::kMost + k];
@@ -177,10 +184,10 @@ private:
         const Cell* cell = cells(first.stat + own.stat);
         Cell total{};
         for (std::size_t j = 0; j < width_; ++j) {
-            const double w = call_.affine.w[first.param + own.param + cell_axes_.offset(j).param];
+            const double w = call_.affine.w[first.param + own.param + cell_params_[j]];
             total = merge(total, {w * cell[j].db, w * cell[j].dh});
         }
-        gradient_.set_sums(stats, i, first.stat + own.stat, total, elements_);
+        gradient_.set_sums(stats, i, first.stat + own.stat, total, inverse_);
     }
 
     void run_split() {
@@ -188,7 +195,7 @@ private:
         const std::size_t parts = (blocks_.count() + kSuperblock - 1) / kSuperblock;
         Coefficients<C> stats(groups);
         for (std::size_t g = 0; g < groups; ++g) {
-            gradient_.set_statistics(stats, g, call_.plan.kept.offset(g).stat);
+            gradient_.set_statistics(stats, g, 1, call_.plan.kept.offset(g).stat, 0);
         }
         std::vector<Cell> partial(groups * width_ * parts);
         parallel_for(partial.size(), call_.threads, [&](std::size_t task) {
@@ -213,7 +220,9 @@ private:
     Plan plan_;
     SpanBlocks blocks_;
     Axes cell_axes_;
+    std::vector<std::ptrdiff_t> cell_params_;
     std::size_t width_, elements_;
+    double inverse_;
     GroupTasks tasks_;
     std::vector<Cell> cells_;
 };

@@ -86,17 +86,15 @@ private:
         std::fill_n(sums, 2 * n_, C(0));
     }
 
-    // GradientCall::set_statistics for n rows.
+    // Of n rows.
     void set_statistics(Coefficients<C>& stats, const Offset& owner, std::size_t row, std::size_t n) const {
-        const bool together = row % inner_.n + n <= inner_.n;
-        const std::ptrdiff_t first = row_at(owner, row).group;
-        for (std::size_t i = 0; i < n; ++i) {
-            const std::ptrdiff_t group =
-                together ? first + static_cast<std::ptrdiff_t>(i) * inner_.stat : row_at(owner, row + i).group;
-            stats.mean[i] = gradient_.mean ? gradient_.mean[group] : 0.0;
-            stats.rstd[i] = gradient_.rstd[group];
+        if (row % inner_.n + n <= inner_.n) {
+            gradient_.set_statistics(stats, 0, n, row_at(owner, row).group, inner_.stat);
+        } else {
+            for (std::size_t i = 0; i < n; ++i) {
+                gradient_.set_statistics(stats, i, 1, row_at(owner, row + i).group, 0);
+            }
         }
-        stats.round_all(n);
         std::fill_n(stats.c1, n, C(0));
         std::fill_n(stats.c2, n, C(0));
     }
@@ -145,8 +143,8 @@ private:
             step.advance(inner_, k);
             set_sums({at(first.at, step), first.group + step.stat, first.param}, stats, i + k);
         }
-        const double divisor = gradient_.wants_dx() && one_block_ ? call_.divisor(n_) : 0.0;
-        call_.kernels.row_gradients(p, divisor, call_.centred(), sums, sums + n_);
+        const double inverse = gradient_.wants_dx() && one_block_ ? call_.inverse(n_) : 0.0;
+        call_.kernels.row_gradients(p, inverse, call_.centred(), sums, sums + n_);
     }
 
     // The same for up to four rows anywhere.
@@ -177,7 +175,7 @@ private:
     }
 
     void set_sums(const Row& row, Coefficients<C>& stats, std::size_t i) const {
-        gradient_.set_sums(stats, i, row.group, sum(row, stats, i), n_);
+        gradient_.set_sums(stats, i, row.group, sum(row, stats, i), call_.inverse(n_));
     }
 
     // Weighted sums of row i. Blocks follow the order of the parameters.

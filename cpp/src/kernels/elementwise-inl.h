@@ -136,6 +136,10 @@ HWY_INLINE void ForFlat(Plane<T> p, F&& body) {
     if (p.stream) hwy::FlushStream();
 }
 
+// From this many vectors on, a row's stores are worth being aligned: a vector across two lines takes twice as long, and
+// inputs often begin in memory as the output does. Arrays of NumPy are aligned to 16 bytes only.
+constexpr std::size_t kAlignedVectors = 4;
+
 // Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
 template <class T, class F>
 HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
@@ -156,7 +160,7 @@ HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
                     if (p.ahead) hwy::Prefetch(row.x + i + p.ahead);
                     StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
                 },
-                p.stream ? Head(row.d, y, p.lanes) : 0);
+                p.stream || p.lanes >= kAlignedVectors * kN ? Head(row.d, y, p.lanes) : 0);
         }
     });
     if (p.stream) hwy::FlushStream();

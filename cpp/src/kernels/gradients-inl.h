@@ -185,7 +185,7 @@ HWY_INLINE void PrefetchRows(const T* rows, std::ptrdiff_t step, std::size_t cou
 // The sums of some rows, then their dx and columns while they are in the first-level cache. What comes from memory is
 // fetched while dx is written: reading and writing by turns would use half of the memory's rate each.
 template <class T>
-void RowGradients(const Plane<T>& p, double divisor, bool centred, Compute<T>* s1, Compute<T>* s2) {
+void RowGradients(const Plane<T>& p, double inverse, bool centred, Compute<T>* s1, Compute<T>* s2) {
     using C = Compute<T>;
     // What is fetched ahead has to find room beside what is worked on.
     const std::size_t near = (p.far ? 12 : 24) * 1024;
@@ -199,10 +199,10 @@ void RowGradients(const Plane<T>& p, double divisor, bool centred, Compute<T>* s
     C c1[kRows], c2[kRows];
     for (std::size_t first = 0; first < p.rows; first += q.rows) {
         q.rows = std::min(most, p.rows - first);
-        if (divisor != 0) {
+        if (inverse != 0) {
             SpanGradientsPlane<T, false, true>(q, sums);
-            for (std::size_t k = 0; k < q.rows; ++k) c1[k] = centred ? static_cast<C>(sums[k].s1 / divisor) : C(0);
-            for (std::size_t k = 0; k < q.rows; ++k) c2[k] = static_cast<C>(sums[k].s2 / divisor);
+            for (std::size_t k = 0; k < q.rows; ++k) c1[k] = centred ? static_cast<C>(sums[k].s1 * inverse) : C(0);
+            for (std::size_t k = 0; k < q.rows; ++k) c2[k] = static_cast<C>(sums[k].s2 * inverse);
             q.c1 = c1, q.c2 = c2;
         }
         for (std::size_t row = 0; row < q.rows; row += 4) {

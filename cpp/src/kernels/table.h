@@ -109,10 +109,9 @@ struct Kernels {
     // Adds the sums of rows <= kRows to s1 and s2, per lane.
     void (*column_gradients)(const Plane<T>&, double* s1, double* s2);
     // dx of rows <= kRows with statistics row by row and the weight lane by lane; adds dy and dy*xhat to s1, s2, per
-    // lane. With a divisor, rows of at most kBlock elements are summed on the way: c1 = s1/divisor, 0 if not centred,
-    // and c2 = s2/divisor. Else c1 and c2 are given. To write past the caches, rows must be a multiple of 64 bytes
-    // apart.
-    void (*row_gradients)(const Plane<T>&, double divisor, bool centred, C* s1, C* s2);
+    // lane. With an inverse of n, rows of at most kBlock elements are summed on the way: c1 = s1/n, 0 if not centred,
+    // and c2 = s2/n. Else c1 and c2 are given. To write past the caches, rows must be a multiple of 64 bytes apart.
+    void (*row_gradients)(const Plane<T>&, double inverse, bool centred, C* s1, C* s2);
 };
 
 struct KernelTable {
