@@ -11,25 +11,38 @@ namespace fastnorm {
 template <class T>
 void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells) {
     if (!gradient.wants_parameters()) return;
-    Axes shared, own, inner;  // kept without and with parameters, reduced with parameters
-    for (std::size_t i = 0; i < axes.size(); ++i) {
-        if (!axes[i].is_reduced()) {
-            (axes[i].is_param() ? own : shared).push(axes[i]);
-        } else if (axes[i].is_param()) {
-            inner.push(axes[i]);
-        }
+    // The axes of the parameters, whose `stat` counts cells, and those that share a parameter.
+    Axes own, shared;
+    std::ptrdiff_t width = 1;
+    for (std::size_t i = axes.size(); i-- > 0;) {
+        if (axes[i].role == reduced_param) width *= static_cast<std::ptrdiff_t>(axes[i].n);
     }
-    const auto width = static_cast<std::ptrdiff_t>(inner.count());
+    std::ptrdiff_t inside = width;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+        if (axes[i].role == Role::reduced) continue;
+        Axis axis = axes[i];
+        axis.stride.fill(0);
+        if (axis.role == reduced_param) inside /= static_cast<std::ptrdiff_t>(axis.n);
+        axis.stat = axis.role == reduced_param ? inside : axis.stat * width;
+        (axis.is_param() ? own : shared).push(axis);
+    }
+    own.merge(false);
+    Axis inner = kNoAxis;
+    if (own.size() > 0) inner = own[own.size() - 1], own.erase(own.size() - 1);
     std::vector<std::ptrdiff_t> groups;
     shared.for_each([&](const Offset& group) { groups.push_back(group.stat); });
-    own.for_each([&](const Offset& at) {
-        const Cell* cell = cells.data() + at.stat * width;
-        inner.for_each([&](const Offset& in) {
+    own.for_each([&](const Offset& first) {
+        const Cell* cell = cells.data() + first.stat;
+        std::ptrdiff_t param = first.param;
+        for (std::size_t i = 0; i < inner.n; ++i, cell += inner.stat, param += inner.param) {
+            if (groups.size() == 1) {
+                gradient.add_parameter(param, *cell);
+                continue;
+            }
             Tree<Cell> tree;
-            for (const std::ptrdiff_t group : groups) tree.add(cell[group * width]);
-            gradient.add_parameter(at.param + in.param, tree.result());
-            ++cell;
-        });
+            for (const std::ptrdiff_t group : groups) tree.add(cell[group]);
+            gradient.add_parameter(param, tree.result());
+        }
     });
 }
 

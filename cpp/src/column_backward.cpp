@@ -50,9 +50,6 @@ public:
     }
 
 private:
-    std::ptrdiff_t group(std::ptrdiff_t first, std::size_t lane) const {
-        return first + static_cast<std::ptrdiff_t>(lane / columns_.width()) * call_.plan.lane.stat;
-    }
     Offset offset(std::size_t outer, std::size_t lane) const {
         Offset offset = call_.plan.kept.offset(outer);
         offset.advance(columns_.lane_axis(), lane);
@@ -108,8 +105,8 @@ private:
         const Offset own = call_.plan.kept.offset(outer);
         const std::ptrdiff_t step = columns_.lane_axis().param;
         const double inverse = call_.inverse(columns_.rows() * width);
+        std::ptrdiff_t stat = own.stat + static_cast<std::ptrdiff_t>(begin / width) * call_.plan.lane.stat;
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
-            const std::ptrdiff_t stat = group(own.stat, lane);
             Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * width;
             Cell total{};
             for (std::size_t j = 0; j < width; ++j) {
@@ -118,6 +115,7 @@ private:
                 total = merge(total, {w * cell[j].db, w * cell[j].dh});
             }
             gradient_.set_sums(stats_, outer * columns_.lanes() + lane, stat, total, inverse, width);
+            stat += call_.plan.lane.stat;
         }
     }
     Cell merged(std::size_t outer, std::size_t lane) {

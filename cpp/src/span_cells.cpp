@@ -68,7 +68,11 @@ private:
             gradient_.set_statistics(stats, 0, n, offset.stat, tasks_.groups().stat);
             sums(first, offset, n, stats);
             if (!gradient_.wants_dx()) return;
-            for (std::size_t i = 0; i < n; ++i) finish(stats, i, offset, i);
+            std::ptrdiff_t stat = offset.stat, param = offset.param;
+            for (std::size_t i = 0; i < n; ++i) {
+                finish(stats, i, stat, param);
+                stat += tasks_.groups().stat, param += tasks_.groups().param;
+            }
             if (n == tasks_.chunk()) {
                 planes.run(first, stats, 0, planes.units(), 0, offset.param);
             } else {
@@ -178,16 +182,15 @@ private:
         return tree.result();
     }
 
-    // Sums of group i of a task, weighted over its cells.
-    void finish(Coefficients<C>& stats, std::size_t i, const Offset& first, std::size_t step) {
-        const Offset own = tasks_.step(step);
-        const Cell* cell = cells(first.stat + own.stat);
+    // Sums of a group, weighted over its cells.
+    void finish(Coefficients<C>& stats, std::size_t i, std::ptrdiff_t group, std::ptrdiff_t param) {
+        const Cell* cell = cells(group);
         Cell total{};
         for (std::size_t j = 0; j < width_; ++j) {
-            const double w = call_.affine.w[first.param + own.param + cell_params_[j]];
+            const double w = call_.affine.w[param + cell_params_[j]];
             total = merge(total, {w * cell[j].db, w * cell[j].dh});
         }
-        gradient_.set_sums(stats, i, first.stat + own.stat, total, inverse_);
+        gradient_.set_sums(stats, i, group, total, inverse_);
     }
 
     void run_split() {
@@ -210,7 +213,10 @@ private:
             cells(call_.plan.kept.offset(cell / width_).stat)[cell % width_] = tree.result();
         }
         if (!gradient_.wants_dx()) return;
-        for (std::size_t g = 0; g < groups; ++g) finish(stats, g, call_.plan.kept.offset(g), 0);
+        for (std::size_t g = 0; g < groups; ++g) {
+            const Offset offset = call_.plan.kept.offset(g);
+            finish(stats, g, offset.stat, offset.param);
+        }
         const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, Step::input_gradient, call_.stream);
         planes.run_groups(call_.bases, stats, call_.plan.kept, 1, call_.threads);
     }
