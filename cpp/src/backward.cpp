@@ -9,7 +9,7 @@
 namespace fastnorm {
 
 template <class T>
-void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells) {
+void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, std::vector<Cell>& cells) {
     if (!gradient.wants_parameters()) return;
     // The axes of the parameters, whose `stat` counts cells, and those that share a parameter.
     Axes own, shared;
@@ -32,24 +32,29 @@ void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std
     std::vector<std::ptrdiff_t> groups;
     shared.for_each([&](const Offset& group) { groups.push_back(group.stat); });
     own.for_each([&](const Offset& first) {
-        const Cell* cell = cells.data() + first.stat;
-        std::ptrdiff_t param = first.param;
-        for (std::size_t i = 0; i < inner.n; ++i, cell += inner.stat, param += inner.param) {
-            if (groups.size() == 1) {
-                gradient.add_parameter(param, *cell);
-                continue;
+        Cell* const cell = cells.data() + first.stat;
+        // The tree of statistics.h, all parameters side by side.
+        for (std::size_t step = 1; step < groups.size(); step *= 2) {
+            for (std::size_t g = 0; g + step < groups.size(); g += 2 * step) {
+                Cell* to = cell + groups[g];
+                const Cell* from = cell + groups[g + step];
+                for (std::size_t i = 0; i < inner.n; ++i, to += inner.stat, from += inner.stat) {
+                    *to = merge(*to, *from);
+                }
             }
-            Tree<Cell> tree;
-            for (const std::ptrdiff_t group : groups) tree.add(cell[group]);
-            gradient.add_parameter(param, tree.result());
+        }
+        const Cell* total = cell + groups[0];
+        std::ptrdiff_t param = first.param;
+        for (std::size_t i = 0; i < inner.n; ++i, total += inner.stat, param += inner.param) {
+            gradient.add_parameter(param, *total);
         }
     });
 }
 
-template void sum_parameters(const GradientCall<float>&, const Axes&, const std::vector<Cell>&);
-template void sum_parameters(const GradientCall<double>&, const Axes&, const std::vector<Cell>&);
-template void sum_parameters(const GradientCall<BF16>&, const Axes&, const std::vector<Cell>&);
-template void sum_parameters(const GradientCall<F16>&, const Axes&, const std::vector<Cell>&);
+template void sum_parameters(const GradientCall<float>&, const Axes&, std::vector<Cell>&);
+template void sum_parameters(const GradientCall<double>&, const Axes&, std::vector<Cell>&);
+template void sum_parameters(const GradientCall<BF16>&, const Axes&, std::vector<Cell>&);
+template void sum_parameters(const GradientCall<F16>&, const Axes&, std::vector<Cell>&);
 
 namespace {
 

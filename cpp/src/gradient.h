@@ -68,9 +68,10 @@ Cell exact_sums(const T* dy, const T* x, std::size_t n, double mean, double rstd
     return sums;
 }
 
-// Adds up the cells of every parameter in the order of the groups. Cells are indexed [statistic][cell of the group].
+// Adds up the cells of every parameter in the order of the groups, in place. Cells are indexed [statistic][cell of the
+// group].
 template <class T>
-void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, const std::vector<Cell>& cells);
+void sum_parameters(const GradientCall<T>& gradient, const Axes& axes, std::vector<Cell>& cells);
 
 // Drivers. Spans with a cell for every value of the parameters; spans whose parameters vary element by element; columns
 // with a cell for every lane; columns whose parameters vary row by row.
