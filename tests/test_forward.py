@@ -92,7 +92,7 @@ def test_parameters_wider_than_the_data(norm: Any) -> None:
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("width", [33, 49, 64])
 def test_large_results_of_short_rows_at_any_address(kind: str, width: int, offset: int, simd_target: str) -> None:
-    """Such results are written past the caches, in whole lines or by way of a tile; parts of them are not."""
+    """Such results are written past the caches, in whole lines or as one long row; parts of them are not."""
     dtype = np.dtype(kind)
     rows = (9 << 20) // (width * dtype.itemsize)
     rng = np.random.default_rng(width)
@@ -111,3 +111,23 @@ def test_large_results_of_short_rows_at_any_address(kind: str, width: int, offse
     for part in (slice(0, 1000), slice(-500, None)):
         expected = fn.batch_norm(x[None, part], mean[part], var[part], scale[part].astype(dtype))
         np.testing.assert_array_equal(out[part], expected[0])
+    # And as positions: both lane by lane.
+    mean, var = rng.standard_normal((2, width)) ** 2
+    fn.batch_norm(x, mean, var, weight, out=out)
+    for part in (slice(0, 1000), slice(-500, None)):
+        np.testing.assert_array_equal(out[part], fn.batch_norm(x[part], mean, var, weight))
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("width", [33, 49, 100])
+def test_large_gradients_of_short_rows(kind: str, width: int, simd_target: str) -> None:
+    dtype = np.dtype(kind)
+    rows = (9 << 20) // (width * dtype.itemsize)
+    rng = np.random.default_rng(width)
+    x, dy = rng.standard_normal((2, rows, width)).astype(dtype)
+    weight, *statistics = rng.uniform(0.5, 1.5, (5, width))
+    weight = weight.astype(dtype)
+    dx = fn.batch_norm_backward_apply(dy, x, weight, *statistics, 1)
+    for part in (slice(0, 1000), slice(rows // 2, rows // 2 + 999), slice(-500, None)):
+        expected = fn.batch_norm_backward_apply(dy[part], x[part], weight, *statistics, 1)
+        np.testing.assert_array_equal(dx[part], expected)

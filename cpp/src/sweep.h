@@ -50,6 +50,8 @@ public:
 
 private:
     static constexpr std::size_t kLine = 64;  // of the cache
+    // Lanes of rows whose values are copied behind themselves; longer ones have whole lines enough.
+    static constexpr std::size_t kWrapped = 16 * kLine / sizeof(C);
 
     static Kernel kernel_of(const Kernels<T>& kernels, Step step) {
         switch (step) {
@@ -75,12 +77,12 @@ private:
                (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
     }
 
-    // Rows of whole vectors gain nothing: where their lines are not whole, they go by way of a tile.
+    // Whether rows follow one another, and are of a length that is better streamed as one long row.
     static bool flat(const Plane<T>& p) {
         const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
-        return p.lanes * sizeof(C) >= kLine && p.lanes * sizeof(C) % kLine != 0 && !p.stat_lanes && !p.param_lanes &&
-               p.x_row == lanes && p.y_row == lanes && (!p.dy || p.dy_row == lanes) &&
-               (!p.added || p.added_row == lanes);
+        const bool forms = !p.stat_lanes || p.param_lanes;
+        return forms && p.lanes * sizeof(C) >= kLine && p.lanes <= kWrapped && p.x_row == lanes && p.y_row == lanes &&
+               (!p.dy || p.dy_row == lanes) && (!p.added || p.added_row == lanes);
     }
 
     bool reads_dy() const { return step_ != Step::normalize; }
@@ -113,9 +115,10 @@ private:
             if (added) p.added = reinterpret_cast<const T*>(bases[kExtra]), p.added_row = rows_.stride[kExtra] / size;
             // In place the lines are in the cache already.
             const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
-            p.flat = stream && flat(p);
-            p.stream = stream && (p.flat || whole_lines(bases[kY]));
-            if (stream && !p.stream && p.y_row == static_cast<std::ptrdiff_t>(lanes)) {
+            p.stream = stream && whole_lines(bases[kY]);
+            if (stream && !p.stream && flat(p)) {
+                stream_flat(p);
+            } else if (stream && !p.stream && p.y_row == static_cast<std::ptrdiff_t>(lanes)) {
                 stream_rows(p);
             } else {
                 kernel_(p);
@@ -141,7 +144,27 @@ private:
         }
     }
 
-    // Short rows one after the other, which would leave most lines half written: past the caches by way of a tile.
+    // Short rows one after the other, which would leave most lines half written: past the caches as one long row.
+    void stream_flat(Plane<T> p) const {
+        constexpr std::size_t kVector = kLine / sizeof(C);
+        struct Wrapped {
+            C values[kWrapped + kVector];
+        };
+        Wrapped all[7];
+        Wrapped* next = all;
+        const auto wrap = [&](const C*& values) {
+            C* const copy = (next++)->values;
+            std::copy_n(values, kVector, std::copy_n(values, p.lanes, copy));
+            values = copy;
+        };
+        if (p.stat_lanes) wrap(p.h), wrap(p.l), wrap(p.r);
+        if (p.stat_lanes && reads_dy()) wrap(p.c1), wrap(p.c2);
+        if (p.param_lanes) wrap(p.w), wrap(p.b);
+        p.flat = p.stream = true;
+        kernel_(p);
+    }
+
+    // The same for rows that are shorter than a vector: by way of a tile.
     void stream_rows(Plane<T> p) const {
         constexpr std::size_t kTile = 16 * 1024 / sizeof(T);
         T tile[kTile];

@@ -40,6 +40,7 @@ struct Values {
     }
     // The first lanes are of this row, the others of the next one.
     HWY_INLINE void Join(const Values& next, hn::Mask<D> first) {
+        if (kLanes) return;
         for (std::size_t k = 0; k < kCount; ++k) splat[k] = hn::IfThenElse(first, splat[k], next.splat[k]);
     }
 };
@@ -111,19 +112,17 @@ struct PlaneRow {
 };
 
 // ForPlane for rows that follow one another: as one long row, whose values change where a row ends. Rows are at least a
-// vector long, so a vector meets two of them at the most.
-template <class T, class F>
-HWY_INLINE void ForFlat(Plane<T> p, F&& body) {
-    using Row = PlaneRow<T, false, false>;
-    p.x_row = p.dy_row = p.added_row = 0;
+// vector long, so a vector meets two of them at the most. Values of lanes begin anew behind their end, see Plane.
+template <class Row, class T, class F>
+HWY_INLINE void ForFlat(const Plane<T>& p, F&& body) {
     Row row(p, 0);
-    const std::size_t n = p.rows * p.lanes;
-    std::size_t next = 1, end = p.lanes;
+    std::size_t next = 1, begin = 0, end = p.lanes;
     const auto vector = [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
         const auto store = [&](const Row& of) FASTNORM_LAMBDA {
-            StoreOut<decltype(full)::value>(body(of, i, count, full), of.d, p.y + i, count, p.stream);
+            StoreOut<decltype(full)::value>(body(of, i - begin, count, full), of.d, p.y + i, count, p.stream);
         };
-        if (i >= end) row = Row(p, static_cast<std::ptrdiff_t>(next++)), end += p.lanes;
+        if (p.ahead) hwy::Prefetch(p.x + i + p.ahead);
+        if (i >= end) row = Row(p, static_cast<std::ptrdiff_t>(next++)), begin = end, end += p.lanes;
         if (HWY_LIKELY(i + count <= end)) {
             store(row);
         } else {
@@ -132,6 +131,7 @@ HWY_INLINE void ForFlat(Plane<T> p, F&& body) {
             store(both);
         }
     };
+    const std::size_t n = p.rows * p.lanes;
     ForVectors<Virtual<Tag<T>>::kN>(n, vector, Head(row.d, p.y, n));
     if (p.stream) hwy::FlushStream();
 }
@@ -145,14 +145,15 @@ template <class T, class F>
 HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
     const Plane<T> p = plane;  // a copy, which no store can reach
     constexpr std::size_t kN = Virtual<Tag<T>>::kN;
-    if (p.flat && p.lanes >= kN && p.lanes % kN != 0) {
-        ForFlat(p, body);
-        return;
-    }
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
+        using Row = PlaneRow<T, decltype(stat)::value, decltype(param)::value>;
+        // Columns whose parameters vary by row are too rare to have a loop of their own.
+        if constexpr (!decltype(stat)::value || decltype(param)::value) {
+            if (p.flat && p.lanes >= kN) return ForFlat<Row>(p, body);
+        }
         for (std::size_t at = 0; at < p.rows; ++at) {
             const auto offset = static_cast<std::ptrdiff_t>(at);
-            const PlaneRow<T, decltype(stat)::value, decltype(param)::value> row(p, offset);
+            const Row row(p, offset);
             T* const y = p.y + offset * p.y_row;
             ForVectors<kN>(
                 p.lanes,

@@ -69,8 +69,9 @@ struct Plane {
     bool stream;
     // Whether inputs come from memory rather than from a cache.
     bool far;
-    // Whether a row's values hold for all of its lanes and rows follow one another in every operand, so that a vector
-    // may reach into the next row. That pays where whole lines go past the caches; in them, rows alone are faster.
+    // Whether rows follow one another in every operand, so that a vector may reach into the next row. Statistics and
+    // parameters of lanes then go on behind the last lane for a vector, with those of the first lanes. That pays where
+    // whole lines go past the caches; in them, rows alone are faster.
     bool flat;
     // Elements from x to what is read next, to be fetched meanwhile; 0 is nothing.
     std::ptrdiff_t ahead;
