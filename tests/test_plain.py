@@ -1,8 +1,9 @@
 """Plain arrays go to the core at once: to the same bits, and not where an argument is in any way special."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -23,18 +24,25 @@ class Data(NamedTuple):
     def lengths(self) -> np.ndarray:
         shape = [1] * self.x.ndim
         shape[self.axis] = -1
-        return self.running[1].reshape(shape).astype(self.x.dtype)
+        return self.running[1].reshape(shape)
 
 
-def values(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+DTYPES = [np.dtype(t) for t in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)]
+WIDER = {2: np.dtype(np.float32), 4: np.dtype(np.float64), 8: np.dtype(np.float64)}
+
+
+def values(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> np.ndarray:
     return (np.random.default_rng([seed, *shape]).normal(size=shape) * 2 + 3).astype(dtype)
 
 
-def data(shape: tuple[int, ...], axis: int, dtype: str, *, parameters: bool = True) -> Data:
+def data(shape: tuple[int, ...], axis: int, dtype: np.dtype) -> Iterator[Data]:
+    """With parameters of the data's type and of a wider one, and without."""
     channels = (shape[axis],)
-    some = (values(channels, dtype, 2), values(channels, dtype, 3)) if parameters else (None, None)
-    running = values(channels, dtype, 4), values(channels, dtype, 5) ** 2
-    return Data(values(shape, dtype), values(shape, dtype, 1), *some, axis, running)
+    x, dy = values(shape, dtype), values(shape, dtype, 1)
+    for kind in (dtype, WIDER[dtype.itemsize]):
+        running = values(channels, kind, 4), values(channels, kind, 5) ** 2
+        yield Data(x, dy, values(channels, kind, 2), values(channels, kind, 3), axis, running)
+    yield Data(x, dy, None, None, axis, running)
 
 
 def batch_norm_with_running(d: Data) -> Any:
@@ -134,30 +142,34 @@ def check(name: str, call: Callable[[Data], Any], d: Data, monkeypatch: pytest.M
         np.testing.assert_array_equal(a, b, strict=True)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(7,), (5, 96), (2, 3, 70), (300, 64)])
 @pytest.mark.parametrize("name", ROWS)
-def test_rows(name: str, shape: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for parameters in (True, False):
-        check(name, ROWS[name], data(shape, -1, dtype, parameters=parameters), monkeypatch)
+def test_rows(name: str, shape: tuple[int, ...], dtype: np.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in data(shape, -1, dtype):
+        check(name, ROWS[name], each, monkeypatch)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("shape", [(5, 6), (3, 6, 12), (2, 6, 7, 12), (64, 3, 7, 7)])
 @pytest.mark.parametrize("name", CHANNELS)
-def test_channels(name: str, shape: tuple[int, ...], axis: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for parameters in (True, False):
-        check(name, CHANNELS[name], data(shape, axis, dtype, parameters=parameters), monkeypatch)
+def test_channels(
+    name: str, shape: tuple[int, ...], axis: int, dtype: np.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in data(shape, axis, dtype):
+        check(name, CHANNELS[name], each, monkeypatch)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("axis", [1, -1])
 @pytest.mark.parametrize("shape", [(3, 6, 12), (1, 12, 6), (2, 6, 6, 12), (2, 30, 60, 6)])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_samples(name: str, shape: tuple[int, ...], axis: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for parameters in (True, False):
-        check(name, SAMPLES[name], data(shape, axis, dtype, parameters=parameters), monkeypatch)
+def test_samples(
+    name: str, shape: tuple[int, ...], axis: int, dtype: np.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in data(shape, axis, dtype):
+        check(name, SAMPLES[name], each, monkeypatch)
 
 
 def test_running_statistics_that_share_memory() -> None:
@@ -200,3 +212,25 @@ def test_wrong_numbers_go_the_long_way_to_their_errors() -> None:
     for error, call in wrong:
         with pytest.raises(error):
             call()
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+def test_every_value_of_16_bits_as_a_parameter(dtype: np.dtype) -> None:
+    weight = np.arange(2**16, dtype=np.uint16).view(dtype)
+    x = np.stack([np.full(2**16, -1), np.ones(2**16)]).astype(dtype)
+    mean, var = np.zeros(2**16), np.ones(2**16)
+    with np.errstate(all="ignore"), fn.threads(1):
+        want = fn.batch_norm(x, mean, var, weight)
+    np.testing.assert_array_equal(fn.batch_norm(x, mean, var, weight).astype("f8"), want.astype("f8"))
+
+
+@pytest.mark.parametrize(("dtype", "unit", "least"), [(DTYPES[0], 2.0**-10, 2.0**-24), (DTYPES[1], 2.0**-7, 2.0**-40)])
+def test_gradients_of_16_bits_are_rounded_once(dtype: np.dtype, unit: float, least: float) -> None:
+    """Sums that float32 would round to half-way between two numbers of 16 bits."""
+    dy = np.zeros((65, 4))
+    dy[0], dy[1], dy[64] = 1, unit / 2, [0, least, -least, least]  # the last row is added in double
+    dy[1, 3] *= 3
+    dbias = fn.layer_norm_backward(
+        dy.astype(dtype), np.ones_like(dy, dtype), None, np.zeros((65, 1)), np.ones((65, 1))
+    )[2]
+    np.testing.assert_array_equal(dbias.astype("f8"), [1, 1 + unit, 1, 1 + 2 * unit])

@@ -4,20 +4,6 @@
 
 namespace fastnorm {
 
-double widen(F16 v) {
-    const int exponent = (v.bits >> 10) & 31;
-    const int mantissa = v.bits & 1023;
-    double magnitude;
-    if (exponent == 31) {
-        magnitude = mantissa ? std::nan("") : INFINITY;
-    } else if (exponent == 0) {
-        magnitude = std::ldexp(mantissa, -24);
-    } else {
-        magnitude = std::ldexp(mantissa + 1024, exponent - 25);
-    }
-    return std::copysign(magnitude, (v.bits & 0x8000) ? -1.0 : 1.0);
-}
-
 template <>
 BF16 narrow<BF16>(double v) {
     const auto bits = bit_cast<std::uint32_t>(static_cast<float>(v));
@@ -27,15 +13,20 @@ BF16 narrow<BF16>(double v) {
 
 template <>
 F16 narrow<F16>(double v) {
-    const double single = static_cast<float>(v);
-    const std::uint16_t sign = std::signbit(single) ? 0x8000 : 0;
-    const double magnitude = std::fabs(single);
-    if (std::isnan(single)) return {static_cast<std::uint16_t>(sign | 0x7E00)};
-    if (magnitude >= 65520.0) return {static_cast<std::uint16_t>(sign | 0x7C00)};
-    // In units of the last place of the result; nearbyint rounds ties to even. A carry moves into the exponent.
-    const int exponent = magnitude < 0x1p-14 ? -14 : std::ilogb(magnitude);
-    const auto units = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
-    return {static_cast<std::uint16_t>(sign | (((exponent + 14) << 10) + units))};
+    const auto single = bit_cast<std::uint32_t>(static_cast<float>(v));
+    const std::uint32_t magnitude = single & 0x7FFFFFFFu, sign = (single ^ magnitude) >> 16;
+    std::uint32_t bits;
+    if (magnitude > 0x7F800000u) {
+        bits = 0x7E00;
+    } else if (magnitude >= 0x477FF000u) {  // 65520, half-way to the first number that is too large
+        bits = 0x7C00;
+    } else if (magnitude >= 0x38800000u) {
+        bits = (magnitude - (112u << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;  // a carry moves into the exponent
+    } else {
+        // Below the normal numbers, which the sum with 0.5 rounds to the unit of those.
+        bits = bit_cast<std::uint32_t>(bit_cast<float>(magnitude) + 0.5f) - bit_cast<std::uint32_t>(0.5f);
+    }
+    return {static_cast<std::uint16_t>(sign | bits)};
 }
 
 }  // namespace fastnorm

@@ -32,7 +32,16 @@ inline To bit_cast(From from) {
 inline double widen(double v) { return v; }
 inline double widen(float v) { return v; }
 inline double widen(BF16 v) { return bit_cast<float>(static_cast<std::uint32_t>(v.bits) << 16); }
-double widen(F16 v);
+inline double widen(F16 v) {
+    const std::uint32_t magnitude = v.bits & 0x7FFFu, sign = (v.bits & 0x8000u) << 16;
+    float value = static_cast<float>(magnitude) * 0x1p-24f;  // below the normal numbers
+    if (magnitude >= 0x7C00) {
+        value = bit_cast<float>(0x7F800000u | magnitude << 13);
+    } else if (magnitude >= 0x400) {
+        value = bit_cast<float>((magnitude << 13) + (112u << 23));
+    }
+    return bit_cast<float>(bit_cast<std::uint32_t>(value) | sign);
+}
 
 // Rounds to the nearest value, ties to even. 16-bit results go through float like those of the kernels.
 template <class T>

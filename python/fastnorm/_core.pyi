@@ -145,8 +145,8 @@ def transform(
     shift: _F64 | None,
 ) -> None: ...
 
-# For plain arguments: exact arrays of float32 or float64, C-contiguous, of fitting shapes and of one dtype, that do not
-# overlap. For anything else they return None and have done nothing.
+# For plain arguments: exact arrays, C-contiguous, of fitting shapes and dtypes, of which none that is written overlaps
+# another, and saved statistics in float64. For anything else they return None and have done nothing.
 _Plain = _Data | None
 _Two = tuple[_Data, _Data] | None
 _Three = tuple[_Data, _Data, _Data] | None

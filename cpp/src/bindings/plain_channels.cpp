@@ -8,41 +8,32 @@ namespace {
 // Mean and scale in double, as fastnorm._running does it.
 class Statistics {
 public:
-    Statistics(const Array* mean, const Array* var, double eps, std::size_t n) : values_(new double[2 * n]), n_(n) {
-        widen(mean, values_.get());
-        widen(var, values_.get() + n);
-        double* const r = values_.get() + n;
-        for (std::size_t i = 0; i < n; ++i) r[i] = 1.0 / std::sqrt(r[i] + eps);
-        for (std::size_t i = 0; i < n; ++i) r[i] = std::isinf(r[i]) ? 0.0 : r[i];
+    Statistics(const PlainArray& mean, const PlainArray& var, double eps)
+        : n_(mean.size()), values_(new double[2 * n_]) {
+        convert(mean, values_.get());
+        convert(var, values_.get() + n_);
+        double* const r = values_.get() + n_;
+        for (std::size_t i = 0; i < n_; ++i) r[i] = 1.0 / std::sqrt(r[i] + eps);
+        for (std::size_t i = 0; i < n_; ++i) r[i] = std::isinf(r[i]) ? 0.0 : r[i];
     }
     const double* mean() const { return values_.get(); }
     const double* rstd() const { return values_.get() + n_; }
 
 private:
-    void widen(const Array* array, double* to) const {
-        if (type_of(array) == kDouble) {
-            std::copy_n(reinterpret_cast<const double*>(array->data), n_, to);
-        } else {
-            std::copy_n(reinterpret_cast<const float*>(array->data), n_, to);
-        }
-    }
-
-    std::unique_ptr<double[]> values_;
     std::size_t n_;
+    std::unique_ptr<double[]> values_;
 };
 
 // A running statistic after another batch, as fastnorm._running does it.
-template <class T>
-void advance(char* buffer, const double* batch, std::size_t n, double divisor, double momentum) {
-    T* const values = reinterpret_cast<T*>(buffer);
-    for (std::size_t i = 0; i < n; ++i) {
-        const double old = values[i];
-        values[i] = static_cast<T>((1.0 - momentum) * old + momentum * (batch[i] / divisor));
-    }
-}
-
-void advance(const Array* buffer, const double* batch, std::size_t n, double divisor, double momentum) {
-    (type_of(buffer) == kDouble ? advance<double> : advance<float>)(buffer->data, batch, n, divisor, momentum);
+void advance(const PlainArray& buffer, const double* batch, double divisor, double momentum) {
+    fn::with_type(buffer.type, [&](auto kind) {
+        using T = decltype(kind);
+        T* const values = static_cast<T*>(buffer.data());
+        for (std::size_t i = 0; i < buffer.size(); ++i) {
+            const double old = fn::widen(values[i]);
+            values[i] = round_once<T>((1.0 - momentum) * old + momentum * (batch[i] / divisor));
+        }
+    });
 }
 
 // Near its limit of dimensions, NumPy has no view of the groups, which is an error.
@@ -54,7 +45,7 @@ struct Groups {
     Groups(PlainCall& call, PyObject* given, PyObject* axis_argument)
         : axis(call.axis(axis_argument)), channels(call.length(axis)) {
         number = given ? integer(given, 0) : channels;
-        call.require(call.ok() && call.x()->nd <= kUsualAxes && axis >= 1 && number >= 1 && channels % number == 0);
+        call.require(call.ok() && call.x().ndim() <= kUsualAxes && axis >= 1 && number >= 1 && channels % number == 0);
     }
     PlainSpace space(const PlainCall& call) const { return PlainSpace::groups(call, axis, number); }
 
@@ -67,7 +58,7 @@ PyObject* normalize(PlainCall& call, const Groups& groups, PyObject* weight, PyO
                     decltype(&forward) run) {
     const void* w = call.parameter(weight, groups.channels);
     const void* b = call.parameter(bias, groups.channels);
-    py::object y = call.ok() ? call.result(out) : py::object();
+    py::object y = call.result(out);
     if (!call.ok()) Py_RETURN_NONE;
     return run(call, groups.space(call), {w, b}, {fn::Statistic::variance, eps}, std::move(y));
 }
@@ -76,7 +67,7 @@ PyObject* gradients(PlainCall& call, const PlainSpace& space, PyObject* dy, PyOb
                     PyObject* rstd) {
     PlainGradient given{};
     given.dy = call.like(dy);
-    given.weight = call.parameter(weight, static_cast<Py_ssize_t>(space.parameters()));
+    given.weight = call.parameter(weight, static_cast<Py_ssize_t>(space.parameters()), &given.type);
     given.mean = space.statistics(call, mean);
     given.rstd = space.statistics(call, rstd);
     if (!call.ok()) Py_RETURN_NONE;
@@ -137,19 +128,15 @@ PyObject* plain_batch_norm(PyObject* const* args) {
     const double eps = call.number(args[6]);
     const long axis = call.axis(args[5]);
     const Py_ssize_t n = call.length(axis);
-    const Array *mean = call.vector(args[1], kAny, n), *var = call.vector(args[2], kAny, n);
-    // Statistics have the data's type or a wider one.
-    if (!call.ok() || (type_of(call.x()) == kDouble && (type_of(mean) != kDouble || type_of(var) != kDouble))) {
-        Py_RETURN_NONE;
-    }
+    const PlainArray mean = call.per_channel(args[1], n), var = call.per_channel(args[2], n);
     const void* weight = call.parameter(args[3], n);
     const void* bias = call.parameter(args[4], n);
-    py::object y = call.ok() ? call.result(args[7]) : py::object();
+    py::object y = call.result(args[7]);
     if (!call.ok()) Py_RETURN_NONE;
     void* const data = data_of(y);
     run_without_gil(call, [&] {
-        const Statistics statistics(mean, var, eps, static_cast<std::size_t>(n));
-        fn::apply(PlainSpace::batch(call, axis).get(), {call.x()->data, nullptr}, {data, nullptr}, {weight, bias},
+        const Statistics statistics(mean, var, eps);
+        fn::apply(PlainSpace::batch(call, axis).get(), {call.x().data(), nullptr}, {data, nullptr}, {weight, bias},
                   statistics.mean(), statistics.rstd());
     });
     return y.release().ptr();
@@ -164,21 +151,20 @@ PyObject* plain_batch_norm_forward(PyObject* const* args) {
     const void* weight = call.parameter(args[1], n);
     const void* bias = call.parameter(args[2], n);
     const bool runs = args[3] != Py_None || args[4] != Py_None;
-    const Array* const running_mean = runs ? call.buffer(args[3], n) : nullptr;
-    const Array* const running_var = runs ? call.buffer(args[4], n) : nullptr;
+    const PlainArray running_mean = runs ? call.buffer(args[3], n) : PlainArray();
+    const PlainArray running_var = runs ? call.buffer(args[4], n) : PlainArray();
     if (!call.ok() || momentum > 1) Py_RETURN_NONE;
     const PlainSpace space = PlainSpace::batch(call, axis);
     const auto size = static_cast<double>(space.group_size());
     call.require(size > 1 && (!runs || ddof < size));
-    py::object y = call.ok() ? call.result(args[9]) : py::object();
+    py::object y = call.result(args[9]);
     if (!call.ok()) Py_RETURN_NONE;
-    const auto channels = static_cast<std::size_t>(n);
-    const std::unique_ptr<double[]> m2(runs ? new double[channels] : nullptr);
+    const std::unique_ptr<double[]> m2(runs ? new double[static_cast<std::size_t>(n)] : nullptr);
     return forward_saved_and(call, space, {weight, bias}, {fn::Statistic::variance, eps}, std::move(y), m2.get(),
                              [&](const fn::Saved& saved) {
                                  if (!runs) return;
-                                 advance(running_mean, saved.mean, channels, 1, momentum);
-                                 advance(running_var, m2.get(), channels, size - ddof, momentum);
+                                 advance(running_mean, saved.mean, 1, momentum);
+                                 advance(running_var, m2.get(), size - ddof, momentum);
                              });
 }
 

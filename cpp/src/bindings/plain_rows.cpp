@@ -11,10 +11,10 @@ PyObject* normalize(PyObject* const* args) {
     PlainCall call(args[0]);
     const double eps = call.number(args[3]);
     if (!call.ok()) Py_RETURN_NONE;
-    const Py_ssize_t n = call.length(call.x()->nd - 1);
+    const Py_ssize_t n = call.length(call.x().ndim() - 1);
     const void* weight = call.parameter(args[1], n);
     const void* bias = call.parameter(args[2], n);
-    py::object y = call.ok() ? call.result(args[4]) : py::object();
+    py::object y = call.result(args[4]);
     if (!call.ok()) Py_RETURN_NONE;
     constexpr auto run = kSaved ? &forward_saved : &forward;
     return run(call, PlainSpace::rows(call), {weight, bias}, {kStatistic, eps}, std::move(y));
@@ -27,7 +27,7 @@ PyObject* gradients(PyObject* dy, PyObject* x, PyObject* weight, PyObject* mean,
     PlainGradient given{};
     given.statistic = mean ? fn::Statistic::variance : fn::Statistic::mean_square;
     given.dy = call.like(dy);
-    given.weight = call.parameter(weight, call.length(call.x()->nd - 1));
+    given.weight = call.parameter(weight, call.length(call.x().ndim() - 1), &given.type);
     if (mean) given.mean = space.statistics(call, mean);
     given.rstd = space.statistics(call, rstd);
     if (!call.ok()) Py_RETURN_NONE;

@@ -11,22 +11,22 @@ class PlainSpace {
 public:
     // Statistics over the last axis.
     static PlainSpace rows(const PlainCall& call) {
-        PlainSpace result(call.dtype());
-        const int nd = call.x()->nd;
+        PlainSpace result(call.x().type);
+        const int nd = call.x().ndim();
         const auto n = static_cast<std::size_t>(call.length(nd - 1));
         result.push(call.size() / n, fn::kept);
         result.push(n, fn::reduced_param);
         result.nd_ = nd;
-        std::copy_n(call.x()->dimensions, nd, result.statistics_.begin());
+        std::copy_n(call.x().shape(), nd, result.statistics_.begin());
         result.statistics_[static_cast<std::size_t>(nd - 1)] = 1;
         return result;
     }
     // A group for each index of an axis.
     static PlainSpace batch(const PlainCall& call, long axis) {
-        PlainSpace result(call.dtype());
+        PlainSpace result(call.x().type);
         result.push(call.count(0, axis), fn::reduced);
         result.push(call.count(axis, axis + 1), fn::param);
-        result.push(call.count(axis + 1, call.x()->nd), fn::reduced);
+        result.push(call.count(axis + 1, call.x().ndim()), fn::reduced);
         result.nd_ = 1;
         result.statistics_[0] = call.length(axis);
         return result;
@@ -34,7 +34,7 @@ public:
     // Groups of neighbouring channels of a sample. One group, and groups of one channel, have no axis of their own: it
     // would end the runs of the sums.
     static PlainSpace groups(const PlainCall& call, long axis, long num_groups) {
-        PlainSpace result(call.dtype());
+        PlainSpace result(call.x().type);
         const std::size_t channels = call.count(axis, axis + 1), groups = static_cast<std::size_t>(num_groups);
         result.push(call.count(0, 1), fn::kept);
         result.push(call.count(1, axis), fn::reduced);
@@ -44,7 +44,7 @@ public:
             result.push(groups, fn::param);
             result.push(channels / groups, fn::reduced_param);
         }
-        result.push(call.count(axis + 1, call.x()->nd), fn::reduced);
+        result.push(call.count(axis + 1, call.x().ndim()), fn::reduced);
         result.nd_ = 2;
         result.statistics_[0] = call.length(0);
         result.statistics_[1] = num_groups;
@@ -58,12 +58,9 @@ public:
     std::size_t group_size() const { return count(fn::reduced, fn::reduced); }
 
     // Doubles, one for each group.
-    py::object new_statistics() const {
-        PyObject* type = py::detail::npy_api::get().PyArray_DescrFromType_(kDouble);
-        return new_array(type, nd_, statistics_.data());
-    }
+    py::object new_statistics() const { return new_doubles(nd_, statistics_.data()); }
     const double* statistics(PlainCall& call, PyObject* object) const {
-        return static_cast<const double*>(call.of_shape(object, kDouble, nd_, statistics_.data()));
+        return call.doubles(object, nd_, statistics_.data());
     }
 
 private:

@@ -7,7 +7,7 @@ namespace {
 
 // The shape of lengths and norms: that of the weights along an axis, 1 along the others.
 struct FilterShape {
-    FilterShape(const PlainCall& call, long axis) : nd(call.x()->nd) {
+    FilterShape(const PlainCall& call, long axis) : nd(call.x().ndim()) {
         sizes.fill(1);
         sizes[static_cast<std::size_t>(axis)] = call.length(axis);
     }
@@ -31,8 +31,9 @@ PyObject* plain_weight_norm(PyObject* const* args) {
     const long axis = call.axis(args[2]);
     if (!call.ok()) Py_RETURN_NONE;
     const FilterShape shape(call, axis);
-    const void* g = call.of_shape(args[1], type_of(call.x()), shape.nd, shape.sizes.data());
-    py::object w = call.ok() ? call.result(args[4]) : py::object();
+    call.require(args[1] != Py_None);
+    const void* g = call.parameter(args[1], shape.nd, shape.sizes.data());
+    py::object w = call.result(args[4]);
     if (!call.ok()) Py_RETURN_NONE;
     return forward(call, PlainSpace::batch(call, axis), {g, nullptr}, {fn::Statistic::norm, eps}, std::move(w));
 }
@@ -44,14 +45,16 @@ PyObject* plain_weight_norm_backward(PyObject* const* args) {
     if (!call.ok()) Py_RETURN_NONE;
     const FilterShape shape(call, axis);
     const void* dw = call.like(args[0]);
-    const void* g = call.of_shape(args[2], type_of(call.x()), shape.nd, shape.sizes.data());
-    const void* norms = call.of_shape(args[3], kDouble, shape.nd, shape.sizes.data());
+    call.require(args[2] != Py_None);
+    fn::DType type{};
+    const void* g = call.parameter(args[2], shape.nd, shape.sizes.data(), &type);
+    const double* norms = call.doubles(args[3], shape.nd, shape.sizes.data());
     if (!call.ok()) Py_RETURN_NONE;
     const PlainSpace space = PlainSpace::batch(call, axis);
-    const auto scale = each(static_cast<const double*>(norms), space.group_count(),
-                            [](double norm) { return norm == 0 ? std::nan("") : 1.0 / norm; });
-    return backward(call, space, {dw, g, nullptr, scale.get(), fn::Statistic::norm}, false,
-                    [&] { return call.new_array(shape.nd, shape.sizes.data()); });
+    const auto scale =
+        each(norms, space.group_count(), [](double norm) { return norm == 0 ? std::nan("") : 1.0 / norm; });
+    return backward(call, space, {dw, g, type, nullptr, scale.get(), fn::Statistic::norm}, false, shape.nd,
+                    shape.sizes.data());
 }
 
 // Arguments: w, gain, axis, eps, out. For the inverse root of the variance.
@@ -60,7 +63,7 @@ PyObject* plain_weight_standardization(PyObject* const* args) {
     const double eps = call.number(args[3]);
     const long axis = call.axis(args[2]);
     const void* gain = call.parameter(args[1], call.length(axis));
-    py::object result = call.ok() ? call.result(args[4]) : py::object();
+    py::object result = call.result(args[4]);
     if (!call.ok()) Py_RETURN_NONE;
     return forward(call, PlainSpace::batch(call, axis), {gain, nullptr}, {fn::Statistic::variance, eps},
                    std::move(result));
@@ -74,16 +77,15 @@ PyObject* plain_weight_standardization_backward(PyObject* const* args) {
     if (!call.ok()) Py_RETURN_NONE;
     const PlainSpace space = PlainSpace::batch(call, axis);
     const void* dw = call.like(args[0]);
-    const void* gain = call.parameter(args[2], call.length(axis));
+    fn::DType type{};
+    const void* gain = call.parameter(args[2], call.length(axis), &type);
     const double *mean = space.statistics(call, args[3]), *var = space.statistics(call, args[4]);
     if (!call.ok()) Py_RETURN_NONE;
     const auto scale = each(var, space.group_count(), [eps](double v) {
         const double total = v + eps;
         return total == 0 ? 0.0 : 1.0 / std::sqrt(total);
     });
-    const auto n = static_cast<Py_ssize_t>(space.parameters());
-    return backward(call, space, {dw, gain, mean, scale.get(), fn::Statistic::variance}, false,
-                    [&] { return call.new_vector(n); });
+    return backward(call, space, {dw, gain, type, mean, scale.get(), fn::Statistic::variance}, false);
 }
 
 }  // namespace fastnorm_python
