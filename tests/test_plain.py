@@ -74,6 +74,19 @@ def weight_standardization_backward(d: Data) -> Any:
     return fn.weight_standardization_backward(d.dy, d.x, d.weight, *saved, axis=d.axis)
 
 
+def add_in_place(d: Data) -> Any:
+    y, h = d.x.copy(), d.dy.copy()
+    result = fn.add_rms_norm(y, h, d.weight, eps=0.5, activation="relu", out=(y, h))
+    assert result.y is y
+    assert result.h is h
+    return result
+
+
+def add_crosswise(d: Data) -> Any:
+    x, residual = d.x.copy(), d.dy.copy()
+    return fn.add_layer_norm(x, residual, d.weight, d.bias, out=(residual, x))
+
+
 def layer_norm_backward(d: Data) -> Any:
     return fn.layer_norm_backward(d.dy, d.x, d.weight, *fn.layer_norm_forward(d.x)[1:])
 
@@ -89,12 +102,25 @@ ROWS: dict[str, Callable[[Data], Any]] = {
     "plain_rms_norm": lambda d: fn.rms_norm(d.x, d.weight, d.bias),
     "plain_rms_norm_forward": lambda d: fn.rms_norm_forward(d.x, d.weight, d.bias, eps=0.5),
     "plain_rms_norm_backward": rms_norm_backward,
+    "plain_layer_norm with gelu": lambda d: fn.layer_norm(d.x, d.weight, d.bias, activation="gelu"),
+    "plain_rms_norm_forward with silu": lambda d: fn.rms_norm_forward(d.x, d.weight, d.bias, activation="silu"),
+    "plain_add_layer_norm": lambda d: fn.add_layer_norm(d.x, d.dy, d.weight, d.bias),
+    "plain_add_layer_norm crosswise": add_crosswise,
+    "plain_add_layer_norm into one": lambda d: fn.add_layer_norm(d.x, d.dy, out=np.empty_like(d.x)),
+    "plain_add_rms_norm": lambda d: fn.add_rms_norm(d.x, d.dy, d.weight),
+    "plain_add_rms_norm in place": add_in_place,
 }
 CHANNELS: dict[str, Callable[[Data], Any]] = {
     "plain_batch_norm": lambda d: fn.batch_norm(d.x, *d.running, d.weight, d.bias, axis=d.axis),
     "plain_batch_norm_forward": lambda d: fn.batch_norm_forward(d.x, d.weight, d.bias, axis=d.axis),
     "plain_batch_norm_forward with buffers": batch_norm_with_running,
     "plain_batch_norm_backward": batch_norm_backward,
+    "plain_batch_norm with relu": lambda d: fn.batch_norm(
+        d.x, *d.running, d.weight, d.bias, axis=d.axis, activation="relu"
+    ),
+    "plain_batch_norm_forward with silu": lambda d: fn.batch_norm_forward(
+        d.x, d.weight, d.bias, axis=d.axis, activation="silu"
+    ),
     "plain_weight_norm": lambda d: fn.weight_norm(d.x, d.lengths(), axis=d.axis),
     "plain_weight_norm_backward": weight_norm_backward,
     "plain_weight_standardization": lambda d: fn.weight_standardization(d.x, d.weight, axis=d.axis, eps=1e-10),
@@ -109,6 +135,8 @@ SAMPLES: dict[str, Callable[[Data], Any]] = {
     "plain_instance_norm": lambda d: fn.instance_norm(d.x, d.weight, d.bias, axis=d.axis),
     "plain_instance_norm_forward": lambda d: fn.instance_norm_forward(d.x, d.weight, d.bias, axis=d.axis),
     "plain_instance_norm_backward": instance_norm_backward,
+    "plain_group_norm with silu": lambda d: fn.group_norm(d.x, 3, d.weight, axis=d.axis, activation="silu"),
+    "plain_instance_norm with gelu_tanh": lambda d: fn.instance_norm(d.x, axis=d.axis, activation="gelu_tanh"),
 }
 
 
@@ -207,6 +235,10 @@ def test_wrong_numbers_go_the_long_way_to_their_errors() -> None:
         (ValueError, lambda: fn.group_norm_backward(x, x, 2, ones, np.ones((4, 3)), np.ones((4, 2)))),
         (ValueError, lambda: fn.batch_norm_backward(x[1:], x, ones, np.ones(6), np.ones(6), axis=1)),
         (ValueError, lambda: fn.weight_norm(x, ones)),
+        (ValueError, lambda: fn.layer_norm(x, activation="tanh")),  # type: ignore[arg-type]
+        (TypeError, lambda: fn.batch_norm(x, ones, ones, activation=1)),  # type: ignore[arg-type]
+        (ValueError, lambda: fn.add_layer_norm(x, x[1:])),
+        (ValueError, lambda: fn.add_layer_norm(x, x, out=(x, x))),
         (ValueError, lambda: fn.weight_standardization(x, ones)),
     ]
     for error, call in wrong:

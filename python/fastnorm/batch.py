@@ -72,8 +72,8 @@ def batch_norm(
     array([[-1.,  2.],
            [ 1.,  2.]])
     """
-    if activation is None and quantize is None and not threads_overridden():
-        y = _core.plain_batch_norm(x, running_mean, running_var, weight, bias, axis, eps, out)
+    if quantize is None and not threads_overridden():
+        y = _core.plain_batch_norm(x, running_mean, running_var, weight, bias, axis, eps, activation, out)
         if y is not None:
             return y
     x = check.data("x", x)
@@ -166,9 +166,9 @@ def batch_norm_forward(
     >>> running_mean, running_var
     (array([0.2, 4. ]), array([1.1, 0.9]))
     """
-    if activation is None and where is None and not threads_overridden():
+    if where is None and not threads_overridden():
         result = _core.plain_batch_norm_forward(
-            x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, out
+            x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, activation, out
         )
         if result is not None:
             return BatchNormForward(*result)

@@ -72,8 +72,8 @@ def group_norm(
     >>> fn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), num_groups=2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    if activation is None and where is None and type(num_groups) is int and not threads_overridden():
-        y = _core.plain_group_norm(x, num_groups, weight, bias, axis, eps, out)
+    if where is None and not threads_overridden():
+        y = _core.plain_group_norm(x, num_groups, weight, bias, axis, eps, activation, out)
         if y is not None:
             return y
     x, layout = _groups(x, num_groups, axis)
@@ -117,8 +117,8 @@ def group_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
-    if activation is None and where is None and not threads_overridden():
-        result = _core.plain_group_norm_forward(x, num_groups, weight, bias, axis, eps, out)
+    if where is None and not threads_overridden():
+        result = _core.plain_group_norm_forward(x, num_groups, weight, bias, axis, eps, activation, out)
         if result is not None:
             return GroupNormForward(*result)
     x, layout = _groups(x, num_groups, axis)
@@ -261,8 +261,8 @@ def instance_norm(
     array([[[-1.,  1.],
             [-1.,  1.]]])
     """
-    if activation is None and where is None and not threads_overridden():
-        y = _core.plain_instance_norm(x, weight, bias, axis, eps, out)
+    if where is None and not threads_overridden():
+        y = _core.plain_instance_norm(x, weight, bias, axis, eps, activation, out)
         if y is not None:
             return y
     x, layout = _instances(x, axis)
@@ -325,9 +325,9 @@ def instance_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
-    usual = running_mean is None and running_var is None and activation is None and where is None
+    usual = running_mean is None and running_var is None and where is None
     if usual and not threads_overridden():
-        result = _core.plain_instance_norm_forward(x, weight, bias, axis, momentum, ddof, eps, out)
+        result = _core.plain_instance_norm_forward(x, weight, bias, axis, momentum, ddof, eps, activation, out)
         if result is not None:
             return InstanceNormForward(*result)
     x, layout = _instances(x, axis)

@@ -84,8 +84,8 @@ def layer_norm(
     array([[-2.,  9.],
            [ 0.,  7.]])
     """
-    if axis is _LAST and activation is None and quantize is None and where is None and not threads_overridden():
-        y = _core.plain_layer_norm(x, weight, bias, eps, out)
+    if axis is _LAST and quantize is None and where is None and not threads_overridden():
+        y = _core.plain_layer_norm(x, weight, bias, eps, activation, out)
         if y is not None:
             return y
     x, layout = _rows(x, axis)
@@ -131,8 +131,8 @@ def layer_norm_forward(
            [6.]]), array([[1. ],
            [0.5]]))
     """
-    if axis is _LAST and activation is None and where is None and not threads_overridden():
-        result = _core.plain_layer_norm_forward(x, weight, bias, eps, out)
+    if axis is _LAST and where is None and not threads_overridden():
+        result = _core.plain_layer_norm_forward(x, weight, bias, eps, activation, out)
         if result is not None:
             return LayerNormForward(*result)
     x, layout = _rows(x, axis)
@@ -277,15 +277,8 @@ def rms_norm(
     >>> fn.rms_norm(np.array([[1.0, 7.0]]), weight=[5.0, 10.0], eps=0.0)
     array([[ 1., 14.]])
     """
-    if (
-        axis is _LAST
-        and offset is _NONE
-        and activation is None
-        and quantize is None
-        and where is None
-        and not threads_overridden()
-    ):
-        y = _core.plain_rms_norm(x, weight, bias, eps, out)
+    if axis is _LAST and offset is _NONE and quantize is None and where is None and not threads_overridden():
+        y = _core.plain_rms_norm(x, weight, bias, eps, activation, out)
         if y is not None:
             return y
     x, layout = _rows(x, axis)
@@ -343,9 +336,9 @@ def rms_norm_forward(
     >>> rstd
     array([[0.2]])
     """
-    usual = axis is _LAST and offset is _NONE and activation is None and where is None
+    usual = axis is _LAST and offset is _NONE and where is None
     if usual and not threads_overridden():
-        result = _core.plain_rms_norm_forward(x, weight, bias, eps, out)
+        result = _core.plain_rms_norm_forward(x, weight, bias, eps, activation, out)
         if result is not None:
             return RMSNormForward(*result)
     x, layout = _rows(x, axis)

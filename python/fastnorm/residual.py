@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from . import _core, _engine
 from ._types import Activation, AddNorm, AddNormForward, AddRMSNormForward, Array, Gradients, GradMask
-from .layer import _machine_eps, _rows
+from .layer import _LAST, _NONE, _machine_eps, _rows
 from .quantization import Quantize
+from .runtime import threads_overridden
 
 Out = Array | tuple[Array | None, Array | None]
 
@@ -20,7 +21,7 @@ def add_layer_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | tuple[int, ...] = _LAST,
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
@@ -58,6 +59,10 @@ def add_layer_norm(
     >>> fn.add_layer_norm(x, residual, eps=0.0)
     AddNorm(y=array([[-1.,  1.]]), h=array([[2., 4.]]))
     """
+    if axis is _LAST and quantize is None and not threads_overridden():
+        result = _core.plain_add_layer_norm(x, residual, weight, bias, eps, activation, out)
+        if result is not None:
+            return AddNorm(*result)
     x, layout = _rows(x, axis)
     y, h = _engine.add_forward(x, residual, layout, weight, bias, eps, out, activation=activation, quantize=quantize)
     return AddNorm(y, h)
@@ -162,9 +167,9 @@ def add_rms_norm(
     residual: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | tuple[int, ...] = _LAST,
     eps: float | None = 1e-6,
-    offset: float = 0.0,
+    offset: float = _NONE,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
     out: Out | None = None,
@@ -198,6 +203,10 @@ def add_rms_norm(
     >>> y, h
     (array([[0.2, 1.4]]), array([[1., 7.]]))
     """
+    if axis is _LAST and offset is _NONE and quantize is None and not threads_overridden():
+        result = _core.plain_add_rms_norm(x, residual, weight, None, eps, activation, out)
+        if result is not None:
+            return AddNorm(*result)
     x, layout = _rows(x, axis)
     eps = _machine_eps(x) if eps is None else eps
     y, h = _engine.add_forward(

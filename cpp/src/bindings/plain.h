@@ -45,6 +45,17 @@ public:
         require(value >= 0 && std::isfinite(value));
         return value;
     }
+    // None is no activation.
+    fn::Activation activation(PyObject* object) {
+        constexpr const char* kNames[] = {"relu", "silu", "gelu", "gelu_tanh"};
+        if (object == Py_None) return fn::Activation::none;
+        int number = 0;
+        for (int i = 0; i < 4 && PyUnicode_CheckExact(object); ++i) {
+            if (PyUnicode_CompareWithASCIIString(object, kNames[i]) == 0) number = i + 1;
+        }
+        require(number > 0);
+        return static_cast<fn::Activation>(number);
+    }
     // An axis of x, counted from the front, and its length; there is another axis.
     long axis(PyObject* object) {
         const long nd = ok_ ? x_.ndim() : 0, axis = integer(object, nd);
@@ -91,10 +102,11 @@ public:
         for (std::size_t i = 0; i < before; ++i) require(!overlap(array, sides_[i]));
         return array;
     }
-    // An array of the data's type and shape.
+    // An array of the data's type and shape. A result may lie on it.
     const void* like(PyObject* object) {
         const PlainArray array = ok_ ? side(object, x_.ndim(), x_.shape()) : PlainArray();
         require(array && array.type == x_.type);
+        like_ = sides_.size() - 1;
         return ok_ ? array.data() : nullptr;
     }
     // Doubles in a shape.
@@ -111,7 +123,10 @@ public:
         const PlainArray out(object);
         require(out && out.type == x_.type && out.has_shape(x_.ndim(), x_.shape()) && out.is_writeable());
         require(ok_ && (out.data() == x_.data() || !overlap(out, x_)));
-        for (std::size_t i = 0; ok_ && i < sides_.size(); ++i) require(!overlap(out, sides_[i]));
+        for (std::size_t i = 0; ok_ && i < sides_.size(); ++i) {
+            require((i == like_ && out.data() == sides_[i].data()) || !overlap(out, sides_[i]));
+        }
+        if (ok_) sides_.push_back(out);
         return ok_ ? py::reinterpret_borrow<py::object>(object) : py::object();
     }
     py::object new_result() const {
@@ -154,6 +169,7 @@ private:
     PlainArray x_;
     bool ok_;
     std::size_t size_;
+    std::size_t like_ = static_cast<std::size_t>(-1);  // among the sides
     Sides sides_;
     std::vector<std::unique_ptr<float[]>> converted_;
 };

@@ -54,13 +54,16 @@ struct Groups {
     long number;
 };
 
-PyObject* normalize(PlainCall& call, const Groups& groups, PyObject* weight, PyObject* bias, double eps, PyObject* out,
+// The last arguments: weight, bias; eps, activation, out.
+PyObject* normalize(PlainCall& call, const Groups& groups, PyObject* weight, PyObject* bias, PyObject* const* rest,
                     decltype(&forward) run) {
+    const double eps = call.number(rest[0]);
+    const fn::Activation activation = call.activation(rest[1]);
     const void* w = call.parameter(weight, groups.channels);
     const void* b = call.parameter(bias, groups.channels);
-    py::object y = call.result(out);
+    py::object y = call.result(rest[2]);
     if (!call.ok()) Py_RETURN_NONE;
-    return run(call, groups.space(call), {w, b}, {fn::Statistic::variance, eps}, std::move(y));
+    return run(call, groups.space(call), {w, b, activation}, {fn::Statistic::variance, eps}, std::move(y));
 }
 
 PyObject* gradients(PlainCall& call, const PlainSpace& space, PyObject* dy, PyObject* weight, PyObject* mean,
@@ -76,17 +79,17 @@ PyObject* gradients(PlainCall& call, const PlainSpace& space, PyObject* dy, PyOb
 
 }  // namespace
 
-// Arguments: x, num_groups, weight, bias, axis, eps, out.
+// Arguments: x, num_groups, weight, bias, axis, eps, activation, out.
 PyObject* plain_group_norm(PyObject* const* args) {
     PlainCall call(args[0]);
     const Groups groups(call, args[1], args[4]);
-    return normalize(call, groups, args[2], args[3], call.number(args[5]), args[6], &forward);
+    return normalize(call, groups, args[2], args[3], args + 5, &forward);
 }
 
 PyObject* plain_group_norm_forward(PyObject* const* args) {
     PlainCall call(args[0]);
     const Groups groups(call, args[1], args[4]);
-    return normalize(call, groups, args[2], args[3], call.number(args[5]), args[6], &forward_saved);
+    return normalize(call, groups, args[2], args[3], args + 5, &forward_saved);
 }
 
 // Arguments: dy, x, num_groups, weight, mean, rstd, axis.
@@ -97,21 +100,21 @@ PyObject* plain_group_norm_backward(PyObject* const* args) {
     return gradients(call, groups.space(call), args[0], args[3], args[4], args[5]);
 }
 
-// Arguments: x, weight, bias, axis, eps, out.
+// Arguments: x, weight, bias, axis, eps, activation, out.
 PyObject* plain_instance_norm(PyObject* const* args) {
     PlainCall call(args[0]);
     const Groups groups(call, nullptr, args[3]);
-    return normalize(call, groups, args[1], args[2], call.number(args[4]), args[5], &forward);
+    return normalize(call, groups, args[1], args[2], args + 4, &forward);
 }
 
-// Arguments: x, weight, bias, axis, momentum, ddof, eps, out.
+// Arguments: x, weight, bias, axis, momentum, ddof, eps, activation, out.
 PyObject* plain_instance_norm_forward(PyObject* const* args) {
     PlainCall call(args[0]);
     const Groups groups(call, nullptr, args[3]);
     const double momentum = call.number(args[4]);
     call.number(args[5]);
     call.require(momentum <= 1 && call.ok() && groups.space(call).group_size() > 1);
-    return normalize(call, groups, args[1], args[2], call.number(args[6]), args[7], &forward_saved);
+    return normalize(call, groups, args[1], args[2], args + 6, &forward_saved);
 }
 
 // Arguments: dy, x, weight, mean, rstd, axis.
@@ -122,30 +125,32 @@ PyObject* plain_instance_norm_backward(PyObject* const* args) {
     return gradients(call, groups.space(call), args[0], args[2], args[3], args[4]);
 }
 
-// Arguments: x, running_mean, running_var, weight, bias, axis, eps, out.
+// Arguments: x, running_mean, running_var, weight, bias, axis, eps, activation, out.
 PyObject* plain_batch_norm(PyObject* const* args) {
     PlainCall call(args[0]);
     const double eps = call.number(args[6]);
+    const fn::Activation activation = call.activation(args[7]);
     const long axis = call.axis(args[5]);
     const Py_ssize_t n = call.length(axis);
     const PlainArray mean = call.per_channel(args[1], n), var = call.per_channel(args[2], n);
     const void* weight = call.parameter(args[3], n);
     const void* bias = call.parameter(args[4], n);
-    py::object y = call.result(args[7]);
+    py::object y = call.result(args[8]);
     if (!call.ok()) Py_RETURN_NONE;
     void* const data = data_of(y);
     run_without_gil(call, [&] {
         const Statistics statistics(mean, var, eps);
-        fn::apply(PlainSpace::batch(call, axis).get(), {call.x().data(), nullptr}, {data, nullptr}, {weight, bias},
-                  statistics.mean(), statistics.rstd());
+        fn::apply(PlainSpace::batch(call, axis).get(), {call.x().data(), nullptr}, {data, nullptr},
+                  {weight, bias, activation}, statistics.mean(), statistics.rstd());
     });
     return y.release().ptr();
 }
 
-// Arguments: x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, out.
+// Arguments: x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, activation, out.
 PyObject* plain_batch_norm_forward(PyObject* const* args) {
     PlainCall call(args[0]);
     const double momentum = call.number(args[6]), ddof = call.number(args[7]), eps = call.number(args[8]);
+    const fn::Activation activation = call.activation(args[9]);
     const long axis = call.axis(args[5]);
     const Py_ssize_t n = call.length(axis);
     const void* weight = call.parameter(args[1], n);
@@ -157,11 +162,11 @@ PyObject* plain_batch_norm_forward(PyObject* const* args) {
     const PlainSpace space = PlainSpace::batch(call, axis);
     const auto size = static_cast<double>(space.group_size());
     call.require(size > 1 && (!runs || ddof < size));
-    py::object y = call.result(args[9]);
+    py::object y = call.result(args[10]);
     if (!call.ok()) Py_RETURN_NONE;
     const std::unique_ptr<double[]> m2(runs ? new double[static_cast<std::size_t>(n)] : nullptr);
-    return forward_saved_and(call, space, {weight, bias}, {fn::Statistic::variance, eps}, std::move(y), m2.get(),
-                             [&](const fn::Saved& saved) {
+    return forward_saved_and(call, space, {weight, bias, activation}, {fn::Statistic::variance, eps}, std::move(y),
+                             m2.get(), [&](const fn::Saved& saved) {
                                  if (!runs) return;
                                  advance(running_mean, saved.mean, 1, momentum);
                                  advance(running_var, m2.get(), size - ddof, momentum);

@@ -13,6 +13,7 @@ using PlainFunction = PyObject*(PyObject* const*);
 // Layer and RMS norm of the last axis.
 PlainFunction plain_layer_norm, plain_layer_norm_forward, plain_layer_norm_backward;
 PlainFunction plain_rms_norm, plain_rms_norm_forward, plain_rms_norm_backward;
+PlainFunction plain_add_layer_norm, plain_add_rms_norm;
 PlainFunction plain_group_norm, plain_group_norm_forward, plain_group_norm_backward;
 PlainFunction plain_instance_norm, plain_instance_norm_forward, plain_instance_norm_backward;
 PlainFunction plain_batch_norm, plain_batch_norm_forward, plain_batch_norm_backward;

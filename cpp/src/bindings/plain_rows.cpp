@@ -5,19 +5,44 @@
 namespace fastnorm_python {
 namespace {
 
-// Arguments: x, weight, bias, eps, out.
+// Arguments: x, weight, bias, eps, activation, out.
 template <fn::Statistic kStatistic, bool kSaved>
 PyObject* normalize(PyObject* const* args) {
     PlainCall call(args[0]);
     const double eps = call.number(args[3]);
+    const fn::Activation activation = call.activation(args[4]);
     if (!call.ok()) Py_RETURN_NONE;
     const Py_ssize_t n = call.length(call.x().ndim() - 1);
     const void* weight = call.parameter(args[1], n);
     const void* bias = call.parameter(args[2], n);
-    py::object y = call.result(args[4]);
+    py::object y = call.result(args[5]);
     if (!call.ok()) Py_RETURN_NONE;
     constexpr auto run = kSaved ? &forward_saved : &forward;
-    return run(call, PlainSpace::rows(call), {weight, bias}, {kStatistic, eps}, std::move(y));
+    return run(call, PlainSpace::rows(call), {weight, bias, activation}, {kStatistic, eps}, std::move(y));
+}
+
+// Arguments: x, residual, weight, bias, eps, activation, out. Returns (y, h).
+template <fn::Statistic kStatistic>
+PyObject* add_and_normalize(PyObject* const* args) {
+    PlainCall call(args[0]);
+    const double eps = call.number(args[4]);
+    const fn::Activation activation = call.activation(args[5]);
+    if (!call.ok()) Py_RETURN_NONE;
+    const Py_ssize_t n = call.length(call.x().ndim() - 1);
+    const void* weight = call.parameter(args[2], n);
+    const void* bias = call.parameter(args[3], n);
+    const void* residual = call.like(args[1]);
+    const bool pair = PyTuple_CheckExact(args[6]) && PyTuple_GET_SIZE(args[6]) == 2;
+    py::object y = call.result(pair ? PyTuple_GET_ITEM(args[6], 0) : args[6]);
+    py::object h = call.result(pair ? PyTuple_GET_ITEM(args[6], 1) : Py_None);
+    if (!call.ok()) Py_RETURN_NONE;
+    void *const y_data = data_of(y), *const h_data = data_of(h);
+    run_without_gil(call, [&] {
+        const fn::Sum sum{{call.x().data(), nullptr}, {residual, nullptr}, {h_data, nullptr}};
+        fn::add_forward(PlainSpace::rows(call).get(), sum, {y_data, nullptr}, {weight, bias, activation},
+                        {kStatistic, eps});
+    });
+    return py::make_tuple(std::move(y), std::move(h)).release().ptr();
 }
 
 PyObject* gradients(PyObject* dy, PyObject* x, PyObject* weight, PyObject* mean, PyObject* rstd) {
@@ -40,6 +65,9 @@ PyObject* plain_layer_norm(PyObject* const* args) { return normalize<fn::Statist
 PyObject* plain_layer_norm_forward(PyObject* const* args) { return normalize<fn::Statistic::variance, true>(args); }
 PyObject* plain_rms_norm(PyObject* const* args) { return normalize<fn::Statistic::mean_square, false>(args); }
 PyObject* plain_rms_norm_forward(PyObject* const* args) { return normalize<fn::Statistic::mean_square, true>(args); }
+
+PyObject* plain_add_layer_norm(PyObject* const* args) { return add_and_normalize<fn::Statistic::variance>(args); }
+PyObject* plain_add_rms_norm(PyObject* const* args) { return add_and_normalize<fn::Statistic::mean_square>(args); }
 
 // Arguments: dy, x, weight, mean, rstd.
 PyObject* plain_layer_norm_backward(PyObject* const* args) {
