@@ -51,7 +51,7 @@ public:
 private:
     static constexpr std::size_t kLine = 64;  // of the cache
     // Lanes of rows whose values are copied behind themselves; longer ones have whole lines enough.
-    static constexpr std::size_t kWrapped = 16 * kLine / sizeof(C);
+    static constexpr std::size_t kWrapped = 16 * kLine / sizeof(T);
 
     static Kernel kernel_of(const Kernels<T>& kernels, Step step) {
         switch (step) {
