@@ -130,6 +130,8 @@ public:
     Affine(const Affine&) = delete;
     Affine& operator=(const Affine&) = delete;
 
+    bool has_bias() const { return zeros_.empty(); }
+
     const C *w, *b;
     Activation activation;
     const Quantization* quantization;

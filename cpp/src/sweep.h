@@ -96,6 +96,7 @@ private:
         p.stat_row = rows_.stat, p.stat_lanes = lanes_.stat != 0;
         p.w = affine_.w + offset.param, p.b = affine_.b + offset.param;
         p.param_row = rows_.param, p.param_lanes = lanes_.param != 0;
+        p.no_bias = !affine_.has_bias();
         p.activation = affine_.activation;
         return p;
     }

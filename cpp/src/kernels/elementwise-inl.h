@@ -76,13 +76,15 @@ struct PlaneRow {
     const T *x, *dy, *added;
     Values<D, kStatLanes, 5> stat;
     Values<D, kParamLanes, 2> param;
+    std::size_t bias_mask;  // of the lane whose bias is loaded
 
     HWY_INLINE PlaneRow(const Plane<T>& p, std::ptrdiff_t row)
         : x(p.x + row * p.x_row),
           dy(p.dy + row * p.dy_row),
           added(p.added + row * p.added_row),
           stat(d, row * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2}),
-          param(d, row * p.param_row, {p.w, p.b}) {}
+          param(d, row * p.param_row, {p.w, p.b}),
+          bias_mask(p.no_bias ? 0 : ~std::size_t{0}) {}
 
     HWY_INLINE void Join(const PlaneRow& next, std::size_t own) {
         const auto first = hn::FirstN(d, own);
@@ -100,7 +102,8 @@ struct PlaneRow {
     }
     template <bool kFull>
     HWY_INLINE V Z(std::size_t i, std::size_t n) const {
-        return hn::MulAdd(XHat<kFull>(i, n), param.template Get<kFull>(0, i, n), param.template Get<kFull>(1, i, n));
+        return hn::MulAdd(XHat<kFull>(i, n), param.template Get<kFull>(0, i, n),
+                          param.template Get<kFull>(1, i & bias_mask, n));
     }
     template <bool kFull>
     HWY_INLINE V InputGradient(std::size_t i, std::size_t n) const {

@@ -63,6 +63,7 @@ struct Plane {
     const C *w, *b;
     std::ptrdiff_t param_row;
     bool param_lanes;
+    bool no_bias;  // all of b is the same: long rows leave the first cache no room for it
     Activation activation;
 
     // Whether to write past the caches: for outputs that would not stay in them. Rows must then be aligned to elements.
