@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "fastnorm/fastnorm.h"
 #include "types.h"
@@ -18,7 +19,7 @@ using NumPy = py::detail::npy_api;
 
 // Whether a type that calls itself 'E' is ml_dtypes.bfloat16, as fastnorm._dtypes tells it. Asked once.
 inline bool is_bfloat16(PyObject* descr) {
-    static int known = -1;
+    static std::atomic<int> known{-1};
     const int number = py::detail::array_descriptor_proxy(descr)->type_num;
     if (number == known) return true;
     const auto dtype = py::reinterpret_borrow<py::dtype>(descr);

@@ -5,32 +5,32 @@
 namespace fastnorm_python {
 namespace {
 
+// What comes before `out`: weight, bias, eps, activation.
+struct Given {
+    Given(PlainCall& call, PyObject* const* args) : eps(call.number(args[2])) {
+        const Py_ssize_t n = call.ok() ? call.length(call.x().ndim() - 1) : 0;
+        parameters = {call.parameter(args[0], n), call.parameter(args[1], n), call.activation(args[3])};
+    }
+    double eps;
+    fn::Parameters parameters;
+};
+
 // Arguments: x, weight, bias, eps, activation, out.
 template <fn::Statistic kStatistic, bool kSaved>
 PyObject* normalize(PyObject* const* args) {
     PlainCall call(args[0]);
-    const double eps = call.number(args[3]);
-    const fn::Activation activation = call.activation(args[4]);
-    if (!call.ok()) Py_RETURN_NONE;
-    const Py_ssize_t n = call.length(call.x().ndim() - 1);
-    const void* weight = call.parameter(args[1], n);
-    const void* bias = call.parameter(args[2], n);
+    const Given given(call, args + 1);
     py::object y = call.result(args[5]);
     if (!call.ok()) Py_RETURN_NONE;
     constexpr auto run = kSaved ? &forward_saved : &forward;
-    return run(call, PlainSpace::rows(call), {weight, bias, activation}, {kStatistic, eps}, std::move(y));
+    return run(call, PlainSpace::rows(call), given.parameters, {kStatistic, given.eps}, std::move(y));
 }
 
 // Arguments: x, residual, weight, bias, eps, activation, out. Returns (y, h).
 template <fn::Statistic kStatistic>
 PyObject* add_and_normalize(PyObject* const* args) {
     PlainCall call(args[0]);
-    const double eps = call.number(args[4]);
-    const fn::Activation activation = call.activation(args[5]);
-    if (!call.ok()) Py_RETURN_NONE;
-    const Py_ssize_t n = call.length(call.x().ndim() - 1);
-    const void* weight = call.parameter(args[2], n);
-    const void* bias = call.parameter(args[3], n);
+    const Given given(call, args + 2);
     const void* residual = call.like(args[1]);
     const bool pair = PyTuple_CheckExact(args[6]) && PyTuple_GET_SIZE(args[6]) == 2;
     py::object y = call.result(pair ? PyTuple_GET_ITEM(args[6], 0) : args[6]);
@@ -39,8 +39,8 @@ PyObject* add_and_normalize(PyObject* const* args) {
     void *const y_data = data_of(y), *const h_data = data_of(h);
     run_without_gil(call, [&] {
         const fn::Sum sum{{call.x().data(), nullptr}, {residual, nullptr}, {h_data, nullptr}};
-        fn::add_forward(PlainSpace::rows(call).get(), sum, {y_data, nullptr}, {weight, bias, activation},
-                        {kStatistic, eps});
+        fn::add_forward(PlainSpace::rows(call).get(), sum, {y_data, nullptr}, given.parameters,
+                        {kStatistic, given.eps});
     });
     return py::make_tuple(std::move(y), std::move(h)).release().ptr();
 }
