@@ -16,6 +16,15 @@ from .axes import (
 )
 from .fused import activation, quantization, quantization_shape
 from .parameters import parameter, per_channel, running
+from .ranks import (
+    as_many_blocks,
+    blocks,
+    gathered,
+    no_error,
+    one_order,
+    the_same,
+    values_per_group,
+)
 from .scalars import (
     boolean,
     choice,
@@ -50,6 +59,8 @@ from .whitening import (
 __all__ = [
     "activation",
     "array",
+    "as_many_blocks",
+    "blocks",
     "boolean",
     "channel_axis",
     "channel_axis_of_samples",
@@ -64,6 +75,7 @@ __all__ = [
     "filter_axis",
     "finite_features",
     "full_rank",
+    "gathered",
     "grad_mask",
     "groups_of_weight",
     "iterations",
@@ -74,11 +86,13 @@ __all__ = [
     "megabytes",
     "moments",
     "momentum",
+    "no_error",
     "norm",
     "normalized_axes",
     "num_groups",
     "num_threads",
     "offset",
+    "one_order",
     "out",
     "out_of_shape",
     "outs",
@@ -97,7 +111,9 @@ __all__ = [
     "several_weights",
     "singular",
     "statistic",
+    "the_same",
     "training",
+    "values_per_group",
     "variances",
     "whitening_saved",
 ]
