@@ -48,8 +48,17 @@ def check_all(
 )
 def test_an_error_of_one_rank_is_raised_on_all(bad: Any, kind: type[Exception], text: str) -> None:
     results = outcomes(forward(), bad, forward())
-    check_all(results, (RuntimeError, f"rank 1 of 3 failed: {kind.__name__}: "), (1, kind, text))
-    assert text in str(results[0])
+    check_all(results, (kind, f"rank 1 of 3: {text}"), (1, kind, text))
+    assert not str(results[1]).startswith("rank"), "the rank itself has the error as it was"
+
+
+def test_an_error_of_any_kind_reaches_all_ranks() -> None:
+    class Unreadable:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            raise MemoryError("no room")
+
+    results = outcomes(forward(Unreadable()), forward())
+    check_all(results, (RuntimeError, "rank 0 of 2 failed with MemoryError: no room"), (0, MemoryError, "no room"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +98,7 @@ def test_no_running_statistics_change_on_any_rank_when_one_fails() -> None:
     def work(rank: int, gather: Any) -> Any:
         return sync_batch_norm_forward(X, weights[rank], None, *buffers[rank], allgather=gather)
 
-    check_all(Ranks(2).run(work), (RuntimeError, "rank 1 of 2 failed: ValueError"), (1, ValueError, "weight"))
+    check_all(Ranks(2).run(work), (ValueError, "rank 1 of 2: weight"), (1, ValueError, "weight"))
     assert all(same_bits(pair, (np.zeros(4), np.ones(4))) for pair in buffers)
 
 
@@ -116,7 +125,7 @@ def wrapped(change: Callable[[int, list[Any]], Any]) -> list[Any]:
     ],
 )
 def test_an_allgather_that_returns_something_else(change: Any, text: str) -> None:
-    check_all(wrapped(change), ((ValueError, TypeError), text))  # type: ignore[arg-type]
+    check_all(wrapped(change), (Exception, text))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +133,7 @@ def test_an_allgather_that_returns_something_else(change: Any, text: str) -> Non
 )
 def test_an_allgather_that_is_wrong_on_one_rank_stops_all(change: Any) -> None:
     results = wrapped(lambda rank, parts: change(parts) if rank == 2 else parts)
-    check_all(results, (RuntimeError, "rank 2 of 3 failed: "), (2, (ValueError, TypeError), "allgather must return"))  # type: ignore[arg-type]
+    check_all(results, (Exception, "rank 2 of 3: "), (2, Exception, "allgather must return"))
 
 
 def test_blocks_of_dy_go_with_those_of_x() -> None:

@@ -1,10 +1,14 @@
 """What ranks tell each other: that all took part, in one order, with arguments that go together, and without errors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from .._types import Array
 from .texts import type_name
+
+_KINDS: Final = {kind.__name__: kind for kind in (ValueError, TypeError, np.linalg.LinAlgError)}
 
 
 def gathered(parts: object, kind: type[Any], own: object) -> list[Any]:
@@ -26,10 +30,16 @@ def gathered(parts: object, kind: type[Any], own: object) -> list[Any]:
 
 
 def no_error(parts: Sequence[Any]) -> None:
-    """Messages of ranks that all came this far."""
+    """Messages of ranks that all came this far.
+
+    An error of ours is raised in its own type, so that a program that handles it does so on every rank.
+    """
     for i, part in enumerate(parts):
         if part.error is not None:
-            raise RuntimeError(f"rank {i} of {len(parts)} failed: {part.error}")
+            kind, text = part.error
+            if kind in _KINDS:
+                raise _KINDS[kind](f"rank {i} of {len(parts)}: {text}")
+            raise RuntimeError(f"rank {i} of {len(parts)} failed with {kind}: {text}")
 
 
 def one_order(orders: Sequence[Any]) -> None:

@@ -72,7 +72,11 @@ def sync_batch_norm_forward(
     TypeError
         If an argument has another type or dtype.
     RuntimeError
-        If another rank raised an error, whose text it has. No running statistics have changed then.
+        If another rank raised an error of any other type.
+
+    Notes
+    -----
+    An error of one rank is raised on all ranks, and no running statistics have changed then.
 
     Examples
     --------

@@ -25,15 +25,16 @@ class Part(NamedTuple):
 
 
 class _Message(NamedTuple):
-    rank: bytes
-    error: str | None
+    rank: bytes  # a name of the rank, for this call only
+    error: tuple[str, str] | None  # type and text
     part: Part | None
 
 
 class _Verdict(NamedTuple):
     rank: bytes
-    error: str | None
+    error: tuple[str, str] | None
     order: tuple[bytes, ...]
+    result: Any
 
 
 def exchange(
@@ -41,38 +42,45 @@ def exchange(
     take: Callable[[], Part],
     pair: Callable[[Payload, Payload], Payload],
     finish: Callable[[Payload], Result],
-) -> Result:
-    """Return ``finish`` of the parts of all ranks, merged in rank order, or raise an error on every rank.
+    *,
+    shared: bool = False,
+) -> tuple[Payload, Result]:
+    """Return the parts of all ranks merged in rank order and ``finish`` of that, or raise an error on every rank.
 
-    Without `allgather` there is one rank, and nothing to exchange.
+    If `shared`, only the first rank does it, and all return its result: what comes from LAPACK has the same bits
+    everywhere. Without `allgather` there is one rank, and nothing to exchange.
     """
     if allgather is None:
-        return finish(take().payload)
-    rank, order = os.urandom(16), ()
+        total = take().payload
+        return total, finish(total)
+    rank = os.urandom(16)
+    order: tuple[bytes, ...] = ()
     part: Part | None = None
-    error: Exception | None = None
     result: Any = None
+    error: Exception | None = None
     try:
         part = take()
     except Exception as caught:
         error = caught
-    messages = allgather(_Message(rank, _text(error), part))
+    messages = allgather(_Message(rank, _told(error), part))
     if error is None:
         try:
             messages = check.gathered(messages, _Message, rank)
             order = tuple(message.rank for message in messages)
             check.no_error(messages)
-            result = finish(merge([message.part for message in messages], pair, "rank").payload)
+            total = merge([message.part for message in messages], pair, "rank").payload
+            if not shared or order[0] == rank:
+                result = finish(total)
         except Exception as caught:
             error = caught
-    verdicts = allgather(_Verdict(rank, _text(error), order))
+    verdicts = allgather(_Verdict(rank, _told(error), order, result if shared else None))
     if error is not None:
         raise error
     verdicts = check.gathered(verdicts, _Verdict, rank)
     check.no_error(verdicts)
     check.one_order([verdict.order for verdict in verdicts])
-    finished: Result = result
-    return finished
+    agreed: Result = verdicts[0].result if shared else result
+    return total, agreed
 
 
 def merge(parts: Sequence[Part], pair: Callable[[Payload, Payload], Payload], unit: str) -> Part:
@@ -81,5 +89,5 @@ def merge(parts: Sequence[Part], pair: Callable[[Payload, Payload], Payload], un
     return Part(parts[0].arguments, merged((part.payload for part in parts), pair))
 
 
-def _text(error: Exception | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {error}"
+def _told(error: Exception | None) -> tuple[str, str] | None:
+    return None if error is None else (type(error).__name__, str(error))

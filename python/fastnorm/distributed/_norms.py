@@ -68,7 +68,7 @@ class Forward:
 
     def run(self, allgather: Allgather | None) -> tuple[Any, Array, Array, Array]:
         """Results in the form of `x`, and mean, rstd and count of the groups; update the running statistics."""
-        y, rstd, (count, mean, m2) = exchange(allgather, self._take, statistics.pair_of_moments, self._finish)
+        (count, mean, m2), (y, rstd) = exchange(allgather, self._take, statistics.pair_of_moments, self._finish)
         self.step.update(mean, m2, count)
         return y, np.where(count == 0.0, np.nan, mean), rstd, count
 
@@ -91,7 +91,7 @@ class Forward:
             return merge(parts, statistics.pair_of_moments, "block")
 
     @np.errstate(all="ignore")
-    def _finish(self, moments: Moments) -> tuple[Any, Array, Moments]:
+    def _finish(self, moments: Moments) -> tuple[Any, Array]:
         count, mean, m2 = moments
         check.values_per_group(count, self.step.ddof, self.step.buffers is not None)
         rstd = _running.scale(m2 * (1.0 / count), self.options["eps"])
@@ -109,7 +109,7 @@ class Forward:
             )
             for block in self.blocks
         ]
-        return like(self.x, results), rstd, moments
+        return like(self.x, results), rstd
 
 
 def _moments(block: Block) -> Moments:
@@ -136,7 +136,7 @@ class Backward:
 
     def run(self, allgather: Allgather | None) -> Gradients:
         """``dx`` in the form of `x`, and this rank's part of the gradients of weight and bias."""
-        dx = exchange(allgather, self._take, _pair_of_sums, self._finish)
+        _, dx = exchange(allgather, self._take, _pair_of_sums, self._finish)
         _, want_dweight, want_dbias = self.wanted
         # One value for each channel, from one for each group.
         sums = [a if a.ndim == 1 else a.sum(axis=0) for a in self.own]
