@@ -14,6 +14,7 @@ from .axes import (
     normalized_axes,
     num_groups,
 )
+from .dask import dask_array, split_every
 from .fused import activation, quantization, quantization_shape
 from .parameters import parameter, per_channel, running
 from .ranks import (
@@ -68,6 +69,7 @@ __all__ = [
     "components",
     "count",
     "covariances",
+    "dask_array",
     "data",
     "ddof",
     "ddof_of_samples",
@@ -110,6 +112,7 @@ __all__ = [
     "several_values",
     "several_weights",
     "singular",
+    "split_every",
     "statistic",
     "the_same",
     "training",
