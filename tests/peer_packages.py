@@ -1,0 +1,5 @@
+"""The modules of fastnorm that need other packages: the module and the name on PyPI of each of those."""
+
+PEERS = {
+    "sklearn": {"sklearn": "scikit-learn"},
+}
