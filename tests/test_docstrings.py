@@ -7,9 +7,10 @@ import pkgutil
 import pytest
 
 import fastnorm as fn
+from peer_packages import PEERS
 
-# The command line needs extras, and running it is not its documentation.
-SKIPPED = ("fastnorm._core", "fastnorm.__main__", "fastnorm.cli")
+# The command line needs extras, and running it is not its documentation. Modules for other packages are in tests/peers.
+SKIPPED = ("fastnorm._core", "fastnorm.__main__", "fastnorm.cli", *(f"fastnorm.{name}" for name in PEERS))
 MODULES = [m.name for m in pkgutil.walk_packages(fn.__path__, "fastnorm.") if not m.name.startswith(SKIPPED)]
 
 
