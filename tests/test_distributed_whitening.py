@@ -1,4 +1,4 @@
-"""Batch whitening over ranks: what one process computes, and the same bits on every rank."""
+"""Whitening over ranks: what one process computes, and the same bits on every rank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastnorm as fn
-from fastnorm.distributed import batch_whitening_backward, batch_whitening_forward
+from fastnorm.distributed import batch_whitening_backward, batch_whitening_forward, fit_whitening
 from ranks import Ranks, on_ranks, same_bits
 
 METHODS = ("zca", "cholesky", "iternorm")
@@ -113,3 +113,76 @@ def test_errors_of_one_rank_are_raised_on_all() -> None:
     methods = "zca", "cholesky"
     for result in Ranks(2).run(lambda r, g: batch_whitening_forward(x, method=methods[r], allgather=g)):
         assert "method must be the same for every rank, got zca for rank 0 and cholesky for rank 1" in str(result)
+
+
+# ---- fits ------------------------------------------------------------------------------------------------------------
+
+FITS: dict[str, dict[str, Any]] = {
+    "zca": {},
+    "pca": {"method": "pca", "n_components": 3},
+    "cholesky": {"method": "cholesky", "solver": "qr"},
+    "zca-cor": {"method": "zca-cor", "eps": 0.1, "solver": "covariance"},
+    "shrunk": {"shrinkage": "oas"},
+}
+
+
+def samples(n: int = 700) -> np.ndarray:
+    rng = np.random.default_rng(2)
+    return rng.standard_normal((n, 8)) @ rng.standard_normal((8, 8)) + 10
+
+
+def same_fit(a: fn.Whitening, b: fn.Whitening) -> bool:
+    return all(same_bits(getattr(a, name), getattr(b, name)) for name in ("mean", "covariance", "matrix", "inverse"))
+
+
+@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("lengths", [(700,), (300, 400), (0, 3, 297, 0, 400)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fit_over_ranks_has_the_bits_of_one_process_with_the_same_blocks(name: str, lengths: Any, dtype: Any) -> None:
+    x = samples().astype(dtype)
+    blocks = np.split(x, np.cumsum(lengths)[:-1])
+    one = fit_whitening(blocks, allgather=None, **FITS[name])
+    for fit in on_ranks(len(lengths), lambda r, gather: fit_whitening(blocks[r], allgather=gather, **FITS[name])):
+        assert same_fit(fit, one)
+        assert fit.samples == 700
+    assert same_fit(fn.merge_whitenings([fn.fit_whitening(block, **FITS[name]) for block in blocks]), one)
+    whole = fn.fit_whitening(x, **FITS[name])
+    rtol = 1e-6 if dtype == np.float32 else 1e-9
+    assert np.allclose(one.matrix, whole.matrix, rtol=rtol, atol=rtol * np.abs(whole.matrix).max())
+
+
+def test_an_iterator_gives_the_fit_of_its_blocks() -> None:
+    blocks = np.array_split(samples(), 7)
+    assert same_fit(fit_whitening(iter(blocks), allgather=None), fit_whitening(blocks, allgather=None))
+
+
+def test_a_rank_whose_data_cannot_be_read_stops_all() -> None:
+    def unreadable() -> Any:
+        yield samples()
+        raise OSError("disk failure")
+
+    first, second = Ranks(2).run(lambda r, gather: fit_whitening(samples() if r else unreadable(), allgather=gather))
+    assert isinstance(first, OSError)
+    assert str(second) == "rank 0 of 2 failed with OSError: disk failure"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kind", "text"),
+    [
+        ((np.zeros((0, 3)), np.zeros((0, 3))), ValueError, "x must have one or more samples on all ranks together"),
+        ((np.ones((9, 3)), np.ones((9, 4))), ValueError, "the number of features of x must be the same for every rank"),
+        (([np.ones((9, 3)), np.ones((9, 4))], np.ones((9, 3))), ValueError, "must have 3 features"),
+        ((np.array([[1.0, np.nan]]), np.ones((9, 2))), ValueError, "x must be finite, got NaN or inf in column 1"),
+        ((np.ones((9, 3)), np.ones((9, 3))), np.linalg.LinAlgError, "full rank"),
+        ((iter([]), np.ones((9, 3))), ValueError, "x must be an array or one or more blocks, got no blocks"),
+    ],
+)
+def test_errors_of_a_fit_are_raised_on_every_rank(inputs: Any, kind: type[Exception], text: str) -> None:
+    for result in Ranks(2).run(lambda r, gather: fit_whitening(inputs[r], allgather=gather)):
+        assert isinstance(result, kind), repr(result)
+        assert text in str(result)
+
+
+def test_options_of_a_fit_are_the_same_on_every_rank() -> None:
+    for result in Ranks(2).run(lambda r, gather: fit_whitening(samples(), eps=[0.0, 0.1][r], allgather=gather)):
+        assert "eps must be the same for every rank, got 0.0 for rank 0 and 0.1 for rank 1" in str(result)

@@ -56,6 +56,15 @@ def batch_whitening(rank: int, size: int, allgather: Any) -> None:
         assert same((got.y, *got.saved[:3], dx), (one.y[rank], *one.saved[:3], gradients.dx[rank]))
 
 
+def whitening(rank: int, size: int, allgather: Any) -> None:
+    x = blocks_of(np.moveaxis(data(np.float32)[0], 1, -1).reshape(12, 30 * C), size)
+    x = [block.reshape(-1, C) for block in x]
+    for options in ({"method": "zca"}, {"method": "pca", "n_components": 2}, {"method": "cholesky", "solver": "qr"}):
+        one = fnd.fit_whitening(x, allgather=None, **options)
+        got = fnd.fit_whitening(x[rank], allgather=allgather, **options)
+        assert same((got.mean, got.matrix, got.inverse), (one.mean, one.matrix, one.inverse))
+
+
 def errors(rank: int, size: int, allgather: Any) -> None:
     bad = size - 1
     x = data(np.float32)[0]
@@ -75,7 +84,7 @@ def nan(rank: int, size: int, allgather: Any) -> None:
     assert np.isfinite(np.delete(y, 2, axis=1)).all()
 
 
-CHECKS: tuple[Callable[[int, int, Any], None], ...] = (batch_norm, batch_whitening, errors, nan)
+CHECKS: tuple[Callable[[int, int, Any], None], ...] = (batch_norm, batch_whitening, whitening, errors, nan)
 
 
 def run(rank: int, size: int, allgather: Any) -> None:

@@ -158,3 +158,93 @@ def test_large_parameters_are_no_cause_of_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not fnd.layer_norm(x, weight).compute().any()
+
+
+# ---- whitening -------------------------------------------------------------------------------------------------------
+
+FITS: dict[str, dict[str, Any]] = {
+    "zca": {},
+    "pca": {"method": "pca", "n_components": 3},
+    "qr": {"method": "cholesky", "solver": "qr"},
+    "cor": {"method": "zca-cor", "eps": 0.1},
+}
+
+
+def samples(dtype: Any = np.float32) -> np.ndarray:
+    rng = np.random.default_rng(2)
+    return (rng.standard_normal((700, 8)) @ rng.standard_normal((8, 8)) + 10).astype(dtype)
+
+
+def same_fit(a: fn.Whitening, b: fn.Whitening) -> bool:
+    return all(same_bits(getattr(a, name), getattr(b, name)) for name in ("mean", "covariance", "matrix", "inverse"))
+
+
+@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("rows", [(700,), (1, 0, 399, 300), (7,) * 100], ids=["one", "uneven", "small"])
+def test_a_fit_is_that_of_ranks_with_the_same_blocks(name: str, rows: Any) -> None:
+    from fastnorm.distributed import fit_whitening
+
+    x = samples()
+    fit = fnd.fit_whitening(da.from_array(x, chunks=(rows, 8)), **FITS[name]).compute()
+    assert same_fit(fit, fit_whitening(np.split(x, np.cumsum(rows)[:-1]), allgather=None, **FITS[name]))
+    assert same_fit(fit, fnd.fit_whitening(da.from_array(x, chunks=(rows, 3)), **FITS[name]).compute())
+    whole = fn.fit_whitening(x, **FITS[name])
+    assert np.allclose(fit.matrix, whole.matrix, rtol=1e-6, atol=1e-7 * np.abs(whole.matrix).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_maps_of_blocks_have_the_bits_of_the_whole(dtype: Any) -> None:
+    x = samples(dtype)
+    fit = fn.fit_whitening(x, method="pca", n_components=3)
+    lazy = da.from_array(x, chunks=((1, 0, 399, 300), 3))
+    z = fnd.transform(fit, lazy)
+    assert z.dtype == dtype
+    assert z.chunks == ((1, 0, 399, 300), (3,))
+    assert same_bits(z.compute(), fit.transform(x))
+    back = fnd.inverse_transform(fit, z.rechunk((100, 2)))
+    assert back.chunks == ((100,) * 7, (8,))
+    assert same_bits(back.compute(), fit.inverse_transform(fit.transform(x)))
+
+
+def test_a_fit_that_is_not_computed_yet_transforms() -> None:
+    x = samples()
+    lazy = da.from_array(x, chunks=(100, 8))
+    fit = fnd.fit_whitening(lazy)
+    z = fnd.transform(fit, lazy)
+    assert np.isnan(z.shape[1])
+    assert same_bits(z.compute(), fit.compute().transform(x))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (
+            lambda x: fnd.fit_whitening(np.ones((3, 2))),
+            TypeError,
+            "x must be a Dask array, got ndarray: use fastnorm.fit",
+        ),
+        (lambda x: fnd.fit_whitening(x[:, 0]), ValueError, "x must have two dimensions, samples and features"),
+        (lambda x: fnd.fit_whitening(x[:0]), ValueError, "x must have one or more samples in its blocks, got none"),
+        (lambda x: fnd.fit_whitening(x[x[:, 0] > 0]), ValueError, "x must have blocks of known sizes"),
+        (lambda x: fnd.fit_whitening(x, method="best"), ValueError, "method must be one of"),
+        (lambda x: fnd.fit_whitening(x, split_every=0), ValueError, "split_every must be 2 or more, got 0"),
+        (lambda x: fnd.transform("pca", x), TypeError, "fit must be a Whitening, got str"),
+        (lambda x: fnd.transform(fn.fit_whitening(samples()), x[:, :7]), ValueError, "x must have 8 features"),
+        (lambda x: fnd.inverse_transform(fn.fit_whitening(samples()), x[:, :7]), ValueError, "z must have 8 compon"),
+    ],
+)
+def test_errors_of_whitening_are_raised_at_the_call(call: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        call(da.from_array(samples(), chunks=(100, 4)))
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "text"),
+    [
+        (lambda x: x.map_blocks(np.zeros_like), np.linalg.LinAlgError, "full rank"),
+        (lambda x: da.where(x == x.max(), np.nan, x), ValueError, "x must be finite, got NaN or inf in column"),
+    ],
+)
+def test_errors_in_the_data_are_raised_when_they_are_computed(change: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        fnd.fit_whitening(change(da.from_array(samples(), chunks=(100, 8)))).compute()

@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[2]
 
 # Each example's peer, and what it prints.
 EXAMPLES = {
+    "dask_whitening.py": (
+        "dask",
+        r"^corpus: 6 files(?s:.*)^covariance of what was written: .* but for \d\.\de-0[5-9]$",
+    ),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
 

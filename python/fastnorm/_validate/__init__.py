@@ -14,7 +14,7 @@ from .axes import (
     normalized_axes,
     num_groups,
 )
-from .dask import dask_array, split_every
+from .dask import dask_array, some_samples, split_every, table_in_blocks
 from .fused import activation, quantization, quantization_shape
 from .parameters import parameter, per_channel, running
 from .ranks import (
@@ -124,8 +124,10 @@ __all__ = [
     "shrinkage",
     "singular",
     "solver",
+    "some_samples",
     "split_every",
     "statistic",
+    "table_in_blocks",
     "the_same",
     "training",
     "values_per_group",

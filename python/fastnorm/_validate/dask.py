@@ -22,6 +22,18 @@ def dask_array(name: str, value: Any, kind: Any, use: str) -> Any:
     return value
 
 
+def table_in_blocks(name: str, value: Any, of: str = "features") -> None:
+    """A Dask array of samples."""
+    if value.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, samples and {of}, got {name} with shape {value.shape}")
+
+
+def some_samples(name: str, samples: int, where: str) -> None:
+    """Samples that something can be fitted to."""
+    if samples == 0:
+        raise ValueError(f"{name} must have one or more samples {where}, got none")
+
+
 def split_every(value: object) -> int:
     """How many partial results are merged at a time."""
     result = integer("split_every", value)

@@ -31,9 +31,9 @@ def empty(x: Any, axis: int) -> Array:
     return np.empty(tuple(0 if a == axis else n for a, n in enumerate(x.shape)), x.dtype)
 
 
-def mapped(operation: Callable[..., Any], x: Any, *args: Any, **options: Any) -> Any:
-    """``operation(block, *args, **options)`` for every block, of the same shape and dtype."""
-    return x.map_blocks(operation, *args, dtype=x.dtype, meta=np.empty((0,) * x.ndim, x.dtype), **options)
+def mapped(operation: Callable[..., Any], x: Any, **options: Any) -> Any:
+    """``operation(block, **options)`` for every block, in the same dtype."""
+    return x.map_blocks(operation, dtype=x.dtype, meta=np.empty((0,) * x.ndim, x.dtype), **options)
 
 
 def reduced(parts: Sequence[Any], merge: Callable[[list[Any]], Any], split_every: Any) -> Any:

@@ -15,12 +15,14 @@ With mpi4py it is ``MPI.COMM_WORLD.allgather``; with torch.distributed::
 from ._batch import SyncBatchNormForward, sync_batch_norm_backward, sync_batch_norm_forward
 from ._batch_whitening import batch_whitening_backward, batch_whitening_forward
 from ._instance import SyncInstanceNormForward, sync_instance_norm_backward, sync_instance_norm_forward
+from ._whitening import fit_whitening
 
 __all__ = [
     "SyncBatchNormForward",
     "SyncInstanceNormForward",
     "batch_whitening_backward",
     "batch_whitening_forward",
+    "fit_whitening",
     "sync_batch_norm_backward",
     "sync_batch_norm_forward",
     "sync_instance_norm_backward",
