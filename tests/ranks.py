@@ -63,3 +63,8 @@ def same_bits(a: Any, b: Any) -> bool:
     if a is None:
         return b is None
     return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
+
+
+def same_fit(a: Any, b: Any) -> bool:
+    """Whether two whitenings have the same bits."""
+    return all(same_bits(getattr(a, name), getattr(b, name)) for name in ("mean", "covariance", "matrix", "inverse"))

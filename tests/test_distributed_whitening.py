@@ -9,7 +9,7 @@ import pytest
 
 import fastnorm as fn
 from fastnorm.distributed import batch_whitening_backward, batch_whitening_forward, fit_whitening
-from ranks import Ranks, on_ranks, same_bits
+from ranks import Ranks, on_ranks, same_bits, same_fit
 
 METHODS = ("zca", "cholesky", "iternorm")
 LENGTHS = [(14,), (5, 9), (0, 3, 4, 0, 7)]
@@ -129,10 +129,6 @@ FITS: dict[str, dict[str, Any]] = {
 def samples(n: int = 700) -> np.ndarray:
     rng = np.random.default_rng(2)
     return rng.standard_normal((n, 8)) @ rng.standard_normal((8, 8)) + 10
-
-
-def same_fit(a: fn.Whitening, b: fn.Whitening) -> bool:
-    return all(same_bits(getattr(a, name), getattr(b, name)) for name in ("mean", "covariance", "matrix", "inverse"))
 
 
 @pytest.mark.parametrize("name", FITS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnorm as fn
-from ranks import same_bits
+from ranks import same_bits, same_fit
 
 da = pytest.importorskip("dask.array", reason="Dask is not installed")
 dask = pytest.importorskip("dask")
@@ -173,10 +173,6 @@ FITS: dict[str, dict[str, Any]] = {
 def samples(dtype: Any = np.float32) -> np.ndarray:
     rng = np.random.default_rng(2)
     return (rng.standard_normal((700, 8)) @ rng.standard_normal((8, 8)) + 10).astype(dtype)
-
-
-def same_fit(a: fn.Whitening, b: fn.Whitening) -> bool:
-    return all(same_bits(getattr(a, name), getattr(b, name)) for name in ("mean", "covariance", "matrix", "inverse"))
 
 
 @pytest.mark.parametrize("name", FITS)
