@@ -46,11 +46,10 @@ class Norm(NamedTuple):
 
     def arguments(self, direction: str, block: Block, **others: Any) -> dict[str, Any]:
         """What must be the same on every rank."""
-        shape, dtype = block.layout.statistics, block.x.dtype.name
         return {
             "the operation": f"{self.name}_{direction}",
-            "the groups of x": shape,
-            "the dtype of x": dtype,
+            "the groups of x": block.layout.statistics,
+            "the dtype of x": block.x.dtype.name,
             **others,
         }
 
@@ -95,21 +94,12 @@ class Forward:
         count, mean, m2 = moments
         check.values_per_group(count, self.step.ddof, self.step.buffers is not None)
         rstd = _running.scale(m2 * (1.0 / count), self.options["eps"])
+        return like(self.x, [self._normalized(block, mean, rstd) for block in self.blocks]), rstd
+
+    def _normalized(self, block: Block, mean: Array, rstd: Array) -> Array:
+        weight, bias = block.parameter("weight", self.weight), block.parameter("bias", self.bias)
         activation = self.options["activation"]
-        results = [
-            _engine.apply(
-                block.x,
-                block.layout,
-                mean,
-                rstd,
-                block.parameter("weight", self.weight),
-                block.parameter("bias", self.bias),
-                None,
-                activation=activation,
-            )
-            for block in self.blocks
-        ]
-        return like(self.x, results), rstd
+        return _engine.apply(block.x, block.layout, mean, rstd, weight, bias, None, activation=activation)
 
 
 def _moments(block: Block) -> Moments:
@@ -124,15 +114,8 @@ class Backward:
     """A backward pass: the same with the sums that the input gradient of the whole batch needs."""
 
     def __init__(self, norm: Norm, axis: Any, dy: Any, x: Any, weight: Any, saved: tuple[Any, Any, Any], mask: Any):
-        self.norm, self.axis, self.dy, self.x, self.weight, self.saved, self.mask = (
-            norm,
-            axis,
-            dy,
-            x,
-            weight,
-            saved,
-            mask,
-        )
+        self.norm, self.axis, self.dy, self.x, self.weight = norm, axis, dy, x, weight
+        self.saved, self.mask = saved, mask
 
     def run(self, allgather: Allgather | None) -> Gradients:
         """``dx`` in the form of `x`, and this rank's part of the gradients of weight and bias."""
