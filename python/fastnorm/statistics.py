@@ -170,7 +170,11 @@ def batch_norm_backward_reduce(
     >>> fn.batch_norm_backward_reduce(dy, x, [2.0], [1.0])
     BatchNormSums(sum_dy=array([5.]), sum_dy_xhat=array([1.]))
     """
-    return reduced(*_part(dy, x, mean, rstd, axis))
+    dy, x, layout, mean, rstd = _part(dy, x, mean, rstd, axis)
+    sum_dy, sum_dy_xhat = np.zeros(layout.statistics), np.zeros(layout.statistics)
+    if x.size:
+        run(_core.backward, dy, x, None, layout.roles, None, _core.VARIANCE, True, mean, rstd, sum_dy_xhat, sum_dy)
+    return BatchNormSums(sum_dy, sum_dy_xhat)
 
 
 def batch_norm_backward_apply(
@@ -233,26 +237,11 @@ def batch_norm_backward_apply(
     sum_dy = check.statistic("sum_dy", sum_dy, layout)
     sum_dy_xhat = check.statistic("sum_dy_xhat", sum_dy_xhat, layout)
     n = check.count(count, layout)
-    return applied(dy, x, layout, mean, rstd, weight, BatchNormSums(sum_dy, sum_dy_xhat), n)
-
-
-def reduced(dy: Array, x: Array, layout: Layout, mean: Array, rstd: Array) -> BatchNormSums:
-    """Sums over the groups of any layout without a split; all arguments checked."""
-    sum_dy, sum_dy_xhat = np.zeros(layout.statistics), np.zeros(layout.statistics)
-    if x.size:
-        run(_core.backward, dy, x, None, layout.roles, None, _core.VARIANCE, True, mean, rstd, sum_dy_xhat, sum_dy)
-    return BatchNormSums(sum_dy, sum_dy_xhat)
-
-
-def applied(
-    dy: Array, x: Array, layout: Layout, mean: Array, rstd: Array, weight: Array | None, sums: BatchNormSums, n: Array
-) -> Array:
-    """Input gradient from the sums over the whole groups, of `n` values each; all arguments checked."""
     dx = np.empty_like(x)
     if x.size:
         with np.errstate(all="ignore"):
             share = (np.ones(layout.parameters) if weight is None else weight.astype(FLOAT64)) / n
-            averages = share * sums.sum_dy, share * sums.sum_dy_xhat
+            averages = share * sum_dy, share * sum_dy_xhat
         scale = _layout.side(weight, DATA[x.dtype].compute)
         run(_core.input_gradient, dy, x, dx, layout.roles, scale, mean, rstd, *averages)
     return dx

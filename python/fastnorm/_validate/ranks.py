@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from .._layout import Shape
 from .._types import Array
+from .arrays import real
 from .texts import type_name
 
 _KINDS: Final = {kind.__name__: kind for kind in (ValueError, TypeError, np.linalg.LinAlgError)}
@@ -70,6 +72,14 @@ def as_many_blocks(name: str, value: Sequence[Any], x: Sequence[Any]) -> None:
     """Blocks that go with those of `x`."""
     if len(value) != len(x):
         raise ValueError(f"{name} must have {len(x)} blocks to match x, got {len(value)}")
+
+
+def of_groups(name: str, value: object, shape: Shape) -> Array:
+    """A statistic with one value for each group, or a number for all; in float64."""
+    result = real(name, value)
+    if result.shape not in (shape, ()) or (result.shape == () and name != "count"):
+        raise ValueError(f"{name} must have shape {shape}, that of the groups of x, got {result.shape}")
+    return np.array(np.broadcast_to(result, shape))
 
 
 def values_per_group(count: Array, ddof: float, updates: bool) -> None:

@@ -1,61 +1,103 @@
 """Batch and instance normalization of data whose groups lie on several ranks.
 
-The two differ in the axes along which groups are numbered: the channels, or samples and channels. All other axes are
-summed over, on every rank and then over the ranks.
+A rank takes moments, or the sums of a backward pass, of its blocks; what it makes of those of all ranks are the
+functions for one process again. Instance normalization is batch normalization of every sample for itself.
 """
 
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from .. import _core, _engine, _layout, _running, statistics
+from .. import _layout, _running, statistics
 from .. import _validate as check
-from .._dtypes import FLOAT64
-from .._layout import Layout, Shape
+from .._engine import rounded_sums
 from .._types import Array, BatchNormSums, Gradients, Moments
-from ..runtime import run
+from ..batch import batch_norm
 from ._blocks import blocks_of, like
 from ._exchange import Allgather, Part, exchange, merge
 
 
 class Block(NamedTuple):
-    """One array, the layout of its groups, and that of its parameters: one per channel."""
+    """One array and its channel axis; with groups per sample and channel, or per channel."""
 
     x: Array
-    layout: Layout
-    channels: Layout
+    axis: int
+    by_sample: bool
 
-    def parameter(self, name: str, value: Any) -> Array | None:
-        """A weight or a bias, one value for each group."""
-        values = check.parameter(name, value, self.channels, self.x)
-        return None if values is None else np.broadcast_to(values, self.layout.parameters)
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Shape of the statistics."""
+        channels = self.x.shape[self.axis]
+        return (len(self.x), channels) if self.by_sample else (channels,)
+
+    @property
+    def channels(self) -> _layout.Layout:
+        """Layout with one value per channel."""
+        return _layout.batch(self.x.shape, self.axis)
+
+    def moments(self) -> Moments:
+        """Of every group."""
+        kept = (0, self.axis) if self.by_sample else (self.axis,)
+        x = self.x if self.x.ndim > len(kept) else self.x[..., np.newaxis]
+        return statistics.moments(x, axis=tuple(a for a in range(x.ndim) if a not in kept))
+
+    def parts(self, *statistics: Array) -> list[tuple[Any, ...]]:
+        """Indices of what is batch normalization, and the statistics of it."""
+        if not self.by_sample:
+            return [(slice(None), *statistics)]
+        return [(slice(n, n + 1), *(a[n] for a in statistics)) for n in range(len(self.x))]
+
+    def normalized(self, mean: Array, var: Array, weight: Any, bias: Any, **options: Any) -> Array:
+        """Normalize with the statistics of all ranks."""
+        y = np.empty_like(self.x)
+        for part, m, v in self.parts(mean, var):
+            batch_norm(self.x[part], m, v, weight, bias, axis=self.axis, out=y[part], **options)
+        if not len(y):  # whose parameters nothing has looked at
+            check.parameter("weight", weight, self.channels, self.x)
+            check.parameter("bias", bias, self.channels, self.x)
+        return y
+
+    def sums(self, dy: Array, mean: Array, rstd: Array) -> BatchNormSums:
+        """Sums of the backward pass, of every group."""
+        sums = BatchNormSums(np.zeros(self.groups), np.zeros(self.groups))
+        for part, m, r, *place in self.parts(mean, rstd, *sums):
+            found = statistics.batch_norm_backward_reduce(dy[part], self.x[part], m, r, axis=self.axis)
+            for total, value in zip(place, found, strict=True):
+                total[...] = value
+        return sums
+
+    def input_gradient(self, dy: Array, weight: Any, *saved: Array) -> Array:
+        """Input gradient from mean, rstd and the sums and counts of all ranks."""
+        dx = np.empty_like(self.x)
+        for part, *values in self.parts(*saved):
+            dx[part] = statistics.batch_norm_backward_apply(dy[part], self.x[part], weight, *values, axis=self.axis)
+        return dx
 
 
 class Norm(NamedTuple):
-    """A normalization by the axes along which its groups are numbered, from the axis of the channels."""
+    """A normalization by the groups that it has."""
 
     name: str
-    axes: Callable[[Any, Array], Shape]
+    by_sample: bool
 
     def block(self, x: Any, axis: Any) -> Block:
-        """The checked array and its layouts."""
+        """The checked array."""
         x = check.data("x", x)
-        kept = self.axes(axis, x)
-        return Block(x, _layout.kept(x.shape, kept), _layout.batch(x.shape, kept[-1]))
+        channels = check.channel_axis_of_samples(axis, x) if self.by_sample else check.channel_axis(axis, x)
+        return Block(x, channels, self.by_sample)
 
     def arguments(self, direction: str, block: Block, **others: Any) -> dict[str, Any]:
         """What must be the same on every rank."""
         return {
             "the operation": f"{self.name}_{direction}",
-            "the groups of x": block.layout.statistics,
+            "the groups of x": block.groups,
             "the dtype of x": block.x.dtype.name,
             **others,
         }
 
 
-BATCH: Final = Norm("batch_norm", lambda axis, x: (check.channel_axis(axis, x),))
-INSTANCE: Final = Norm("instance_norm", lambda axis, x: (0, check.channel_axis_of_samples(axis, x)))
+BATCH: Final = Norm("batch_norm", False)
+INSTANCE: Final = Norm("instance_norm", True)
 
 
 class Forward:
@@ -74,18 +116,18 @@ class Forward:
     def _take(self) -> Part:
         self.blocks = [self.norm.block(x, self.axis) for x in blocks_of("x", self.x)]
         eps, momentum = check.eps(self.options["eps"]), check.momentum(self.options["momentum"])
-        ddof = check.ddof(self.options["ddof"], self.blocks[0].layout, False)
+        ddof = check.ddof(self.options["ddof"], self.blocks[0].channels, False)
         for block in self.blocks:
             others = {"weight": self.weight, "bias": self.bias}
             buffers = check.running(*self.running, block.channels, block.x, others)
-        self.step = _running.Step(buffers, momentum, ddof, self.blocks[0].layout)
+        self.step = _running.Step(buffers, momentum, ddof, self.blocks[0].channels)
         options = {
             "eps": eps,
             "momentum": momentum,
             "ddof": ddof,
             "whether there are running statistics": bool(buffers),
         }
-        parts = [Part(self.norm.arguments("forward", b, **options), _moments(b)) for b in self.blocks]
+        parts = [Part(self.norm.arguments("forward", b, **options), b.moments()) for b in self.blocks]
         with np.errstate(all="ignore"):
             return merge(parts, statistics.pair_of_moments, "block")
 
@@ -93,21 +135,10 @@ class Forward:
     def _finish(self, moments: Moments) -> tuple[Any, Array]:
         count, mean, m2 = moments
         check.values_per_group(count, self.step.ddof, self.step.buffers is not None)
-        rstd = _running.scale(m2 * (1.0 / count), self.options["eps"])
-        return like(self.x, [self._normalized(block, mean, rstd) for block in self.blocks]), rstd
-
-    def _normalized(self, block: Block, mean: Array, rstd: Array) -> Array:
-        weight, bias = block.parameter("weight", self.weight), block.parameter("bias", self.bias)
-        activation = self.options["activation"]
-        return _engine.apply(block.x, block.layout, mean, rstd, weight, bias, None, activation=activation)
-
-
-def _moments(block: Block) -> Moments:
-    x, layout = block.x, block.layout
-    mean, m2 = np.zeros(layout.statistics), np.zeros(layout.statistics)
-    if x.size:
-        run(_core.moments, x, layout.roles, mean, m2)
-    return Moments(np.full(layout.statistics, float(layout.group_size)), mean, m2)
+        var = m2 * (1.0 / count)
+        options = {name: self.options[name] for name in ("eps", "activation")}
+        y = [block.normalized(mean, var, self.weight, self.bias, **options) for block in self.blocks]
+        return like(self.x, y), _running.scale(var, self.options["eps"])
 
 
 class Backward:
@@ -122,11 +153,9 @@ class Backward:
         _, dx = exchange(allgather, self._take, _pair_of_sums, self._finish)
         _, want_dweight, want_dbias = self.wanted
         # One value for each channel, from one for each group.
-        sums = [a if a.ndim == 1 else a.sum(axis=0) for a in self.own]
-        dweight, dbias = sums[1] if want_dweight else None, sums[0] if want_dbias else None
-        weight = self.blocks[0].parameter("weight", self.weight)
-        dtype = self.blocks[0].x.dtype if weight is None else weight.dtype
-        return Gradients(dx, *_engine.rounded_sums(dtype, dweight, dbias))
+        dbias, dweight = (a if a.ndim == 1 else a.sum(axis=0) for a in self.own)
+        sums = dweight if want_dweight else None, dbias if want_dbias else None
+        return Gradients(dx, *rounded_sums(self.dtype, *sums))
 
     def _take(self) -> Part:
         self.blocks = [self.norm.block(x, self.axis) for x in blocks_of("x", self.x)]
@@ -134,16 +163,15 @@ class Backward:
         check.as_many_blocks("dy", gradients, self.blocks)
         self.wanted = check.grad_mask(self.mask)
         self.dys = [check.like("dy", dy, block.x) for dy, block in zip(gradients, self.blocks, strict=True)]
-        layout = self.blocks[0].layout
-        mean, rstd, count = self.saved
-        self.mean, self.rstd = (
-            np.array(check.statistic(name, value, layout), FLOAT64, order="C")
-            for name, value in (("mean", mean), ("rstd", rstd))
-        )
-        self.count = check.count(count, layout)
+        first = self.blocks[0]
+        weight = check.parameter("weight", self.weight, first.channels, first.x)
+        self.dtype = first.x.dtype if weight is None else weight.dtype
+        names = "mean", "rstd", "count"
+        mean, rstd, count = (check.of_groups(n, a, first.groups) for n, a in zip(names, self.saved, strict=True))
+        self.statistics = mean, rstd, count
         parts = [
-            Part(self.norm.arguments("backward", b), statistics.reduced(dy, b.x, b.layout, self.mean, self.rstd))
-            for dy, b in zip(self.dys, self.blocks, strict=True)
+            Part(self.norm.arguments("backward", block), block.sums(dy, mean, rstd))
+            for dy, block in zip(self.dys, self.blocks, strict=True)
         ]
         part = merge(parts, _pair_of_sums, "block")
         self.own: BatchNormSums = part.payload
@@ -152,13 +180,9 @@ class Backward:
     def _finish(self, sums: BatchNormSums) -> Any:
         if not self.wanted[0]:
             return None
-        results = [
-            statistics.applied(
-                dy, b.x, b.layout, self.mean, self.rstd, b.parameter("weight", self.weight), sums, self.count
-            )
-            for dy, b in zip(self.dys, self.blocks, strict=True)
-        ]
-        return like(self.x, results)
+        mean, rstd, count = self.statistics
+        pairs = zip(self.dys, self.blocks, strict=True)
+        return like(self.x, [b.input_gradient(dy, self.weight, mean, rstd, *sums, count) for dy, b in pairs])
 
 
 @np.errstate(all="ignore")
