@@ -41,7 +41,7 @@ def comoments(x: Array) -> Comoments:
     if not x.size:
         return Comoments(0, origin, np.zeros((features.size, features.size)))
     # In one memory layout whatever that of x is, and so are then all bits.
-    run(_core.moments, np.ascontiguousarray(x[:_FIRST]), features.roles, origin, np.empty_like(origin))
+    run(_core.role_moments, np.ascontiguousarray(x[:_FIRST]), features.roles, origin, np.empty_like(origin))
     (sums,) = features.comoments(x, origin, totals=totals)
     check.finite_features(totals, np.diag(sums))
     shift = totals / features.samples

@@ -58,3 +58,11 @@ def rounded(values: np.ndarray[Any, np.dtype[Any]], dtype: np.dtype[Any]) -> np.
     cut = np.where(inexact & (np.abs(near) > np.abs(values)), np.nextafter(near, np.float32(0)), near)
     odd: np.ndarray[Any, np.dtype[Any]] = (cut.view(np.uint32) | inexact).view(np.float32)
     return odd.astype(dtype)
+
+
+def rounded_sums(dtype: np.dtype[Any], *sums: "np.ndarray[Any, np.dtype[Any]] | None") -> "list[Any]":
+    """Round sums in float64 once, to `dtype`."""
+    if dtype == FLOAT64:
+        return list(sums)
+    with np.errstate(all="ignore"):  # a sum beyond the range of float32 is inf, as everywhere in the core
+        return [None if values is None else rounded(values, dtype) for values in sums]

@@ -101,6 +101,22 @@ def empty_like(x: Array, dtype: np.dtype[Any]) -> Array:
     return _core.empty_like(x, dtype)
 
 
+def target(out: Array | None, dtype: np.dtype[Any], x: Array) -> Array:
+    """The array that the core writes: `out`, unless that would change `x` under the core's eyes."""
+    if out is None or (out is not x and overlap(x, out) and not same_memory(x, out)):
+        return empty_like(x, dtype)
+    return np.asarray(out)
+
+
+def result(y: Array, out: Array | None) -> Array:
+    """What the caller gets: `out` with the values of `y`, if it was given."""
+    if out is None:
+        return y
+    if y is not out and not same_memory(y, out):
+        np.copyto(out, y)
+    return out
+
+
 def overlap(a: Array, b: Array) -> bool:
     """Whether two arrays may share an element; exact where that is cheap to find out."""
     if not np.may_share_memory(a, b):

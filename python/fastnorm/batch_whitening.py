@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, _engine, _features, _layout, _running
+from . import _core, _features, _layout, _running
 from . import _validate as check
 from ._batch_whiteners import METHODS, BatchMethod, root, through_statistics
-from ._dtypes import FLOAT64
+from ._dtypes import FLOAT64, rounded_sums
 from ._features import Features
 from ._layout import Layout
 from ._types import Array, BatchWhiteningForward, BatchWhiteningSaved, Gradients, GradMask
@@ -75,12 +75,12 @@ def batch_whitening(
     weight = check.parameter("weight", weight, layout, x)
     bias = check.parameter("bias", bias, layout, x)
     out = check.out(out, x)
-    y = _engine._target(out, x.dtype, x)
+    y = _layout.target(out, x.dtype, x)
     if x.size:
         matrix = root((cov + _features.transpose(cov)) / 2.0, method, iterations, eps).matrix
         shift = None if bias is None else np.array(bias, FLOAT64)
         features.transform(x, y, _scaled(matrix, weight), np.array(mean, FLOAT64), shift)
-    return _engine._result(y, out)
+    return _layout.result(y, out)
 
 
 def batch_whitening_forward(
@@ -196,7 +196,7 @@ def batch_whitening_forward(
     check.samples_of_covariance(features.samples, features.size)
     y, mean, sums = np.empty_like(x), np.full(layout.statistics, np.nan), np.full(_stack(features), np.nan)
     if x.size:
-        run(_core.moments, x, layout.roles, mean, np.empty_like(mean))
+        run(_core.role_moments, x, layout.roles, mean, np.empty_like(mean))
         sums, off = _centred(features, x, mean)
         found = root(sums / features.samples, method, iterations, eps)
         matrix = _scaled(found.matrix, weight)
@@ -277,7 +277,7 @@ def batch_whitening_backward(
     dbias = np.zeros(layout.parameters) if want_dbias else None
     if x.size and (want_dx or want_dweight or want_dbias):
         average = np.empty(layout.statistics)
-        run(_core.moments, dy, layout.roles, average, np.empty_like(average))
+        run(_core.role_moments, dy, layout.roles, average, np.empty_like(average))
         if dbias is not None:
             np.multiply(average, features.samples, out=dbias)
         if want_dx or want_dweight:
@@ -291,7 +291,7 @@ def batch_whitening_backward(
                 both = np.concatenate([through, _features.transpose(_scaled(saved.matrix, weight))], axis=2)
                 features.transform(x, dx, both, saved.mean, _image(through, -off), dy, average)
     dtype = x.dtype if weight is None else weight.dtype
-    return Gradients(dx, *_engine.rounded_sums(dtype, dweight, dbias))
+    return Gradients(dx, *rounded_sums(dtype, dweight, dbias))
 
 
 def _checked(x: npt.ArrayLike, axis: int, groups: int) -> tuple[Array, Layout, Features]:

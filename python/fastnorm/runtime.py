@@ -18,10 +18,7 @@ from . import _validate as check
 
 # What `threads` has set in this context; 0: nothing. A context variable, so that Python threads and asyncio tasks
 # have their own, and a task that awaits inside the block does not hand its number to the others.
-_override: Final[ContextVar[int]] = ContextVar("fastnorm_num_threads", default=0)
-
-# Whether this context has set a number of its own, cheaply.
-threads_overridden: Final[Callable[[], int]] = _override.get
+_override: Final[ContextVar[int]] = _core.num_threads_override
 
 _ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "FASTNORM_POOL_MB", "OMP_NUM_THREADS")
 

@@ -23,7 +23,20 @@
 
 namespace fastnorm {
 
-enum class DType : std::uint8_t { f16, bf16, f32, f64 };
+/// Data have one of the first four; the next are those of masks, of quantized output and of its zero points.
+enum class DType : std::uint8_t {
+    f16,
+    bf16,
+    f32,
+    f64,
+    boolean,
+    i8,
+    u8,
+    i32,
+    other,    ///< a dtype that the library does not have
+    swapped,  ///< of another byte order
+    none,     ///< no array
+};
 
 enum Role : std::uint8_t { kept = 0, reduced = 1, param = 2, reduced_param = 3 };
 

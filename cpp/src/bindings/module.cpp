@@ -8,7 +8,8 @@
 #include <optional>
 
 #include "fastnorm/fastnorm.h"
-#include "plain_functions.h"
+#include "operations/check.h"
+#include "functions.h"
 #include "pool.h"
 
 namespace py = pybind11;
@@ -61,97 +62,7 @@ const void* data(const OptionalArray& array) { return array ? array->data() : nu
 
 double* doubles(OptionalArray& array) { return array ? static_cast<double*>(array->mutable_data()) : nullptr; }
 
-// Scales and zero points of quantized output, one of each or one for every parameter; y tells the kind of bytes.
-using ScaleAndZero = std::optional<std::pair<py::array, py::array>>;
-
-// What normalized values go through.
-struct ArrayParameters {
-    ArrayParameters(const OptionalArray& weight, const OptionalArray& bias, int activation, const ScaleAndZero& to,
-                    const py::array& y)
-        : parameters{data(weight), data(bias), static_cast<fn::Activation>(activation)} {
-        if (!to) return;
-        quantization = {to->first.data(), to->second.data(), to->first.size() > 1, y.dtype().kind() == 'i'};
-        parameters.quantization = &quantization;
-    }
-    ArrayParameters(const ArrayParameters&) = delete;
-    ArrayParameters& operator=(const ArrayParameters&) = delete;
-
-    fn::Parameters parameters;
-    fn::Quantization quantization{};
-};
-
-void forward(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
-             const OptionalArray& bias, int statistic, double eps, OptionalArray mean, OptionalArray rstd,
-             OptionalArray m2, int activation, const ScaleAndZero& quantize, const OptionalArray& where,
-             OptionalArray count) {
-    const ArraySpace space(x, roles);
-    const fn::Output out = output(y);
-    const fn::Input mask = input(where);
-    const ArrayParameters with(weight, bias, activation, quantize, y);
-    const fn::Saved saved{doubles(mean), doubles(rstd), doubles(m2), doubles(count)};
-    const py::gil_scoped_release release;
-    fn::forward(space.space, input(x), out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved, mask);
-}
-
-void add_forward(const py::array& a, const py::array& b, py::array h, py::array y, const py::bytes& roles,
-                 const OptionalArray& weight, const OptionalArray& bias, int statistic, double eps, OptionalArray mean,
-                 OptionalArray rstd, int activation, const ScaleAndZero& quantize) {
-    const ArraySpace space(a, roles);
-    const fn::Sum sum{input(a), input(b), output(h)};
-    const fn::Output out = output(y);
-    const ArrayParameters with(weight, bias, activation, quantize, y);
-    const fn::Saved saved{doubles(mean), doubles(rstd)};
-    const py::gil_scoped_release release;
-    fn::add_forward(space.space, sum, out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved);
-}
-
-void apply(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
-           const OptionalArray& bias, const OptionalArray& mean, const py::array& rstd, int activation,
-           const ScaleAndZero& quantize) {
-    const ArraySpace space(x, roles);
-    const fn::Output out = output(y);
-    const ArrayParameters with(weight, bias, activation, quantize, y);
-    const py::gil_scoped_release release;
-    fn::apply(space.space, input(x), out, with.parameters, static_cast<const double*>(data(mean)),
-              static_cast<const double*>(rstd.data()));
-}
-
-void backward(const py::array& dy, const py::array& x, std::optional<py::array> dx, const py::bytes& roles,
-              const OptionalArray& weight, int statistic, bool training, const OptionalArray& mean,
-              const py::array& rstd, OptionalArray dweight, OptionalArray dbias, const OptionalArray& slope,
-              const OptionalArray& added, const OptionalArray& where, const OptionalArray& count) {
-    const ArraySpace space(x, roles);
-    const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias), input(added)};
-    const fn::Input mask = input(where);
-    const py::gil_scoped_release release;
-    fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0}, training,
-                 static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients,
-                 static_cast<const double*>(data(slope)), mask, static_cast<const double*>(data(count)));
-}
-
-void activation_gradient(const py::array& dy, const py::array& x, py::array dz, const py::bytes& roles,
-                         const OptionalArray& weight, const OptionalArray& bias, const OptionalArray& mean,
-                         const py::array& rstd, int activation) {
-    const ArraySpace space(x, roles);
-    const fn::Output out = output(dz);
-    const ArrayParameters with(weight, bias, activation, std::nullopt, dz);
-    const py::gil_scoped_release release;
-    fn::activation_gradient(space.space, input(dy), input(x), out, with.parameters,
-                            static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()));
-}
-
-void input_gradient(const py::array& dy, const py::array& x, py::array dx, const py::bytes& roles,
-                    const OptionalArray& weight, const py::array& mean, const py::array& rstd, const py::array& mean_g,
-                    const py::array& mean_gx) {
-    const ArraySpace space(x, roles);
-    const fn::Output out = output(dx);
-    const auto doubles_of = [](const py::array& array) { return static_cast<const double*>(array.data()); };
-    const py::gil_scoped_release release;
-    fn::input_gradient(space.space, input(dy), input(x), out, data(weight), doubles_of(mean), doubles_of(rstd),
-                       doubles_of(mean_g), doubles_of(mean_gx));
-}
-
-void moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2, const OptionalArray& where,
+void role_moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2, const OptionalArray& where,
              OptionalArray count) {
     const ArraySpace space(x, roles);
     const fn::Input mask = input(where);
@@ -210,42 +121,27 @@ py::dict build_info() {
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+    fastnorm_python::initialize_arrays();
+    m.attr("num_threads_override") = py::reinterpret_borrow<py::object>(fastnorm_python::initialize_arguments());
     m.doc() = "The C++ core of fastnorm. Use the functions of the package instead.";
     m.attr("REDUCED") = static_cast<int>(fn::reduced);
     m.attr("PARAM") = static_cast<int>(fn::param);
-    m.attr("VARIANCE") = static_cast<int>(fn::Statistic::variance);
-    m.attr("MEAN_SQUARE") = static_cast<int>(fn::Statistic::mean_square);
-    m.attr("NORM") = static_cast<int>(fn::Statistic::norm);
-    m.attr("STD_UNBIASED") = static_cast<int>(fn::Statistic::std_unbiased);
-    m.attr("STD_BIASED") = static_cast<int>(fn::Statistic::std_biased);
     const char* const activations[] = {"relu", "silu", "gelu", "gelu_tanh"};
     py::dict numbers;
     for (int i = 0; i < 4; ++i) numbers[activations[i]] = i + 1;
     m.attr("ACTIVATIONS") = numbers;
-    m.attr("MAX") = static_cast<int>(fn::Statistic::max);
+    m.attr("STANDARDIZATIONS") = py::make_tuple("var", "std_unbiased", "std_biased", "max");
 
-    m.def("forward", &forward, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "statistic"_a,
-          "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "m2"_a = py::none(), "activation"_a = 0,
-          "quantize"_a = py::none(), "where"_a = py::none(), "count"_a = py::none());
-    m.def("add_forward", &add_forward, "a"_a, "b"_a, "h"_a, "y"_a, "roles"_a, "weight"_a.none(true),
-          "bias"_a.none(true), "statistic"_a, "eps"_a, "mean"_a = py::none(), "rstd"_a = py::none(), "activation"_a = 0,
-          "quantize"_a = py::none());
-    m.def("apply", &apply, "x"_a, "y"_a, "roles"_a, "weight"_a.none(true), "bias"_a.none(true), "mean"_a.none(true),
-          "rstd"_a, "activation"_a = 0, "quantize"_a = py::none());
-    m.def("backward", &backward, "dy"_a, "x"_a, "dx"_a.none(true), "roles"_a, "weight"_a.none(true), "statistic"_a,
-          "training"_a, "mean"_a.none(true), "rstd"_a, "dweight"_a.none(true), "dbias"_a.none(true),
-          "slope"_a = py::none(), "added"_a = py::none(), "where"_a = py::none(), "count"_a = py::none());
-    m.def("activation_gradient", &activation_gradient, "dy"_a, "x"_a, "dz"_a, "roles"_a, "weight"_a.none(true),
-          "bias"_a.none(true), "mean"_a.none(true), "rstd"_a, "activation"_a);
-    m.def("input_gradient", &input_gradient, "dy"_a, "x"_a, "dx"_a, "roles"_a, "weight"_a.none(true), "mean"_a,
-          "rstd"_a, "mean_g"_a, "mean_gx"_a);
-    m.def("moments", &moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(), "count"_a = py::none());
+    m.def("role_moments", &role_moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(), "count"_a = py::none());
 
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
           "sums"_a, "totals"_a = py::none());
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
           "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
-    fastnorm_python::add_plain_functions(m);
+    fastnorm_python::add_norm_functions(m);
+    fastnorm_python::add_weight_functions(m);
+    fastnorm_python::add_statistics_functions(m);
+    m.def("number_expectation", &fn::number_expectation, "name"_a);
     add_pool_functions(m);
 
     m.def("copy", &copy, "from_"_a, "to"_a);

@@ -117,6 +117,21 @@ py::capsule owner(const Block& block) {
 
 }  // namespace
 
+PyObject* pooled_array(PyObject* descr, int ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
+                       std::size_t bytes) {
+    const auto& api = py::detail::npy_api::get();
+    const Block block = pool().take(bytes);
+    py::capsule base = owner(block);
+    constexpr int kFlags = py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    PyObject* const array =
+        api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, ndim, shape, strides, block.data, kFlags, nullptr);
+    if (array && api.PyArray_SetBaseObject_(array, base.release().ptr()) < 0) {
+        Py_DECREF(array);
+        return nullptr;
+    }
+    return array;
+}
+
 py::array empty_like(const py::array& x, const py::dtype& dtype) {
     const auto ndim = static_cast<std::size_t>(x.ndim());
     std::vector<std::size_t> order(ndim);

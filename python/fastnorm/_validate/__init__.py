@@ -6,6 +6,7 @@ or two. The rest of the library uses the names below and no module of the packag
 """
 
 from .arrays import array, data, like, mask, out, out_of_shape, outs
+from .arrays import real as numbers
 from .axes import (
     channel_axis,
     channel_axis_of_samples,
@@ -22,12 +23,14 @@ from .scalars import (
     ddof,
     eps,
     grad_mask,
+    integer,
     iterations,
     kind,
     megabytes,
     momentum,
     num_threads,
     offset,
+    real_number,
     scale,
     training,
 )
@@ -66,6 +69,7 @@ __all__ = [
     "full_rank",
     "grad_mask",
     "groups_of_weight",
+    "integer",
     "iterations",
     "kind",
     "length",
@@ -77,6 +81,7 @@ __all__ = [
     "norm",
     "normalized_axes",
     "num_groups",
+    "numbers",
     "num_threads",
     "offset",
     "out",
@@ -86,6 +91,7 @@ __all__ = [
     "per_channel",
     "quantization",
     "quantization_shape",
+    "real_number",
     "representable",
     "running",
     "running_covariances",

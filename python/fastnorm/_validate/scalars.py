@@ -74,16 +74,22 @@ def megabytes(value: object) -> int:
 
 def number(name: str, value: object, expected: str, low: float, high: float) -> float:
     """A real number from `low` to `high`, in the words of `expected`."""
-    if type(value) is not float:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-            raise TypeError(f"{name} must be {expected}, got {type_name(value)}")
-        try:
-            value = float(value)
-        except OverflowError:
-            raise ValueError(f"{name} must be {expected}, got an integer that no float can hold") from None
+    value = real_number(name, value, expected)
     if not (low <= value <= high and math.isfinite(value)):
         raise ValueError(f"{name} must be {expected}, got {value}")
     return value
+
+
+def real_number(name: str, value: object, expected: str) -> float:
+    """Any real number, in the words of `expected`."""
+    if type(value) is float:
+        return value
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {expected}, got {type_name(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be {expected}, got an integer that no float can hold") from None
 
 
 def integer(name: str, value: Any) -> int:
