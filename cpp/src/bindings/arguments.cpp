@@ -69,6 +69,11 @@ fn::MutableTensor Arguments::written(const char* name, PyObject* value, PyObject
 double Arguments::number(const char* name) {
     PyObject* const value = take();
     if (PyFloat_CheckExact(value)) return PyFloat_AS_DOUBLE(value);
+    if (PyLong_CheckExact(value)) {
+        const double whole = PyLong_AsDouble(value);
+        if (whole != -1.0 || !PyErr_Occurred()) return whole;
+        PyErr_Clear();
+    }
     PyObject* const real = ask("number", name, value);
     return PyFloat_AS_DOUBLE(real);
 }
@@ -99,7 +104,7 @@ bool Arguments::boolean(const char* name) {
 fn::AxisList Arguments::axes() {
     PyObject* value = take();
     if (PyLong_CheckExact(value)) return index("axis", value);
-    value = ask("axes", "axis", value);
+    if (!PyTuple_CheckExact(value)) value = ask("axes", "axis", value);
     if (!PyTuple_CheckExact(value)) return index("axis", value);
     fn::AxisList result({});
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) result.push(index("axis", PyTuple_GET_ITEM(value, i)));

@@ -31,7 +31,7 @@ double* ParameterGradient::sums(const Layout& layout) {
 void ParameterGradient::store(const Layout& layout, const Parameter* parameter, double factor) {
     if (!target_) return;
     const Tensor& view = target_;
-    if (parameter && *parameter) {
+    if (parameter && *parameter && layout.is_varied) {
         std::unique_ptr<double[]> own(new double[std::max<std::size_t>(count(view), 1)]);
         parameter->reduce(layout, sums_.get(), own.get());
         sums_ = std::move(own);
@@ -89,9 +89,11 @@ void BackwardCall::bind(const GradientResults& results, const Maker& maker) {
     const Shape& shape = form_->shape;
     const DType dtype = form_->dtype;
     const Shape bias_shape = bias_ ? Shape(bias_.tensor()) : shape;
-    MutableTensor dx = results.dx;
-    if (!dx && results.wants[0]) dx = maker.make(0, x_.dtype, layout_.data, x_);
-    if (dx) dx_.bind(dx, {&dy_, &dh_}, x_);
+    if (results.dx) {
+        dx_.bind(results.dx, {&dy_, &dh_}, x_);
+    } else if (results.wants[0]) {
+        dx_.adopt(maker.make(0, x_.dtype, layout_.data, x_));
+    }
     dweight_.bind(results.dweight, "dweight", shape, dtype, maker, 1, results.wants[1]);
     dbias_.bind(results.dbias, "dbias", bias_shape, dtype, maker, 2, results.wants[2]);
 }
@@ -118,7 +120,7 @@ void BackwardCall::run(const GradientResults& results) {
     const Mask mask(options_.where, layout_);
     centre(views, mask);
     const double* const mean = exact_mean_ ? exact_mean_.get() : mean_values_.get();
-    const void* weight = weight_.values(layout_, x_, offset_, {});
+    const void* weight = weight_.values(layout_, x_, offset_);
     std::unique_ptr<char[]> constant;
     if (!weight_ && offset_ != 0) {
         constant = constant_parameter(layout_, x_.dtype, offset_ + 1.0);
@@ -133,7 +135,7 @@ void BackwardCall::run(const GradientResults& results) {
             dz = {memory.get(), nullptr};
         }
         activation_gradient(space, views.dy, views.x, dz,
-                            {weight, bias_.values(layout_, x_, 0.0, {}), options_.activation}, mean,
+                            {weight, bias_.values(layout_, x_), options_.activation}, mean,
                             rstd_values_.get());
         views.dy = {dz.data, dz.strides};
     }

@@ -13,9 +13,7 @@ Parameter per_weight(const char* name, const Tensor& given, const Layout& layout
         wrong_value(std::string(name) + " must have shape () or " + text(layout.parameters) + " to match " +
                     axes_text(layout.axes) + " of " + shape_of("x", layout.data) + ", got " + text(Shape(given)));
     }
-    Layout none = layout;
-    if (given.ndim == 0) none.axes.clear(), none.parameters.clear();
-    return Parameter::documented(given, none);
+    return Parameter::documented(given);
 }
 
 }  // namespace
@@ -31,7 +29,7 @@ OutputStep::OutputStep(const NormOptions& options, const Layout& documented, con
 Quantization OutputStep::quantization(const Layout& layout, const Tensor& x) {
     Layout one = layout;
     for (std::size_t i = 0; !per_parameter_ && i < one.view.size(); ++i) one.roles[i] &= reduced;
-    return {scale_.values(one, x, 0.0, {}), zero_.values(one, x, 0.0, {}), per_parameter_, dtype_ == DType::i8};
+    return {scale_.values(one, x), zero_.values(one, x), per_parameter_, dtype_ == DType::i8};
 }
 
 ForwardCall::ForwardCall(const char* name, const Tensor& x, const Tensor& residual, Layout layout, Statistic statistic,
@@ -57,30 +55,34 @@ void ForwardCall::check_outs(const MutableTensor& y, const char* y_name, const M
     if (y && h) check_apart(y_name, y, "out[1]", h);
 }
 
-MutableTensor ForwardCall::made(const MutableTensor& given, std::size_t index, DType dtype, const Maker& maker) const {
-    if (given) return given;
-    const MutableTensor result = maker.make(index, dtype, layout_.data, x_, residual_);
-    check_required(index == 0 ? "y" : "h", result);
-    return result;
+void ForwardCall::bind(DataResult& result, const MutableTensor& given, std::size_t index, DType dtype,
+                       const Maker& maker) {
+    if (given) {
+        result.bind(given, {&x_, &residual_});
+        return;
+    }
+    result.adopt(maker.make(index, dtype, layout_.data, x_, residual_));
+    check_required(index == 0 ? "y" : "h", result.tensor());
 }
 
 void ForwardCall::bind(const MutableTensor& y, std::size_t index, const Maker& maker) {
-    y_.bind(made(y, index, step_.dtype(), maker), {&x_, &residual_});
+    given_y_ = y;
+    bind(y_, y, index, step_.dtype(), maker);
 }
 
 void ForwardCall::bind_sum(const MutableTensor& h, std::size_t index, const Maker& maker) {
-    h_.bind(made(h, index, x_.dtype, maker), {&x_, &residual_});
+    given_h_ = h;
+    bind(h_, h, index, x_.dtype, maker);
 }
 
 Parameters ForwardCall::parameters(Quantization& quantization) {
-    Tensor out = y_.tensor();
     Parameters result;
-    result.weight = weight_.values(layout_, x_, offset_, out);
+    result.weight = weight_.values(layout_, x_, offset_, {&given_y_, &given_h_});
     if (!weight_ && offset_ != 0) {
         constant_weight_ = constant_parameter(layout_, x_.dtype, offset_ + 1.0);
         result.weight = constant_weight_.get();
     }
-    result.bias = bias_.values(layout_, x_, 0.0, out);
+    result.bias = bias_.values(layout_, x_, 0.0, {&given_y_, &given_h_});
     result.activation = activation_;
     if (step_) {
         quantization = step_.quantization(layout_, x_);
@@ -107,7 +109,7 @@ void ForwardCall::run(const Saved& saved, const Maker& maker) {
                     saved);
         return;
     }
-    const Mask mask(where_, layout_, y_.tensor());
+    const Mask mask(where_, layout_, given_y_);
     forward(space, x, y, with, scale_, saved, mask ? mask.input() : Input{});
 }
 

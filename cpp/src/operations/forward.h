@@ -50,7 +50,7 @@ public:
 
 private:
     Parameters parameters(Quantization& quantization);
-    MutableTensor made(const MutableTensor& given, std::size_t index, DType dtype, const Maker& maker) const;
+    void bind(DataResult& result, const MutableTensor& given, std::size_t index, DType dtype, const Maker& maker);
 
     const char* name_;
     Tensor x_;
@@ -62,6 +62,7 @@ private:
     Activation activation_;
     OutputStep step_;
     Tensor where_;
+    Tensor given_y_, given_h_;  // if the caller brought them
     DataResult y_, h_;
     std::unique_ptr<char[]> constant_weight_;
 };

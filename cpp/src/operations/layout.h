@@ -16,6 +16,7 @@ struct Layout {
     Shape parameters;            // their shape
     Shape statistics;            // the shape of mean and rstd
     std::size_t group_size = 1;  // elements in a group
+    bool is_varied = false;      // whether parameters vary along other axes than those
 
     bool is_empty() const { return data.count() == 0; }
     // Strides of a tensor of the data's shape along the axes of the view.

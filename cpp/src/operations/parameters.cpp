@@ -7,19 +7,9 @@
 namespace fastnorm {
 namespace {
 
-// Steps along the axes of the data become steps along those of the view.
-void split_steps(const Layout& layout, const std::ptrdiff_t* of_data, std::ptrdiff_t* steps) {
-    for (std::size_t i = 0; i < layout.data.size(); ++i) {
-        if (i == layout.split) *steps++ = of_data[i] * static_cast<std::ptrdiff_t>(layout.width);
-        *steps++ = of_data[i];
-    }
-}
-
-void split_flags(const Layout& layout, const bool* of_data, bool* flags) {
-    for (std::size_t i = 0; i < layout.data.size(); ++i) {
-        if (i == layout.split) *flags++ = of_data[i];
-        *flags++ = of_data[i];
-    }
+// The axis of the data that an axis of the view belongs to.
+std::size_t data_axis(const Layout& layout, std::size_t view_axis) {
+    return view_axis > layout.split ? view_axis - 1 : view_axis;
 }
 
 bool broadcasts(const Tensor& given, const Shape& data) {
@@ -30,12 +20,15 @@ bool broadcasts(const Tensor& given, const Shape& data) {
     return true;
 }
 
-// The axes that parameters vary along: their lengths, and the steps of a view along them.
+// The axes of the view that parameters vary along: their lengths, and steps of something along them.
 struct Varying {
-    Varying(const Layout& layout, const std::ptrdiff_t* of_view) {
+    // `step`: of something along an axis of the data.
+    template <class F>
+    Varying(const Layout& layout, F&& step) {
         for (std::size_t i = 0; i < layout.view.size(); ++i) {
             if (!(layout.roles[i] & param)) continue;
-            steps[shape.size()] = of_view[i];
+            const std::ptrdiff_t of_data = step(data_axis(layout, i));
+            steps[shape.size()] = i == layout.split ? of_data * static_cast<std::ptrdiff_t>(layout.width) : of_data;
             shape.push(layout.view[i]);
         }
     }
@@ -45,51 +38,49 @@ struct Varying {
 
 }  // namespace
 
-Parameter::Parameter(const char* name, const Tensor& given, const Layout& layout, const Tensor& x, const char* of) {
+Parameter::Parameter(const char* name, const Tensor& given, const Layout& layout, const Tensor& x, const char* of)
+    : tensor_(given) {
     if (!given) return;
     check_parameter_dtype(name, given, x, of);
-    if (has_shape(given, layout.parameters) || !broadcasts(given, layout.data)) {
-        check_per_channel(name, given, layout, x, of);
-        *this = documented(given, layout);
-        return;
-    }
-    tensor_ = given;
-    std::array<std::ptrdiff_t, Shape::kMost> steps;
-    std::array<bool, Shape::kMost> several;
-    for (std::size_t i = 0; i < given.ndim; ++i) {
-        several[i] = given.shape[i] != 1;
-        steps[i] = several[i] ? stride_of(given, i) : 0;
-    }
-    split_steps(layout, steps.data(), steps_.data());
-    split_flags(layout, several.data(), varies_.data());
+    if (has_shape(given, layout.parameters)) return;
+    documented_ = false;
+    if (!broadcasts(given, layout.data)) check_per_channel(name, given, layout, x, of);
 }
 
-Parameter Parameter::documented(const Tensor& given, const Layout& layout) {
+Parameter Parameter::documented(const Tensor& given) {
     Parameter result;
     result.tensor_ = given;
-    result.documented_ = true;
-    std::array<std::ptrdiff_t, Shape::kMost> steps;
-    std::array<bool, Shape::kMost> several;
-    std::fill_n(steps.begin(), layout.data.size(), 0);
-    std::fill_n(several.begin(), layout.data.size(), false);
-    for (std::size_t k = 0; k < layout.axes.size(); ++k) {
-        steps[layout.axes[k]] = stride_of(given, k);
-        several[layout.axes[k]] = true;
-    }
-    split_steps(layout, steps.data(), result.steps_.data());
-    split_flags(layout, several.data(), result.varies_.data());
     return result;
 }
 
-const void* Parameter::values(const Layout& layout, const Tensor& x, double offset, const Tensor& out) {
+std::size_t Parameter::own_axis(const Layout& layout, std::size_t data_axis) const {
+    if (!documented_) return data_axis;
+    for (std::size_t k = 0; k < tensor_.ndim; ++k) {
+        if (layout.axes[k] == data_axis) return k;
+    }
+    return tensor_.ndim;
+}
+
+bool Parameter::varies(const Layout& layout, std::size_t view_axis) const {
+    const std::size_t own = own_axis(layout, data_axis(layout, view_axis));
+    return own < tensor_.ndim && (documented_ || tensor_.shape[own] != 1);
+}
+
+const void* Parameter::values(const Layout& layout, const Tensor& x, double offset,
+                              std::initializer_list<const Tensor*> outs) {
     if (!tensor_) return nullptr;
-    const Varying varying(layout, steps_.data());
     const DType compute = compute_type(x.dtype);
-    const bool ready = tensor_.dtype == compute && offset == 0 && is_aligned(tensor_) &&
-                       dense_count(varying.shape.size(), varying.shape.data(), varying.steps.data(),
-                                   bytes_of(compute)) > 0;
-    if (ready && !(out && overlap(tensor_, out))) return tensor_.data;
+    bool ready = tensor_.dtype == compute && offset == 0 && is_aligned(tensor_);
+    for (const Tensor* out : outs) ready = ready && !(*out && overlap(tensor_, *out));
+    if (ready && documented_ && !layout.is_varied && is_contiguous(tensor_)) return tensor_.data;
+    const Varying varying(layout, [&](std::size_t axis) {
+        const std::size_t own = own_axis(layout, axis);
+        return own == tensor_.ndim || tensor_.shape[own] == 1 ? 0 : stride_of(tensor_, own);
+    });
     const std::size_t n = varying.shape.count();
+    if (ready && dense_count(varying.shape.size(), varying.shape.data(), varying.steps.data(), bytes_of(compute)) > 0) {
+        return tensor_.data;
+    }
     memory_.reset(new char[n * bytes_of(compute)]);
     const auto gather = [&](auto* to) {
         using C = std::remove_pointer_t<decltype(to)>;
@@ -110,33 +101,27 @@ const void* Parameter::values(const Layout& layout, const Tensor& x, double offs
 }
 
 void Parameter::reduce(const Layout& layout, const double* sums, double* to) const {
-    const Varying varying(layout, steps_.data());
     std::fill_n(to, count(tensor_), 0.0);
-    // Steps of the parameter's own C order, in bytes of doubles, where it varies.
-    std::array<std::ptrdiff_t, Shape::kMost> of_data, of_view;
-    std::fill_n(of_data.begin(), layout.data.size(), 0);
-    std::ptrdiff_t step = sizeof(double);
-    for (std::size_t i = tensor_.ndim; i-- > 0;) {
-        const std::size_t axis = documented_ ? layout.axes[i] : i;
-        of_data[axis] = tensor_.shape[i] == 1 ? 0 : step;
-        step *= static_cast<std::ptrdiff_t>(tensor_.shape[i]);
+    // Steps of the parameter's own C order, in elements.
+    std::array<std::ptrdiff_t, Shape::kMost> own_steps;
+    std::ptrdiff_t step = 1;
+    for (std::size_t i = tensor_.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(tensor_.shape[i])) {
+        own_steps[i] = tensor_.shape[i] == 1 ? 0 : step;
     }
-    split_steps(layout, of_data.data(), of_view.data());
-    const Varying own(layout, of_view.data());
-    char* const first = reinterpret_cast<char*>(to);
+    const Varying own(layout, [&](std::size_t axis) {
+        const std::size_t k = own_axis(layout, axis);
+        return k == tensor_.ndim ? 0 : own_steps[k];
+    });
     for_each_offset(own.shape.size(), own.shape.data(), own.steps.data(),
-                    [&](std::ptrdiff_t offset) { *reinterpret_cast<double*>(first + offset) += *sums++; });
+                    [&](std::ptrdiff_t offset) { to[offset] += *sums++; });
 }
 
 void vary(Layout& layout, std::initializer_list<const Parameter*> given, bool documented) {
-    bool any = false;
-    for (const Parameter* parameter : given) any |= static_cast<bool>(*parameter);
-    if (!any) return;
+    for (const Parameter* parameter : given) layout.is_varied |= *parameter && !parameter->is_documented();
+    if (!layout.is_varied) return;
     for (std::size_t i = 0; i < layout.view.size(); ++i) {
         bool varies = documented && (layout.roles[i] & param);
-        for (const Parameter* parameter : given) varies |= *parameter && parameter->varies(i);
-        // Without a length there is nothing to step through; the documented role decides.
-        if (layout.view[i] == 1) varies = (layout.roles[i] & param) != 0;
+        for (const Parameter* parameter : given) varies |= *parameter && parameter->varies(layout, i);
         layout.roles[i] = static_cast<std::uint8_t>((layout.roles[i] & reduced) | (varies ? param : 0));
     }
 }

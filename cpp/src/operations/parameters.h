@@ -14,24 +14,27 @@ public:
     // Checks dtype and shape.
     Parameter(const char* name, const Tensor& given, const Layout& layout, const Tensor& x, const char* of = "x");
     // A tensor of the documented shape, or one that is viewed as such (lengths of weight norm).
-    static Parameter documented(const Tensor& given, const Layout& layout);
+    static Parameter documented(const Tensor& given);
 
     explicit operator bool() const { return static_cast<bool>(tensor_); }
     const Tensor& tensor() const { return tensor_; }
-    bool varies(std::size_t view_axis) const { return varies_[view_axis]; }
+    bool is_documented() const { return documented_; }
 
     // Its values over the axes that the layout says parameters vary along, in the compute type and C order: offset + it.
-    // `out` is what the call will write: a parameter that it reaches is copied.
-    const void* values(const Layout& layout, const Tensor& x, double offset, const Tensor& out);
-    // Sums over those axes, added up to the parameter's own shape.
+    // `outs`: what the caller brought to be written; a parameter that it reaches is copied.
+    const void* values(const Layout& layout, const Tensor& x, double offset = 0.0,
+                       std::initializer_list<const Tensor*> outs = {});
+    // Sums over those axes, where they are not the documented ones, added up to the parameter's own shape.
     void reduce(const Layout& layout, const double* sums, double* to) const;
+    // Whether there are several values along an axis of the view.
+    bool varies(const Layout& layout, std::size_t view_axis) const;
 
 private:
+    // The axis of the parameter that goes with an axis of the data, or its number of axes if none does.
+    std::size_t own_axis(const Layout& layout, std::size_t data_axis) const;
+
     Tensor tensor_;
-    bool documented_ = false;
-    // Along the axes of the view: bytes, and whether there is more than one value.
-    std::array<std::ptrdiff_t, Shape::kMost> steps_;
-    std::array<bool, Shape::kMost> varies_;
+    bool documented_ = true;
     std::unique_ptr<char[]> memory_;
 };
 
@@ -39,7 +42,7 @@ private:
 // axes. `documented`: those too.
 void vary(Layout& layout, std::initializer_list<const Parameter*> given, bool documented);
 
-// offset + 1 for every index of the layout's parameters, in the compute type.
+// One value for every index of the layout's parameters, in the compute type.
 std::unique_ptr<char[]> constant_parameter(const Layout& layout, DType data, double value);
 
 std::size_t parameter_count(const Layout& layout);

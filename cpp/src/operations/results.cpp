@@ -5,9 +5,10 @@
 
 namespace fastnorm {
 
-void DataResult::bind(const MutableTensor& target, std::initializer_list<const Tensor*> inputs, const Tensor& apart) {
-    target_ = tensor_ = target;
-    const Tensor& view = target;
+void DataResult::bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs,
+                      const Tensor& apart) {
+    target_ = tensor_ = given;
+    const Tensor& view = given;
     bool own = apart && overlap(apart, view);
     for (const Tensor* input : inputs) own |= *input && !same_memory(*input, view) && overlap(*input, view);
     if (!own) return;

@@ -29,8 +29,10 @@ private:
 // done on an array of our own, which `store` copies.
 class DataResult {
 public:
-    // `inputs` may lie in the same places as the result; `apart` is read after the result is written.
-    void bind(const MutableTensor& target, std::initializer_list<const Tensor*> inputs, const Tensor& apart = {});
+    // One that the caller brought. `inputs` may lie in the same places; `apart` is read after the result is written.
+    void bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs, const Tensor& apart = {});
+    // One that was just made.
+    void adopt(const MutableTensor& made) { target_ = tensor_ = made; }
     const MutableTensor& tensor() const { return tensor_; }
     explicit operator bool() const { return static_cast<bool>(tensor_); }
     void store() const;

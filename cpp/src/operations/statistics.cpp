@@ -93,9 +93,12 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     const Maker maker(results.maker);
     DataResult dx;
     if (results.dx) check_out("dx", results.dx, x.dtype, x);
-    const MutableTensor target = results.dx ? results.dx : maker.make(0, x.dtype, layout.data, x);
-    check_required("dx", target);
-    dx.bind(target, {&dy, &x});
+    if (results.dx) {
+        dx.bind(results.dx, {&dy, &x});
+    } else {
+        dx.adopt(maker.make(0, x.dtype, layout.data, x));
+        check_required("dx", dx.tensor());
+    }
     maker.begin(layout.data.count() * bytes_of(x.dtype));
     const std::unique_ptr<double[]> averages(new double[3 * n + 1]);
     double *const weights = averages.get() + 2 * n;
@@ -114,7 +117,7 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     layout.strides(dx.tensor(), steps.data());
     const Doubles means(mean), scales(rstd);
     input_gradient(layout.space(x.dtype), views.dy, views.x, {dx.tensor().data, steps.data()},
-                   scale.values(layout, x, 0.0, {}), means.get(), scales.get(), averages.get(), averages.get() + n);
+                   scale.values(layout, x), means.get(), scales.get(), averages.get(), averages.get() + n);
     dx.store();
 }
 
