@@ -8,12 +8,14 @@
 #include <optional>
 
 #include "fastnorm/fastnorm.h"
+#include "gil.h"
 #include "plain_functions.h"
 #include "pool.h"
 
 namespace py = pybind11;
 using namespace py::literals;
 namespace fn = fastnorm;
+using fastnorm_python::without_gil;
 
 namespace {
 
@@ -89,8 +91,10 @@ void forward(const py::array& x, py::array y, const py::bytes& roles, const Opti
     const fn::Input mask = input(where);
     const ArrayParameters with(weight, bias, activation, quantize, y);
     const fn::Saved saved{doubles(mean), doubles(rstd), doubles(m2), doubles(count)};
-    const py::gil_scoped_release release;
-    fn::forward(space.space, input(x), out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved, mask);
+    without_gil([&] {
+        fn::forward(space.space, input(x), out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved,
+                    mask);
+    });
 }
 
 void add_forward(const py::array& a, const py::array& b, py::array h, py::array y, const py::bytes& roles,
@@ -101,8 +105,9 @@ void add_forward(const py::array& a, const py::array& b, py::array h, py::array 
     const fn::Output out = output(y);
     const ArrayParameters with(weight, bias, activation, quantize, y);
     const fn::Saved saved{doubles(mean), doubles(rstd)};
-    const py::gil_scoped_release release;
-    fn::add_forward(space.space, sum, out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved);
+    without_gil([&] {
+        fn::add_forward(space.space, sum, out, with.parameters, {static_cast<fn::Statistic>(statistic), eps}, saved);
+    });
 }
 
 void apply(const py::array& x, py::array y, const py::bytes& roles, const OptionalArray& weight,
@@ -111,9 +116,10 @@ void apply(const py::array& x, py::array y, const py::bytes& roles, const Option
     const ArraySpace space(x, roles);
     const fn::Output out = output(y);
     const ArrayParameters with(weight, bias, activation, quantize, y);
-    const py::gil_scoped_release release;
-    fn::apply(space.space, input(x), out, with.parameters, static_cast<const double*>(data(mean)),
-              static_cast<const double*>(rstd.data()));
+    without_gil([&] {
+        fn::apply(space.space, input(x), out, with.parameters, static_cast<const double*>(data(mean)),
+                  static_cast<const double*>(rstd.data()));
+    });
 }
 
 void backward(const py::array& dy, const py::array& x, std::optional<py::array> dx, const py::bytes& roles,
@@ -123,10 +129,11 @@ void backward(const py::array& dy, const py::array& x, std::optional<py::array> 
     const ArraySpace space(x, roles);
     const fn::Gradients gradients{dx ? output(*dx) : fn::Output{}, doubles(dweight), doubles(dbias), input(added)};
     const fn::Input mask = input(where);
-    const py::gil_scoped_release release;
-    fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0}, training,
-                 static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()), gradients,
-                 static_cast<const double*>(data(slope)), mask, static_cast<const double*>(data(count)));
+    without_gil([&] {
+        fn::backward(space.space, input(dy), input(x), data(weight), {static_cast<fn::Statistic>(statistic), 0.0},
+                     training, static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()),
+                     gradients, static_cast<const double*>(data(slope)), mask, static_cast<const double*>(data(count)));
+    });
 }
 
 void activation_gradient(const py::array& dy, const py::array& x, py::array dz, const py::bytes& roles,
@@ -135,9 +142,10 @@ void activation_gradient(const py::array& dy, const py::array& x, py::array dz, 
     const ArraySpace space(x, roles);
     const fn::Output out = output(dz);
     const ArrayParameters with(weight, bias, activation, std::nullopt, dz);
-    const py::gil_scoped_release release;
-    fn::activation_gradient(space.space, input(dy), input(x), out, with.parameters,
-                            static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()));
+    without_gil([&] {
+        fn::activation_gradient(space.space, input(dy), input(x), out, with.parameters,
+                                static_cast<const double*>(data(mean)), static_cast<const double*>(rstd.data()));
+    });
 }
 
 void input_gradient(const py::array& dy, const py::array& x, py::array dx, const py::bytes& roles,
@@ -146,9 +154,10 @@ void input_gradient(const py::array& dy, const py::array& x, py::array dx, const
     const ArraySpace space(x, roles);
     const fn::Output out = output(dx);
     const auto doubles_of = [](const py::array& array) { return static_cast<const double*>(array.data()); };
-    const py::gil_scoped_release release;
-    fn::input_gradient(space.space, input(dy), input(x), out, data(weight), doubles_of(mean), doubles_of(rstd),
-                       doubles_of(mean_g), doubles_of(mean_gx));
+    without_gil([&] {
+        fn::input_gradient(space.space, input(dy), input(x), out, data(weight), doubles_of(mean), doubles_of(rstd),
+                           doubles_of(mean_g), doubles_of(mean_gx));
+    });
 }
 
 void moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2, const OptionalArray& where,
@@ -157,9 +166,10 @@ void moments(const py::array& x, const py::bytes& roles, py::array mean, py::arr
     const fn::Input mask = input(where);
     double* const counts = doubles(count);
     const fn::Output mean_out = output(mean), m2_out = output(m2);
-    const py::gil_scoped_release release;
-    fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data), mask,
-                counts);
+    without_gil([&] {
+        fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data), mask,
+                    counts);
+    });
 }
 
 void comoments(const py::array& a, const OptionalArray& b, const py::bytes& roles, const OptionalArray& centre_a,
@@ -167,9 +177,10 @@ void comoments(const py::array& a, const OptionalArray& b, const py::bytes& role
     const ArraySpace space(a, roles);
     const fn::Input right = input(b);
     const fn::Output out = output(sums);
-    const py::gil_scoped_release release;
-    fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
-                  static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals));
+    without_gil([&] {
+        fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
+                      static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals));
+    });
 }
 
 void transform(const py::array& x, const OptionalArray& dy, py::array y, const py::bytes& roles,
@@ -181,16 +192,16 @@ void transform(const py::array& x, const OptionalArray& dy, py::array y, const p
     const fn::LinearMap map{static_cast<const double*>(matrix.data()),
                             static_cast<std::size_t>(matrix.shape(matrix.ndim() - 2)),
                             static_cast<const double*>(data(shift))};
-    const py::gil_scoped_release release;
-    fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
-                  static_cast<const double*>(data(centre_dy)), out);
+    without_gil([&] {
+        fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
+                      static_cast<const double*>(data(centre_dy)), out);
+    });
 }
 
 void copy(const py::array& from, py::array to) {
     const auto bytes = static_cast<std::size_t>(std::min(from.nbytes(), to.nbytes()));
     void* data = to.mutable_data();
-    const py::gil_scoped_release release;
-    fn::copy(from.data(), data, bytes);
+    without_gil([&] { fn::copy(from.data(), data, bytes); });
 }
 
 py::dict build_info() {
@@ -207,9 +218,19 @@ py::dict build_info() {
     return info;
 }
 
+bool in_main_interpreter() {
+#if defined(PYPY_VERSION)
+    return true;
+#else
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+#endif
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+    if (!in_main_interpreter()) throw py::import_error("fastnorm can only be imported in the main interpreter");
+    py::detail::npy_api::get();  // while no other thread can ask for it: it lets the GIL go
     m.doc() = "The C++ core of fastnorm. Use the functions of the package instead.";
     m.attr("REDUCED") = static_cast<int>(fn::reduced);
     m.attr("PARAM") = static_cast<int>(fn::param);

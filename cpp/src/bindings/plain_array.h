@@ -32,8 +32,7 @@ struct PlainArray {
     PlainArray() = default;
     explicit PlainArray(PyObject* object) {
         constexpr int kFlags = NumPy::NPY_ARRAY_C_CONTIGUOUS_ | NumPy::NPY_ARRAY_ALIGNED_;
-        static PyTypeObject* const ndarray = NumPy::get().PyArray_Type_;
-        if (Py_TYPE(object) != ndarray) return;
+        if (Py_TYPE(object) != NumPy::get().PyArray_Type_) return;
         const ArrayProxy* array = py::detail::array_proxy(object);
         if ((array->flags & kFlags) == kFlags && find_type(array->descr)) proxy = array;
     }

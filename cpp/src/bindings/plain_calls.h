@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "gil.h"
 #include "plain_space.h"
 
 namespace fastnorm_python {
@@ -17,8 +18,7 @@ void run_without_gil(const PlainCall& call, F&& run) {
     if (call.bytes() < kHoldGil) {
         run();
     } else {
-        const py::gil_scoped_release release;
-        run();
+        without_gil(run);
     }
 }
 
