@@ -218,6 +218,8 @@ py::dict build_info() {
     return info;
 }
 
+constexpr const char* kOnlyMain = "fastnorm can only be imported in the main interpreter";
+
 bool in_main_interpreter() {
 #if defined(PYPY_VERSION)
     return true;
@@ -228,8 +230,8 @@ bool in_main_interpreter() {
 
 }  // namespace
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
-    if (!in_main_interpreter()) throw py::import_error("fastnorm can only be imported in the main interpreter");
+PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
+    if (!in_main_interpreter()) throw py::import_error(kOnlyMain);
     py::detail::npy_api::get();  // while no other thread can ask for it: it lets the GIL go
     m.doc() = "The C++ core of fastnorm. Use the functions of the package instead.";
     m.attr("REDUCED") = static_cast<int>(fn::reduced);
@@ -278,4 +280,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("simd_target", &fn::simd_target);
     m.def("set_simd_target", &fn::set_simd_target, "name"_a);
     m.def("build_info", &build_info);
+}
+
+// What Python calls first. It looks before pybind11 does anything, which in a subinterpreter of Python 3.11 and before
+// would wait for ever; later versions call this in the main interpreter, and then the body above in the other one.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (in_main_interpreter()) return PyInit_core();
+    PyErr_SetString(PyExc_ImportError, kOnlyMain);
+    return nullptr;
 }
