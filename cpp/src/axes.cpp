@@ -13,30 +13,39 @@ void Offset::advance(const Axis& axis, std::size_t steps) {
 }
 
 Axes& Axes::operator=(const Axes& other) {
+    make_room(other.size_);
     size_ = other.size_;
-    for (std::size_t i = 0; i < size_; ++i) axes_[i] = other.axes_[i];
+    for (std::size_t i = 0; i < size_; ++i) (*this)[i] = other[i];
     return *this;
 }
 
+void Axes::make_room(std::size_t n) {
+    if (n > kMost) throw std::invalid_argument("too many axes");
+    if (n <= kFew || many_) return;
+    std::unique_ptr<Axis[]> many(new Axis[kMost]);
+    std::copy_n(few_.begin(), size_, many.get());
+    many_ = std::move(many);
+}
+
 void Axes::push(const Axis& axis) {
-    if (size_ == kMost) throw std::invalid_argument("too many axes");
-    axes_[size_++] = axis;
+    make_room(size_ + 1);
+    (*this)[size_++] = axis;
 }
 
 void Axes::erase(std::size_t i) {
-    for (--size_; i < size_; ++i) axes_[i] = axes_[i + 1];
+    for (--size_; i < size_; ++i) (*this)[i] = (*this)[i + 1];
 }
 
 std::size_t Axes::count() const {
     std::size_t count = 1;
-    for (std::size_t i = 0; i < size_; ++i) count *= axes_[i].n;
+    for (std::size_t i = 0; i < size_; ++i) count *= (*this)[i].n;
     return count;
 }
 
 Offset Axes::offset(std::size_t index) const {
     Offset offset;
     for (std::size_t i = size_; i-- > 0;) {
-        const Axis& axis = axes_[i];
+        const Axis& axis = (*this)[i];
         // The first axis takes what is left, which saves its division.
         offset.advance(axis, i == 0 ? index : index % axis.n);
         if (i > 0) index /= axis.n;
@@ -60,9 +69,11 @@ bool joins(const Axis& outer, const Axis& inner, bool roles) {
 
 void Axes::merge(bool roles) {
     for (std::size_t i = size_; i-- > 1;) {
-        if (!joins(axes_[i - 1], axes_[i], roles)) continue;
-        axes_[i].n *= axes_[i - 1].n;
-        axes_[i].cut = axes_[i - 1].cut;
+        const Axis& outer = (*this)[i - 1];
+        Axis& inner = (*this)[i];
+        if (!joins(outer, inner, roles)) continue;
+        inner.n *= outer.n;
+        inner.cut = outer.cut;
         erase(i - 1);
     }
 }
@@ -70,12 +81,12 @@ void Axes::merge(bool roles) {
 std::size_t item_size(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2; }
 
 Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOperands>& strides) {
-    if (space.ndim > Axes::kMost) throw std::invalid_argument("too many axes");
-    std::array<Axis, Axes::kMost> all;
+    Axes all;
+    for (std::size_t i = 0; i < space.ndim; ++i) all.push(kNoAxis);
     auto contiguous = static_cast<std::ptrdiff_t>(item_size(space.dtype));
     std::ptrdiff_t stat = 1, param = 1;
     for (std::size_t i = space.ndim; i-- > 0;) {
-        Axis& axis = all[i] = kNoAxis;
+        Axis& axis = all[i];
         axis.n = space.shape[i];
         axis.role = space.roles[i];
         const auto n = static_cast<std::ptrdiff_t>(axis.n);

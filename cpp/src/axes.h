@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 
 #include "fastnorm/fastnorm.h"
 
@@ -44,8 +45,8 @@ public:
     Axes& operator=(const Axes& other);
 
     std::size_t size() const { return size_; }
-    const Axis& operator[](std::size_t i) const { return axes_[i]; }
-    Axis& operator[](std::size_t i) { return axes_[i]; }
+    const Axis& operator[](std::size_t i) const { return many_ ? many_[i] : few_[i]; }
+    Axis& operator[](std::size_t i) { return many_ ? many_[i] : few_[i]; }
     void push(const Axis& axis);
     void erase(std::size_t i);
 
@@ -63,7 +64,7 @@ public:
             f(static_cast<const Offset&>(offset));
             std::size_t i = size_;
             for (; i > 0; --i) {
-                const Axis& axis = axes_[i - 1];
+                const Axis& axis = (*this)[i - 1];
                 offset.advance(axis, 1);
                 if (++index[i - 1] < axis.n) break;
                 offset.advance(axis, -axis.n);
@@ -76,8 +77,13 @@ public:
     void merge(bool roles);
 
 private:
+    static constexpr std::size_t kFew = 8;
+
+    void make_room(std::size_t n);
+
     std::size_t size_ = 0;
-    std::array<Axis, kMost> axes_;
+    std::array<Axis, kFew> few_;
+    std::unique_ptr<Axis[]> many_;  // in place of the few, which would take much of a small stack
 };
 
 // The axes of a space without those of length one, steps filled in, neighbours of one role merged where strides allow.

@@ -5,11 +5,11 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "axes.h"
 #include "kernels/table.h"
+#include "memory/thread_memory.h"
 #include "types.h"
 
 namespace fastnorm {
@@ -27,14 +27,9 @@ bool is_extreme(double mean, double rstd) {
 template <class C>
 class Coefficients {
 public:
-    explicit Coefficients(std::size_t n) {
-        // Whole vectors may be written, so a small set has all of the room.
-        if (n <= kInline) {
-            n = kInline;
-        } else {
-            heap_.reset(new double[n * kDoubles]);
-        }
-        double* at = heap_ ? heap_.get() : inline_;
+    explicit Coefficients(std::size_t n) : memory_(room(n) * kDoubles) {
+        n = room(n);
+        double* at = memory_;
         for (double** p : {&mean, &rstd, &d1, &d2}) *p = at, at += n;
         C* single = reinterpret_cast<C*>(at);
         for (C** p : {&h, &l, &r, &c1, &c2}) *p = single, single += n;
@@ -103,9 +98,11 @@ private:
         }
     }
 
-    static constexpr std::size_t kInline = 64, kDoubles = 9;
-    double inline_[kInline * kDoubles];
-    std::unique_ptr<double[]> heap_;
+    static constexpr std::size_t kLeast = 64, kDoubles = 9;
+    // Whole vectors may be written, so a small set has room for them.
+    static std::size_t room(std::size_t n) { return std::max(n, kLeast); }
+
+    const Borrowed<double> memory_;
 };
 
 // What a normalized value goes through. A missing weight or bias beside the other becomes an array of its constant, so

@@ -10,8 +10,9 @@ namespace fastnorm {
 namespace {
 
 const std::vector<Target>& targets() {
-    static const std::vector<Target> list = supported_targets();
-    return list;
+    // Never destroyed: threads may be in calls while the process ends.
+    static const auto* const list = new std::vector<Target>(supported_targets());
+    return *list;
 }
 
 const Target* find(const std::string& name) {

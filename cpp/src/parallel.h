@@ -10,16 +10,6 @@ namespace fastnorm {
 // Threads worth waking for this many bytes of work: 1 for small work.
 int threads_for(std::size_t bytes);
 
-// Memory of the calling thread, which its next call overwrites: so many values of anything, on a line of the cache. It
-// stays with the thread, since new pages at every call cost more than products of small matrices. Whoever computes with
-// padding clears it: what an earlier call left there may be subnormal numbers, with which processors are slow.
-void* scratch_bytes(std::size_t bytes);
-
-template <class T>
-T* scratch(std::size_t n) {
-    return static_cast<T*>(scratch_bytes(n * sizeof(T)));
-}
-
 // Every task once, by at most so many threads. Threads of our own (threads/workers.cpp) or a team of OpenMP
 // (threads/openmp.cpp).
 using Task = void (*)(void* body, std::size_t i);

@@ -163,14 +163,14 @@ private:
     // Blocks [begin, end) of the cell at `bases`.
     Cell sum(const Bases& bases, const Coefficients<C>& stats, std::size_t i, std::size_t begin,
              std::size_t end) const {
-        T x_tile[kBlock], dy_tile[kBlock];
+        const Borrowed<T> x_tile(kBlock), dy_tile(kBlock);
         Tree<Cell> tree;
         Plane<T> p = plane(stats, i);
         p.rows = 1;
         for (; begin < end; ++begin) {
             if (stats.extreme(i)) {
-                const T *x = blocks_.read(kX, bases[kX], begin, x_tile),
-                        *dy = blocks_.read(kDy, bases[kDy], begin, dy_tile);
+                const T *x = blocks_.read<T>(kX, bases[kX], begin, x_tile),
+                        *dy = blocks_.read<T>(kDy, bases[kDy], begin, dy_tile);
                 tree.add(exact_sums(dy, x, blocks_.length(begin), stats.mean[i], stats.rstd[i], p.w, 0));
                 continue;
             }

@@ -150,7 +150,7 @@ private:
     // The same for up to four rows anywhere.
     void through_tiles(const Offset& owner, std::size_t row, Coefficients<C>& stats, std::size_t i, std::size_t n,
                        C* sums) const {
-        T x[4 * kBlock], dy[4 * kBlock], added[4 * kBlock], y[4 * kBlock];
+        const Borrowed<T> x(4 * kBlock), dy(4 * kBlock), added(4 * kBlock), y(4 * kBlock);
         const bool adds = gradient_.wants_dx() && call_.bases[kExtra];
         Row rows[4];
         for (std::size_t k = 0; k < n; ++k) rows[k] = row_at(owner, row + k);
@@ -180,13 +180,13 @@ private:
 
     // Weighted sums of row i. Blocks follow the order of the parameters.
     Cell sum(const Row& row, const Coefficients<C>& stats, std::size_t i) const {
-        T x_tile[kBlock], dy_tile[kBlock];
+        const Borrowed<T> x_tile(kBlock), dy_tile(kBlock);
         Tree<Cell> tree;
         Plane<T> p = plane(stats, i, 1, 0, row.param);
         for (std::size_t block = 0; block < blocks_.count(); ++block) {
             p.lanes = blocks_.length(block);
-            p.x = blocks_.read(kX, row.at[kX], block, x_tile);
-            p.dy = blocks_.read(kDy, row.at[kDy], block, dy_tile);
+            p.x = blocks_.read<T>(kX, row.at[kX], block, x_tile);
+            p.dy = blocks_.read<T>(kDy, row.at[kDy], block, dy_tile);
             p.w = p.b = call_.affine.w + row.param + blocks_.first(block);
             if (stats.extreme(i)) {
                 tree.add(exact_sums(p.dy, p.x, p.lanes, stats.mean[i], stats.rstd[i], p.w, 1));
@@ -202,11 +202,11 @@ private:
     // A row of a micro-block in which some are beyond the compute type: column sums in double, then dx.
     void exact_row(const Row& row, Coefficients<C>& stats, std::size_t i, double* part) const {
         static constexpr C one = 1;
-        T x[kBlock], dy[kBlock];
+        const Borrowed<T> x(kBlock), dy(kBlock);
         for (std::size_t begin = 0; parts_ && begin < n_; begin += kBlock) {
             const std::size_t lanes = std::min(kBlock, n_ - begin);
-            gather_range(blocks_.axes(), kX, row.at[kX], begin, lanes, x);
-            gather_range(blocks_.axes(), kDy, row.at[kDy], begin, lanes, dy);
+            gather_range<T>(blocks_.axes(), kX, row.at[kX], begin, lanes, x);
+            gather_range<T>(blocks_.axes(), kDy, row.at[kDy], begin, lanes, dy);
             for (std::size_t j = 0; j < lanes; ++j) {
                 const Cell sums = exact_sums(dy + j, x + j, 1, stats.mean[i], stats.rstd[i], &one, 0);
                 part[begin + j] += sums.db;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "exact.h"
+#include "memory/thread_memory.h"
 #include "plan.h"
 #include "statistics.h"
 #include "tile.h"
@@ -169,13 +170,13 @@ private:
 template <class T>
 Moments span_moments(const Kernels<T>& kernels, const SpanBlocks& blocks, const char* base, std::size_t begin,
                      std::size_t end, bool centred) {
-    T tile[kBlock];
+    const Borrowed<T> tile(kBlock);
     BlockSums sums;
     Tree<Moments> tree;
     while (begin < end) {
         const std::size_t n = blocks.length(begin);
         const std::size_t some = blocks.consecutive<T>(kX, base, begin, std::min(end - begin, kSuperblock));
-        const T* x = blocks.read(kX, base, begin, tile);
+        const T* x = blocks.read<T>(kX, base, begin, tile);
         kernels.span_moments(x, static_cast<std::ptrdiff_t>(n), some, n, centred, sums);
         for (std::size_t k = 0; k < some; ++k) {
             tree.add(block_moments(sums, k, x + k * n, n, centred));

@@ -2,9 +2,12 @@
 // through double arithmetic, rounds to bytes, leaves masked elements out.
 #pragma once
 
+#include <utility>
+
 #include "activation.h"
 #include "coefficients.h"
 #include "kernels/table.h"
+#include "memory/thread_memory.h"
 #include "tile.h"
 
 namespace fastnorm {
@@ -148,15 +151,11 @@ private:
     // Short rows one after the other, which would leave most lines half written: past the caches as one long row.
     void stream_flat(Plane<T> p) const {
         constexpr std::size_t kVector = kLine / sizeof(C);
-        struct Wrapped {
-            C values[kWrapped + kVector];
-        };
-        Wrapped all[7];
-        Wrapped* next = all;
+        const Borrowed<C> all(7 * (kWrapped + kVector));
+        C* next = all;
         const auto wrap = [&](const C*& values) {
-            C* const copy = (next++)->values;
-            std::copy_n(values, kVector, std::copy_n(values, p.lanes, copy));
-            values = copy;
+            std::copy_n(values, kVector, std::copy_n(values, p.lanes, next));
+            values = std::exchange(next, next + kWrapped + kVector);
         };
         if (p.stat_lanes) wrap(p.h), wrap(p.l), wrap(p.r);
         if (p.stat_lanes && reads_dy()) wrap(p.c1), wrap(p.c2);
@@ -168,7 +167,7 @@ private:
     // The same for rows that are shorter than a vector: by way of a tile.
     void stream_rows(Plane<T> p) const {
         constexpr std::size_t kTile = 16 * 1024 / sizeof(T);
-        T tile[kTile];
+        const Borrowed<T> tile(kTile);
         T* y = p.y;
         const std::size_t rows = p.rows, most = std::max<std::size_t>(1, kTile / p.lanes);
         p.y = tile;
@@ -184,7 +183,7 @@ private:
     }
 
     void tile(const Bases& bases, Plane<T> p, std::ptrdiff_t param) const {
-        T x[kBlock], dy[kBlock], added[kBlock], y[kBlock];
+        const Borrowed<T> x(kBlock), dy(kBlock), added(kBlock), y(kBlock);
         p.x = read(bases, kX, p.lanes, x);
         if (reads_dy()) p.dy = read(bases, kDy, p.lanes, dy);
         if (reads_added(bases)) p.added = read(bases, kExtra, p.lanes, added);
@@ -205,13 +204,13 @@ private:
             scatter(y, n, to, lanes_.stride[kY]);
             return;
         }
-        std::uint8_t bytes[kBlock];
+        const Borrowed<std::uint8_t> bytes(kBlock);
         const std::ptrdiff_t first = q->per_parameter ? param : 0;
         const Quantizer<C> by{static_cast<const C*>(q->scale) + first, static_cast<const C*>(q->zero_point) + first,
                               q->per_parameter && lanes_.param != 0, C(q->is_signed ? -128 : 0),
                               C(q->is_signed ? 127 : 255)};
         kernels_.quantize(y, n, by, bytes);
-        scatter(bytes, n, to, lanes_.stride[kY]);
+        scatter<std::uint8_t>(bytes, n, to, lanes_.stride[kY]);
     }
 
     // A row of at most kBlock lanes, some of them perhaps not to be counted: what they become is made first, since the
@@ -221,7 +220,7 @@ private:
             extreme(bases, s, offset, lanes);
             return;
         }
-        T outside[kBlock];
+        const Borrowed<T> outside(kBlock);
         bool any = false;
         for (std::size_t i = 0; i < lanes; ++i) {
             const auto lane = static_cast<std::ptrdiff_t>(i);

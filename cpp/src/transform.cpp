@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "dispatch.h"
+#include "memory/thread_memory.h"
 #include "parallel.h"
 #include "samples.h"
 

@@ -152,8 +152,8 @@ def set_pool_limit(megabytes: int) -> None:
 
     Filling fresh memory takes longer than normalizing, so results of 1 MB and more take over the memory of earlier
     ones. At the start the limit is ``FASTNORM_POOL_MB``, or else 256; the memory above it goes back to the system at
-    once. Arrays from the pool do not own their memory (``y.flags.owndata``), but nothing else has it as long as they or
-    views of them are alive.
+    once. Arrays from the pool do not own their memory (``y.flags.owndata`` is False, ``y.resize`` raises
+    ValueError, `tracemalloc` does not count it), but nothing else has it as long as they or views of them are alive.
 
     Parameters
     ----------

@@ -169,13 +169,14 @@ void Arguments::begin_work(std::size_t bytes) {
     const long threads = PyLong_AsLong(override);
     Py_DECREF(override);
     if (threads > 0) threads_before_ = fn::set_local_num_threads(static_cast<int>(threads));
-    if (bytes >= kHoldGil) gil_.release();
+    if (bytes >= kHoldGil) without_gil_ = PyEval_SaveThread();
 }
 
 void Arguments::end_work() {
     if (threads_before_ >= 0) fn::set_local_num_threads(threads_before_);
     threads_before_ = -1;
-    gil_.take();
+    if (without_gil_) take_gil(without_gil_);
+    without_gil_ = nullptr;
 }
 
 void Arguments::finish() {

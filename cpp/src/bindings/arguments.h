@@ -12,7 +12,7 @@ namespace fn = fastnorm;
 // Thrown when a Python exception is set.
 struct PythonError {};
 
-// Without a destructor on purpose, see gil.h: whoever makes it calls `finish`.
+// Whoever makes it calls `finish`.
 class Arguments {
 public:
     Arguments(PyObject* const* values, Py_ssize_t count) : next_(values), end_(values + count) {}
@@ -74,7 +74,7 @@ private:
     PyObject* kept_[48];
     PyObject* bfloat16_ = nullptr;
     PyObject* huge_ = nullptr;
-    Gil gil_;
+    PyThreadState* without_gil_ = nullptr;
     int threads_before_ = -1;
     fn::QuantizeOptions quantize_;
 };

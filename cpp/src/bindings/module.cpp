@@ -8,13 +8,15 @@
 #include <optional>
 
 #include "fastnorm/fastnorm.h"
-#include "operations/check.h"
 #include "functions.h"
+#include "gil.h"
+#include "operations/check.h"
 #include "pool.h"
 
 namespace py = pybind11;
 using namespace py::literals;
 namespace fn = fastnorm;
+using fastnorm_python::without_gil;
 
 namespace {
 
@@ -68,9 +70,10 @@ void role_moments(const py::array& x, const py::bytes& roles, py::array mean, py
     const fn::Input mask = input(where);
     double* const counts = doubles(count);
     const fn::Output mean_out = output(mean), m2_out = output(m2);
-    const py::gil_scoped_release release;
-    fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data), mask,
-                counts);
+    without_gil([&] {
+        fn::moments(space.space, input(x), static_cast<double*>(mean_out.data), static_cast<double*>(m2_out.data), mask,
+                    counts);
+    });
 }
 
 void comoments(const py::array& a, const OptionalArray& b, const py::bytes& roles, const OptionalArray& centre_a,
@@ -78,9 +81,10 @@ void comoments(const py::array& a, const OptionalArray& b, const py::bytes& role
     const ArraySpace space(a, roles);
     const fn::Input right = input(b);
     const fn::Output out = output(sums);
-    const py::gil_scoped_release release;
-    fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
-                  static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals));
+    without_gil([&] {
+        fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
+                      static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals));
+    });
 }
 
 void transform(const py::array& x, const OptionalArray& dy, py::array y, const py::bytes& roles,
@@ -92,16 +96,16 @@ void transform(const py::array& x, const OptionalArray& dy, py::array y, const p
     const fn::LinearMap map{static_cast<const double*>(matrix.data()),
                             static_cast<std::size_t>(matrix.shape(matrix.ndim() - 2)),
                             static_cast<const double*>(data(shift))};
-    const py::gil_scoped_release release;
-    fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
-                  static_cast<const double*>(data(centre_dy)), out);
+    without_gil([&] {
+        fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
+                      static_cast<const double*>(data(centre_dy)), out);
+    });
 }
 
 void copy(const py::array& from, py::array to) {
     const auto bytes = static_cast<std::size_t>(std::min(from.nbytes(), to.nbytes()));
     void* data = to.mutable_data();
-    const py::gil_scoped_release release;
-    fn::copy(from.data(), data, bytes);
+    without_gil([&] { fn::copy(from.data(), data, bytes); });
 }
 
 py::dict build_info() {
@@ -118,9 +122,21 @@ py::dict build_info() {
     return info;
 }
 
+constexpr const char* kOnlyMain = "fastnorm can only be imported in the main interpreter";
+
+bool in_main_interpreter() {
+#if defined(PYPY_VERSION)
+    return true;
+#else
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+#endif
+}
+
 }  // namespace
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
+    if (!in_main_interpreter()) throw py::import_error(kOnlyMain);
+    // While no other thread can ask for it: it lets the GIL go.
     fastnorm_python::initialize_arrays();
     m.attr("num_threads_override") = py::reinterpret_borrow<py::object>(fastnorm_python::initialize_arguments());
     m.doc() = "The C++ core of fastnorm. Use the functions of the package instead.";
@@ -153,4 +169,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("simd_target", &fn::simd_target);
     m.def("set_simd_target", &fn::set_simd_target, "name"_a);
     m.def("build_info", &build_info);
+}
+
+// What Python calls first. It looks before pybind11 does anything, which in a subinterpreter of Python 3.11 and before
+// would wait for ever; later versions call this in the main interpreter, and then the body above in the other one.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (in_main_interpreter()) return PyInit_core();
+    PyErr_SetString(PyExc_ImportError, kOnlyMain);
+    return nullptr;
 }

@@ -1,118 +1,39 @@
 #include "pool.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <mutex>
-#include <new>
+#include <memory>
 #include <numeric>
 #include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "gil.h"
+#include "memory/result_pool.h"
 
 namespace py = pybind11;
 
 namespace {
 
-struct Block {
-    void* data;
-    std::size_t bytes;
-};
+using fastnorm::Block;
+using fastnorm::result_pool;
 
-class Pool {
+// A block of the pool while an array lives on it.
+class Owned {
 public:
-    explicit Pool(std::size_t limit) : limit_(limit) {}
+    explicit Owned(std::size_t bytes) : block_(result_pool().take(bytes)) {}
+    ~Owned() { result_pool().give(block_); }
+    Owned(const Owned&) = delete;
+    Owned& operator=(const Owned&) = delete;
 
-    // Never waits: a fork may have left the lock taken.
-    Block take(std::size_t bytes) {
-        const std::size_t rounded = (bytes + kGrain - 1) / kGrain * kGrain;
-        if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) {
-            // The latest that fits without wasting an eighth.
-            for (auto it = free_.rbegin(); it != free_.rend(); ++it) {
-                if (it->bytes < rounded || it->bytes > rounded + rounded / 8) continue;
-                const Block block = *it;
-                free_.erase(std::next(it).base());
-                held_ -= block.bytes;
-                return block;
-            }
-        }
-        return fresh(rounded);
-    }
-
-    void give(Block block) {
-        {
-            const std::unique_lock lock(mutex_, std::try_to_lock);
-            if (lock && block.bytes <= limit_) {
-                free_.push_back(block);
-                held_ += block.bytes;
-                shrink();
-                return;
-            }
-        }
-        release(block);
-    }
-
-    std::size_t limit() const { return limit_; }
-    std::size_t held() const { return held_; }
-    void set_limit(std::size_t bytes) {
-        const std::lock_guard lock(mutex_);
-        limit_ = bytes;
-        shrink();
-    }
+    void* data() const { return block_.data; }
 
 private:
-    static constexpr std::size_t kGrain = 256 * 1024, kHugePage = 2 << 20;
-
-    static Block fresh(std::size_t bytes) {
-        const std::size_t alignment = bytes >= kHugePage ? kHugePage : 4096;
-        void* data = ::operator new(bytes, std::align_val_t(alignment), std::nothrow);
-        if (!data) throw std::bad_alloc();
-#if defined(__linux__)
-        if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
-#endif
-        return {data, bytes};
-    }
-    static void release(const Block& block) {
-        const std::size_t alignment = block.bytes >= kHugePage ? kHugePage : 4096;
-        ::operator delete(block.data, std::align_val_t(alignment));
-    }
-    // The oldest go first.
-    void shrink() {
-        std::size_t n = 0;
-        for (; held_ > limit_; ++n) {
-            held_ -= free_[n].bytes;
-            release(free_[n]);
-        }
-        free_.erase(free_.begin(), free_.begin() + static_cast<std::ptrdiff_t>(n));
-    }
-
-    std::mutex mutex_;
-    std::vector<Block> free_;
-    std::size_t held_ = 0, limit_;
+    const Block block_;
 };
 
-// FASTNORM_POOL_MB if that is a number, else 256 MB.
-std::size_t first_limit() {
-    const char* text = std::getenv("FASTNORM_POOL_MB");
-    char* end = nullptr;
-    const unsigned long megabytes = text ? std::strtoul(text, &end, 10) : 0;
-    const bool number = text && *text >= '0' && *text <= '9' && *end == '\0' && megabytes <= (1ul << 20);
-    return (number ? megabytes : 256) << 20;
-}
-
-// Never destroyed: arrays may outlive everything else.
-Pool& pool() {
-    static Pool* const instance = new Pool(first_limit());
-    return *instance;
-}
-
-py::capsule owner(const Block& block) {
-    return {new Block(block), [](void* owned) {
-                const auto* const block = static_cast<Block*>(owned);
-                pool().give(*block);
-                delete block;
-            }};
+py::capsule owner(std::size_t bytes) {
+    auto owned = std::make_unique<Owned>(bytes);
+    py::capsule result(owned.get(), [](void* owned) { delete static_cast<Owned*>(owned); });
+    static_cast<void>(owned.release());
+    return result;
 }
 
 }  // namespace
@@ -120,11 +41,11 @@ py::capsule owner(const Block& block) {
 PyObject* pooled_array(PyObject* descr, int ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
                        std::size_t bytes) {
     const auto& api = py::detail::npy_api::get();
-    const Block block = pool().take(bytes);
-    py::capsule base = owner(block);
+    py::capsule base = owner(bytes);
+    void* const data = static_cast<Owned*>(base.get_pointer())->data();
     constexpr int kFlags = py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
     PyObject* const array =
-        api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, ndim, shape, strides, block.data, kFlags, nullptr);
+        api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, ndim, shape, strides, data, kFlags, nullptr);
     if (array && api.PyArray_SetBaseObject_(array, base.release().ptr()) < 0) {
         Py_DECREF(array);
         return nullptr;
@@ -144,14 +65,18 @@ py::array empty_like(const py::array& x, const py::dtype& dtype) {
         strides[order[i]] = bytes;
         bytes *= x.shape()[order[i]];
     }
-    const Block block = pool().take(static_cast<std::size_t>(bytes));
-    return py::array(dtype, std::vector<py::ssize_t>(x.shape(), x.shape() + ndim), strides, block.data, owner(block));
+    const py::capsule base = owner(static_cast<std::size_t>(bytes));
+    void* const data = static_cast<Owned*>(base.get_pointer())->data();
+    return py::array(dtype, std::vector<py::ssize_t>(x.shape(), x.shape() + ndim), strides, data, base);
 }
 
 void add_pool_functions(py::module_& m) {
     m.attr("POOLED_BYTES") = kPooledBytes;
     m.def("empty_like", &empty_like, py::arg("x"), py::arg("dtype"));
-    m.def("pool_limit", [] { return pool().limit(); });
-    m.def("pool_held", [] { return pool().held(); });
-    m.def("set_pool_limit", [](std::size_t bytes) { pool().set_limit(bytes); }, py::arg("bytes"));
+    m.def("pool_limit", [] { return result_pool().limit(); });
+    m.def("pool_held", [] { return result_pool().held(); });
+    m.def(
+        "set_pool_limit",
+        [](std::size_t bytes) { fastnorm_python::without_gil([&] { result_pool().set_limit(bytes); }); },
+        py::arg("bytes"));
 }

@@ -22,23 +22,22 @@ void ParameterGradient::bind(const MutableTensor& given, const char* name, const
     }
 }
 
-double* ParameterGradient::sums(const Layout& layout) {
+double* ParameterGradient::sums(const Layout& layout, CallMemory& memory) {
     if (!target_) return nullptr;
-    sums_.reset(new double[std::max<std::size_t>(parameter_count(layout), 1)]);
-    return sums_.get();
+    return sums_ = memory.take<double>(parameter_count(layout));
 }
 
-void ParameterGradient::store(const Layout& layout, const Parameter* parameter, double factor) {
+void ParameterGradient::store(const Layout& layout, const Parameter& parameter, double factor, CallMemory& memory) {
     if (!target_) return;
     const Tensor& view = target_;
-    if (parameter && *parameter && layout.is_varied) {
-        std::unique_ptr<double[]> own(new double[std::max<std::size_t>(count(view), 1)]);
-        parameter->reduce(layout, sums_.get(), own.get());
-        sums_ = std::move(own);
-    }
     const std::size_t n = count(view);
+    if (parameter && layout.is_varied) {
+        double* const own = memory.take<double>(n);
+        parameter.reduce(layout, sums_, own);
+        sums_ = own;
+    }
     for (std::size_t i = 0; factor != 1.0 && i < n; ++i) sums_[i] *= factor;
-    store_rounded(sums_.get(), target_);
+    store_rounded(sums_, target_);
 }
 
 struct BackwardCall::Views {
@@ -90,7 +89,7 @@ void BackwardCall::bind(const GradientResults& results, const Maker& maker) {
     const DType dtype = form_->dtype;
     const Shape bias_shape = bias_ ? Shape(bias_.tensor()) : shape;
     if (results.dx) {
-        dx_.bind(results.dx, {&dy_, &dh_}, x_);
+        dx_.bind(results.dx, {&dy_, &dh_}, memory_, x_);
     } else if (results.wants[0]) {
         dx_.adopt(maker.make(0, x_.dtype, layout_.data, x_));
     }
@@ -99,52 +98,48 @@ void BackwardCall::bind(const GradientResults& results, const Maker& maker) {
 }
 
 void BackwardCall::centre(const Views& views, const Mask& mask) {
-    rstd_values_ = Doubles(rstd_);
+    rstd_values_ = Doubles(rstd_, memory_);
     if (!mean_) return;
-    mean_values_ = Doubles(mean_);
+    mean_values_ = Doubles(mean_, memory_);
     if (mean_.dtype == DType::f64 || !options_.training) return;
     const std::size_t n = layout_.statistics.count();
-    exact_mean_.reset(new double[2 * n]);
-    moments(layout_.space(x_.dtype), views.x, exact_mean_.get(), exact_mean_.get() + n,
-            mask ? mask.input() : Input{});
+    double* const exact = memory_.take<double>(2 * n);
+    moments(layout_.space(x_.dtype), views.x, exact, exact + n, mask ? mask.input() : Input{});
+    exact_mean_ = exact;
 }
 
 void BackwardCall::run(const GradientResults& results) {
     const Maker maker(results.maker);
     bind(results, maker);
     maker.begin(layout_.data.count() * bytes_of(x_.dtype));
-    double* const dweight = dweight_.sums(layout_);
-    double* const dbias = dbias_.sums(layout_);
+    double* const dweight = dweight_.sums(layout_, memory_);
+    double* const dbias = dbias_.sums(layout_, memory_);
     const Space space = layout_.space(x_.dtype);
     Views views(*this);
-    const Mask mask(options_.where, layout_);
+    const Mask mask(options_.where, layout_, memory_);
     centre(views, mask);
-    const double* const mean = exact_mean_ ? exact_mean_.get() : mean_values_.get();
-    const void* weight = weight_.values(layout_, x_, offset_);
-    std::unique_ptr<char[]> constant;
+    const double* const mean = exact_mean_ ? exact_mean_ : mean_values_.get();
+    const void* weight = weight_.values(layout_, x_, memory_, offset_);
     if (!weight_ && offset_ != 0) {
-        constant = constant_parameter(layout_, x_.dtype, offset_ + 1.0);
-        weight = constant.get();
+        weight = constant_parameter(layout_, x_.dtype, offset_ + 1.0, memory_);
     }
-    std::unique_ptr<char[]> memory;
     if (options_.activation != Activation::none && !layout_.is_empty()) {
         // Through the activation first; its gradient lies where dx is going to be, unless something is read there.
         Output dz = views.dx;
         if (!dz.data || (dh_ && overlap(dh_, dx_.tensor()))) {
-            memory.reset(new char[layout_.data.count() * bytes_of(x_.dtype)]);
-            dz = {memory.get(), nullptr};
+            dz = {memory_.take<char>(layout_.data.count() * bytes_of(x_.dtype)), nullptr};
         }
         activation_gradient(space, views.dy, views.x, dz,
-                            {weight, bias_.values(layout_, x_), options_.activation}, mean,
+                            {weight, bias_.values(layout_, x_, memory_), options_.activation}, mean,
                             rstd_values_.get());
         views.dy = {dz.data, dz.strides};
     }
-    const auto counts = mask && !layout_.is_empty() ? mask.counts(layout_) : nullptr;
+    const double* const counts = mask && !layout_.is_empty() ? mask.counts(layout_, memory_) : nullptr;
     backward(space, views.dy, views.x, weight, {statistic_, 0.0}, options_.training, mean, rstd_values_.get(),
-             {views.dx, dweight, dbias, views.dh}, slope_, mask ? mask.input() : Input{}, counts.get());
+             {views.dx, dweight, dbias, views.dh}, slope_, mask ? mask.input() : Input{}, counts);
     dx_.store();
-    dweight_.store(layout_, &weight_, form_->factor);
-    dbias_.store(layout_, bias_ ? &bias_ : &weight_);
+    dweight_.store(layout_, weight_, form_->factor, memory_);
+    dbias_.store(layout_, bias_ ? bias_ : weight_, 1.0, memory_);
 }
 
 }  // namespace fastnorm

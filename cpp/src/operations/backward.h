@@ -13,14 +13,12 @@ public:
     // `shape`, `dtype`: of the parameter.
     void bind(const MutableTensor& given, const char* name, const Shape& shape, DType dtype, const Maker& maker,
               std::size_t index, bool wanted);
-    explicit operator bool() const { return static_cast<bool>(target_); }
-    double* sums(const Layout& layout);
-    // `parameter`: whose axes the sums are added up to; nullptr if they are those already.
-    void store(const Layout& layout, const Parameter* parameter, double factor = 1.0);
+    double* sums(const Layout& layout, CallMemory& memory);
+    void store(const Layout& layout, const Parameter& parameter, double factor, CallMemory& memory);
 
 private:
     MutableTensor target_;
-    std::unique_ptr<double[]> sums_;
+    double* sums_ = nullptr;
 };
 
 // The gradient of a weight that is not simply that of the sums: another shape of as many elements, a constant factor.
@@ -50,6 +48,7 @@ private:
     void centre(const Views& views, const Mask& mask);
     void bind(const GradientResults& results, const Maker& maker);
 
+    CallMemory memory_;  // outlives what is in it
     const char* of_;
     Tensor dy_, dh_, x_, mean_, rstd_;
     Layout layout_;
@@ -60,7 +59,7 @@ private:
     const double* slope_ = nullptr;
     std::optional<WeightForm> form_;
     Doubles mean_values_, rstd_values_;
-    std::unique_ptr<double[]> exact_mean_;
+    const double* exact_mean_ = nullptr;
     DataResult dx_;
     ParameterGradient dweight_, dbias_;
 };

@@ -26,10 +26,10 @@ OutputStep::OutputStep(const NormOptions& options, const Layout& documented, con
     per_parameter_ = quantize_->scale.ndim > 0 || quantize_->zero_point.ndim > 0;
 }
 
-Quantization OutputStep::quantization(const Layout& layout, const Tensor& x) {
+Quantization OutputStep::quantization(const Layout& layout, const Tensor& x, CallMemory& memory) const {
     Layout one = layout;
     for (std::size_t i = 0; !per_parameter_ && i < one.view.size(); ++i) one.roles[i] &= reduced;
-    return {scale_.values(one, x), zero_.values(one, x), per_parameter_, dtype_ == DType::i8};
+    return {scale_.values(one, x, memory), zero_.values(one, x, memory), per_parameter_, dtype_ == DType::i8};
 }
 
 ForwardCall::ForwardCall(const char* name, const Tensor& x, const Tensor& residual, Layout layout, Statistic statistic,
@@ -58,7 +58,7 @@ void ForwardCall::check_outs(const MutableTensor& y, const char* y_name, const M
 void ForwardCall::bind(DataResult& result, const MutableTensor& given, std::size_t index, DType dtype,
                        const Maker& maker) {
     if (given) {
-        result.bind(given, {&x_, &residual_});
+        result.bind(given, {&x_, &residual_}, memory_);
         return;
     }
     result.adopt(maker.make(index, dtype, layout_.data, x_, residual_));
@@ -77,15 +77,14 @@ void ForwardCall::bind_sum(const MutableTensor& h, std::size_t index, const Make
 
 Parameters ForwardCall::parameters(Quantization& quantization) {
     Parameters result;
-    result.weight = weight_.values(layout_, x_, offset_, {&given_y_, &given_h_});
+    result.weight = weight_.values(layout_, x_, memory_, offset_, {&given_y_, &given_h_});
     if (!weight_ && offset_ != 0) {
-        constant_weight_ = constant_parameter(layout_, x_.dtype, offset_ + 1.0);
-        result.weight = constant_weight_.get();
+        result.weight = constant_parameter(layout_, x_.dtype, offset_ + 1.0, memory_);
     }
-    result.bias = bias_.values(layout_, x_, 0.0, {&given_y_, &given_h_});
+    result.bias = bias_.values(layout_, x_, memory_, 0.0, {&given_y_, &given_h_});
     result.activation = activation_;
     if (step_) {
-        quantization = step_.quantization(layout_, x_);
+        quantization = step_.quantization(layout_, x_, memory_);
         result.quantization = &quantization;
     }
     return result;
@@ -109,7 +108,7 @@ void ForwardCall::run(const Saved& saved, const Maker& maker) {
                     saved);
         return;
     }
-    const Mask mask(where_, layout_, given_y_);
+    const Mask mask(where_, layout_, memory_, given_y_);
     forward(space, x, y, with, scale_, saved, mask ? mask.input() : Input{});
 }
 
@@ -128,21 +127,20 @@ void ForwardCall::store() const {
     h_.store();
 }
 
-Mask::Mask(const Tensor& where, const Layout& layout, const Tensor& out) {
+Mask::Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const Tensor& out) {
     if (!where) return;
     Steps steps;
     std::fill_n(steps.begin(), layout.data.size(), 0);
     Tensor mask = where;
     if (out && overlap(where, out)) {
-        const std::size_t n = count(where);
-        memory_.reset(new char[n]);
+        char* const copy = memory.take<char>(count(where));
         Steps own;
         strides_of(where, own.data());
-        char* to = memory_.get();
+        char* to = copy;
         for_each_offset(where.ndim, where.shape, own.data(), [&](std::ptrdiff_t offset) {
             *to++ = static_cast<const char*>(where.data)[offset];
         });
-        mask = Tensor(memory_.get(), where.dtype, where.ndim, where.shape);
+        mask = Tensor(copy, where.dtype, where.ndim, where.shape);
     }
     const std::size_t shift = layout.data.size() - mask.ndim;
     for (std::size_t i = 0; i < mask.ndim; ++i) {
@@ -153,7 +151,7 @@ Mask::Mask(const Tensor& where, const Layout& layout, const Tensor& out) {
     data_ = mask.data;
 }
 
-std::unique_ptr<double[]> Mask::counts(const Layout& layout) const {
+const double* Mask::counts(const Layout& layout, CallMemory& memory) const {
     // An axis that the mask is broadcast along needs to be looked at once.
     std::array<std::ptrdiff_t, Shape::kMost> to;
     std::array<std::size_t, Shape::kMost> shape;
@@ -167,7 +165,8 @@ std::unique_ptr<double[]> Mask::counts(const Layout& layout) const {
         to[i] = is_reduced ? 0 : groups;
         if (!is_reduced) groups *= static_cast<std::ptrdiff_t>(layout.view[i]);
     }
-    std::unique_ptr<double[]> result(new double[static_cast<std::size_t>(groups)]());
+    double* const result = memory.take<double>(static_cast<std::size_t>(groups));
+    std::fill_n(result, groups, 0.0);
     const std::size_t last = layout.view.size() - 1;
     const std::size_t n = shape[last];
     std::ptrdiff_t place = 0;

@@ -16,7 +16,7 @@ public:
     // The dtype of the result.
     DType dtype() const { return dtype_; }
     // For a layout whose parameters may vary along more than the documented axes.
-    Quantization quantization(const Layout& layout, const Tensor& x);
+    Quantization quantization(const Layout& layout, const Tensor& x, CallMemory& memory) const;
     explicit operator bool() const { return quantize_ != nullptr; }
 
 private:
@@ -34,6 +34,7 @@ public:
 
     const Layout& layout() const { return layout_; }
     const Tensor& x() const { return x_; }
+    CallMemory& memory() { return memory_; }
     double eps() const { return scale_.eps; }
     bool is_masked() const { return static_cast<bool>(where_); }
 
@@ -52,6 +53,7 @@ private:
     Parameters parameters(Quantization& quantization);
     void bind(DataResult& result, const MutableTensor& given, std::size_t index, DType dtype, const Maker& maker);
 
+    CallMemory memory_;  // outlives what is in it
     const char* name_;
     Tensor x_;
     Tensor residual_;
@@ -64,22 +66,20 @@ private:
     Tensor where_;
     Tensor given_y_, given_h_;  // if the caller brought them
     DataResult y_, h_;
-    std::unique_ptr<char[]> constant_weight_;
 };
 
 // A mask as the drivers take it, broadcast over the view of a layout: nothing that a write to `out` changes.
 class Mask {
 public:
-    Mask(const Tensor& where, const Layout& layout, const Tensor& out = {});
+    Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const Tensor& out = {});
     explicit operator bool() const { return data_ != nullptr; }
     Input input() const { return {data_, steps_.data()}; }
     // How many elements of each group count.
-    std::unique_ptr<double[]> counts(const Layout& layout) const;
+    const double* counts(const Layout& layout, CallMemory& memory) const;
 
 private:
     const void* data_ = nullptr;
     std::array<std::ptrdiff_t, Shape::kMost> steps_;
-    std::unique_ptr<char[]> memory_;
 };
 
 }  // namespace fastnorm

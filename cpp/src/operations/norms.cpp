@@ -30,16 +30,16 @@ void train(ForwardCall& call, const NormResults& results, bool centred, const Ru
     call.check_outs(results.y, "out");
     call.bind(results.y, 0, maker);
     DoubleResult mean, rstd;
-    if (centred) bind_statistic(mean, "mean", results.mean, shape, maker, 1);
-    bind_statistic(rstd, "rstd", results.rstd, shape, maker, centred ? 2 : 1);
+    if (centred) bind_statistic(mean, "mean", results.mean, shape, maker, 1, call.memory());
+    bind_statistic(rstd, "rstd", results.rstd, shape, maker, centred ? 2 : 1, call.memory());
     const bool advances = update && *update;
     const std::size_t n = advances ? shape.count() : 0;
-    std::unique_ptr<double[]> scratch(advances ? new double[3 * n] : nullptr);
+    double* const scratch = advances ? call.memory().take<double>(3 * n) : nullptr;
     Saved saved{mean.get(), rstd.get()};
     if (advances) {
-        if (!saved.mean) saved.mean = scratch.get() + 2 * n;
-        saved.m2 = scratch.get();
-        if (call.is_masked()) saved.count = scratch.get() + n;
+        if (!saved.mean) saved.mean = scratch + 2 * n;
+        saved.m2 = scratch;
+        if (call.is_masked()) saved.count = scratch + n;
     }
     call.run(saved, maker);
     if (advances) update->advance(saved.mean, saved.m2, saved.count);
@@ -56,8 +56,8 @@ void train_sum(ForwardCall& call, const AddNormResults& results, bool saved, boo
     call.bind(results.y, 0, maker);
     call.bind_sum(results.h, 1, maker);
     DoubleResult mean, rstd;
-    if (saved && centred) bind_statistic(mean, "mean", results.mean, shape, maker, 2);
-    if (saved) bind_statistic(rstd, "rstd", results.rstd, shape, maker, centred ? 3 : 2);
+    if (saved && centred) bind_statistic(mean, "mean", results.mean, shape, maker, 2, call.memory());
+    if (saved) bind_statistic(rstd, "rstd", results.rstd, shape, maker, centred ? 3 : 2, call.memory());
     call.run({mean.get(), rstd.get()}, maker);
     mean.store();
     rstd.store();
@@ -84,8 +84,7 @@ void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& runni
     call.check_outs(results.y, "out");
     call.bind(results.y, 0, maker);
     const std::size_t n = layout.parameters.count();
-    const std::unique_ptr<double[]> statistics(new double[2 * n + 1]);
-    double *const mean = statistics.get(), *const rstd = mean + n;
+    double *const mean = call.memory().take<double>(2 * n), *const rstd = mean + n;
     for (const auto& [tensor, to] : {std::pair(&running_mean, mean), std::pair(&running_var, rstd)}) {
         const std::ptrdiff_t step = stride_of(*tensor, 0);
         gather_values(*tensor, 1, tensor->shape, &step, to);

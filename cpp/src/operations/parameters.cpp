@@ -66,8 +66,8 @@ bool Parameter::varies(const Layout& layout, std::size_t view_axis) const {
     return own < tensor_.ndim && (documented_ || tensor_.shape[own] != 1);
 }
 
-const void* Parameter::values(const Layout& layout, const Tensor& x, double offset,
-                              std::initializer_list<const Tensor*> outs) {
+const void* Parameter::values(const Layout& layout, const Tensor& x, CallMemory& memory, double offset,
+                              std::initializer_list<const Tensor*> outs) const {
     if (!tensor_) return nullptr;
     const DType compute = compute_type(x.dtype);
     bool ready = tensor_.dtype == compute && offset == 0 && is_aligned(tensor_);
@@ -77,27 +77,22 @@ const void* Parameter::values(const Layout& layout, const Tensor& x, double offs
         const std::size_t own = own_axis(layout, axis);
         return own == tensor_.ndim || tensor_.shape[own] == 1 ? 0 : stride_of(tensor_, own);
     });
-    const std::size_t n = varying.shape.count();
-    if (ready && dense_count(varying.shape.size(), varying.shape.data(), varying.steps.data(), bytes_of(compute)) > 0) {
+    const std::size_t n = varying.shape.count(), axes = varying.shape.size();
+    if (ready && dense_count(axes, varying.shape.data(), varying.steps.data(), bytes_of(compute)) > 0) {
         return tensor_.data;
     }
-    memory_.reset(new char[n * bytes_of(compute)]);
     const auto gather = [&](auto* to) {
         using C = std::remove_pointer_t<decltype(to)>;
         if (offset == 0) {
-            gather_values(tensor_, varying.shape.size(), varying.shape.data(), varying.steps.data(), to);
-            return;
+            gather_values(tensor_, axes, varying.shape.data(), varying.steps.data(), to);
+        } else {
+            double* const exact = memory.take<double>(n);
+            gather_values(tensor_, axes, varying.shape.data(), varying.steps.data(), exact);
+            for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<C>(exact[i] + offset);
         }
-        const std::unique_ptr<double[]> exact(new double[n]);
-        gather_values(tensor_, varying.shape.size(), varying.shape.data(), varying.steps.data(), exact.get());
-        for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<C>(exact[i] + offset);
+        return static_cast<const void*>(to);
     };
-    if (compute == DType::f64) {
-        gather(reinterpret_cast<double*>(memory_.get()));
-    } else {
-        gather(reinterpret_cast<float*>(memory_.get()));
-    }
-    return memory_.get();
+    return compute == DType::f64 ? gather(memory.take<double>(n)) : gather(memory.take<float>(n));
 }
 
 void Parameter::reduce(const Layout& layout, const double* sums, double* to) const {
@@ -132,15 +127,13 @@ std::size_t parameter_count(const Layout& layout) {
     return n;
 }
 
-std::unique_ptr<char[]> constant_parameter(const Layout& layout, DType data, double value) {
+const void* constant_parameter(const Layout& layout, DType data, double value, CallMemory& memory) {
     const std::size_t n = parameter_count(layout);
-    std::unique_ptr<char[]> memory(new char[n * bytes_of(compute_type(data))]);
-    if (data == DType::f64) {
-        std::fill_n(reinterpret_cast<double*>(memory.get()), n, value);
-    } else {
-        std::fill_n(reinterpret_cast<float*>(memory.get()), n, static_cast<float>(value));
-    }
-    return memory;
+    const auto fill = [&](auto* to) {
+        std::fill_n(to, n, static_cast<std::remove_pointer_t<decltype(to)>>(value));
+        return static_cast<const void*>(to);
+    };
+    return data == DType::f64 ? fill(memory.take<double>(n)) : fill(memory.take<float>(n));
 }
 
 }  // namespace fastnorm

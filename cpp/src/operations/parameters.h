@@ -1,9 +1,8 @@
 // Weights and biases: how they vary over the data, in the type that the drivers compute in, and back to gradients.
 #pragma once
 
-#include <memory>
-
 #include "layout.h"
+#include "memory/call_memory.h"
 
 namespace fastnorm {
 
@@ -22,8 +21,8 @@ public:
 
     // Its values over the axes that the layout says parameters vary along, in the compute type and C order: offset + it.
     // `outs`: what the caller brought to be written; a parameter that it reaches is copied.
-    const void* values(const Layout& layout, const Tensor& x, double offset = 0.0,
-                       std::initializer_list<const Tensor*> outs = {});
+    const void* values(const Layout& layout, const Tensor& x, CallMemory& memory, double offset = 0.0,
+                       std::initializer_list<const Tensor*> outs = {}) const;
     // Sums over those axes, where they are not the documented ones, added up to the parameter's own shape.
     void reduce(const Layout& layout, const double* sums, double* to) const;
     // Whether there are several values along an axis of the view.
@@ -35,7 +34,6 @@ private:
 
     Tensor tensor_;
     bool documented_ = true;
-    std::unique_ptr<char[]> memory_;
 };
 
 // Lets the layout's parameters vary along every axis that one of those given varies along, in place of the documented
@@ -43,7 +41,7 @@ private:
 void vary(Layout& layout, std::initializer_list<const Parameter*> given, bool documented);
 
 // One value for every index of the layout's parameters, in the compute type.
-std::unique_ptr<char[]> constant_parameter(const Layout& layout, DType data, double value);
+const void* constant_parameter(const Layout& layout, DType data, double value, CallMemory& memory);
 
 std::size_t parameter_count(const Layout& layout);
 

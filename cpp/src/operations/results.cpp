@@ -6,23 +6,24 @@
 namespace fastnorm {
 
 void DataResult::bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs,
-                      const Tensor& apart) {
+                      CallMemory& memory, const Tensor& apart) {
     target_ = tensor_ = given;
     const Tensor& view = given;
     bool own = apart && overlap(apart, view);
     for (const Tensor* input : inputs) own |= *input && !same_memory(*input, view) && overlap(*input, view);
     if (!own) return;
-    memory_.reset(new char[count(view) * bytes_of(view.dtype)]);
-    tensor_ = MutableTensor(memory_.get(), view.dtype, view.ndim, view.shape);
+    void* const data = memory.take<char>(count(view) * bytes_of(view.dtype));
+    tensor_ = MutableTensor(data, view.dtype, view.ndim, view.shape);
+    is_own_ = true;
 }
 
 void DataResult::store() const {
-    if (!memory_) return;
+    if (!is_own_) return;
     const Tensor& view = target_;
     const std::size_t size = bytes_of(view.dtype);
     std::array<std::ptrdiff_t, Shape::kMost> steps;
     strides_of(view, steps.data());
-    const char* from = memory_.get();
+    const char* from = static_cast<const char*>(tensor_.data);
     char* const to = static_cast<char*>(target_.data);
     for_each_offset(view.ndim, view.shape, steps.data(), [&](std::ptrdiff_t offset) {
         std::memcpy(to + offset, from, size);
@@ -31,9 +32,9 @@ void DataResult::store() const {
 }
 
 void bind_statistic(DoubleResult& result, const char* name, const MutableTensor& given, const Shape& shape,
-                    const Maker& maker, std::size_t index) {
+                    const Maker& maker, std::size_t index, CallMemory& memory) {
     if (!given) {
-        if (const MutableTensor made = maker.make(index, DType::f64, shape)) result.bind(made);
+        if (const MutableTensor made = maker.make(index, DType::f64, shape)) result.bind(made, memory);
         return;
     }
     const Tensor& view = given;
@@ -43,7 +44,7 @@ void bind_statistic(DoubleResult& result, const char* name, const MutableTensor&
     if (!has_shape(view, shape)) {
         wrong_value(std::string(name) + " must have shape " + text(shape) + ", got " + text(Shape(view)));
     }
-    result.bind(given);
+    result.bind(given, memory);
 }
 
 void check_required(const char* name, const MutableTensor& result) {

@@ -30,7 +30,8 @@ private:
 class DataResult {
 public:
     // One that the caller brought. `inputs` may lie in the same places; `apart` is read after the result is written.
-    void bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs, const Tensor& apart = {});
+    void bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs, CallMemory& memory,
+              const Tensor& apart = {});
     // One that was just made.
     void adopt(const MutableTensor& made) { target_ = tensor_ = made; }
     const MutableTensor& tensor() const { return tensor_; }
@@ -39,12 +40,12 @@ public:
 
 private:
     MutableTensor target_, tensor_;
-    std::unique_ptr<char[]> memory_;
+    bool is_own_ = false;  // in memory of the call
 };
 
 // Binds a statistic of a forward pass: its shape is checked, or it is made.
 void bind_statistic(DoubleResult& result, const char* name, const MutableTensor& given, const Shape& shape,
-                    const Maker& maker, std::size_t index);
+                    const Maker& maker, std::size_t index, CallMemory& memory);
 
 void check_required(const char* name, const MutableTensor& result);
 

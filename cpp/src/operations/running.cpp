@@ -64,10 +64,11 @@ void RunningUpdate::advance(const MutableTensor& buffer, const double* batch, co
                             bool is_variance) const {
     const double momentum = running_.momentum;
     if (momentum == 0.0) return;  // whatever the batch holds
-    const Doubles old(buffer, true);
-    const std::unique_ptr<double[]> fresh(new double[channels_]);
-    average(batch, count, least, is_variance, old.get(), fresh.get());
-    store_rounded(fresh.get(), buffer);
+    CallMemory memory;
+    const Doubles old(buffer, memory, true);
+    double* const fresh = memory.take<double>(channels_);
+    average(batch, count, least, is_variance, old.get(), fresh);
+    store_rounded(fresh, buffer);
 }
 
 void RunningUpdate::average(const double* batch, const double* count, double least, bool is_variance,

@@ -36,10 +36,11 @@ void moments(const Tensor& x, const AxisList& axis, const Tensor& where, const M
     const Layout layout = moments_layout(x, axis);
     check_mask(where, x);
     const Maker maker(results.maker);
+    CallMemory memory;
     DoubleResult counts, mean, m2;
-    bind_statistic(counts, "count", results.count, layout.statistics, maker, 0);
-    bind_statistic(mean, "mean", results.mean, layout.statistics, maker, 1);
-    bind_statistic(m2, "m2", results.m2, layout.statistics, maker, 2);
+    bind_statistic(counts, "count", results.count, layout.statistics, maker, 0, memory);
+    bind_statistic(mean, "mean", results.mean, layout.statistics, maker, 1, memory);
+    bind_statistic(m2, "m2", results.m2, layout.statistics, maker, 2, memory);
     maker.begin(layout.data.count() * bytes_of(x.dtype));
     const std::size_t n = layout.statistics.count();
     if (counts) std::fill_n(counts.get(), n, static_cast<double>(layout.group_size));
@@ -49,7 +50,7 @@ void moments(const Tensor& x, const AxisList& axis, const Tensor& where, const M
     if (!layout.is_empty()) {
         Steps steps;
         layout.strides(x, steps.data());
-        const Mask mask(where, layout);
+        const Mask mask(where, layout, memory);
         moments(layout.space(x.dtype), {x.data, steps.data()}, mean.get(), m2.get(), mask ? mask.input() : Input{},
                 mask ? counts.get() : nullptr);
     }
@@ -62,12 +63,13 @@ void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor&
                                 std::int64_t axis, const BatchSums& results) {
     const Layout layout = checked_part(dy, x, mean, rstd, axis);
     const Maker maker(results.maker);
+    CallMemory memory;
     DoubleResult sum_dy, sum_dy_xhat;
-    bind_statistic(sum_dy, "sum_dy", results.sum_dy, layout.statistics, maker, 0);
-    bind_statistic(sum_dy_xhat, "sum_dy_xhat", results.sum_dy_xhat, layout.statistics, maker, 1);
+    bind_statistic(sum_dy, "sum_dy", results.sum_dy, layout.statistics, maker, 0, memory);
+    bind_statistic(sum_dy_xhat, "sum_dy_xhat", results.sum_dy_xhat, layout.statistics, maker, 1, memory);
     maker.begin(layout.data.count() * bytes_of(x.dtype));
     const Views views(layout, dy, x);
-    const Doubles means(mean), scales(rstd);
+    const Doubles means(mean, memory), scales(rstd, memory);
     backward(layout.space(x.dtype), views.dy, views.x, nullptr, {Statistic::variance, 0.0}, true, means.get(),
              scales.get(), {{}, sum_dy_xhat.get(), sum_dy.get()});
     sum_dy.store();
@@ -85,7 +87,8 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
         wrong_value("count must have shape () or " + text(layout.statistics) + ", got " + text(Shape(count)));
     }
     const std::size_t n = layout.statistics.count();
-    const Doubles counts(count, true), sums(sum_dy, true), sums_xhat(sum_dy_xhat, true);
+    CallMemory memory;
+    const Doubles counts(count, memory, true), sums(sum_dy, memory, true), sums_xhat(sum_dy_xhat, memory, true);
     for (std::size_t i = 0; !layout.is_empty() && i < fastnorm::count(count); ++i) {
         const double each = counts.get()[i];
         if (!(std::isfinite(each) && each > 0)) wrong_value("count must be finite and > 0, got " + text(each));
@@ -94,14 +97,13 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     DataResult dx;
     if (results.dx) check_out("dx", results.dx, x.dtype, x);
     if (results.dx) {
-        dx.bind(results.dx, {&dy, &x});
+        dx.bind(results.dx, {&dy, &x}, memory);
     } else {
         dx.adopt(maker.make(0, x.dtype, layout.data, x));
         check_required("dx", dx.tensor());
     }
     maker.begin(layout.data.count() * bytes_of(x.dtype));
-    const std::unique_ptr<double[]> averages(new double[3 * n + 1]);
-    double *const weights = averages.get() + 2 * n;
+    double *const averages = memory.take<double>(3 * n), *const weights = averages + 2 * n;
     std::fill_n(weights, n, 1.0);
     if (weight) {
         const std::ptrdiff_t step = stride_of(weight, 0);
@@ -115,9 +117,9 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     const Views views(layout, dy, x);
     Steps steps;
     layout.strides(dx.tensor(), steps.data());
-    const Doubles means(mean), scales(rstd);
+    const Doubles means(mean, memory), scales(rstd, memory);
     input_gradient(layout.space(x.dtype), views.dy, views.x, {dx.tensor().data, steps.data()},
-                   scale.values(layout, x), means.get(), scales.get(), averages.get(), averages.get() + n);
+                   scale.values(layout, x, memory), means.get(), scales.get(), averages, averages + n);
     dx.store();
 }
 

@@ -62,32 +62,32 @@ bool is_aligned(const Tensor& tensor) {
     return reinterpret_cast<std::uintptr_t>(tensor.data) % bytes_of(tensor.dtype) == 0;
 }
 
-Doubles::Doubles(const Tensor& tensor, bool copy) {
+Doubles::Doubles(const Tensor& tensor, CallMemory& memory, bool copy) {
     if (!tensor) return;
     if (!copy && tensor.dtype == DType::f64 && is_contiguous(tensor) && is_aligned(tensor)) {
         values_ = static_cast<const double*>(tensor.data);
         return;
     }
-    memory_.reset(new double[std::max<std::size_t>(count(tensor), 1)]);
+    double* const own = memory.take<double>(count(tensor));
     std::array<std::ptrdiff_t, Shape::kMost> steps;
     strides_of(tensor, steps.data());
-    gather_values(tensor, tensor.ndim, tensor.shape, steps.data(), memory_.get());
-    values_ = memory_.get();
+    gather_values(tensor, tensor.ndim, tensor.shape, steps.data(), own);
+    values_ = own;
 }
 
-void DoubleResult::bind(const MutableTensor& tensor, bool force_copy) {
+void DoubleResult::bind(const MutableTensor& tensor, CallMemory& memory) {
     const Tensor& view = tensor;
     tensor_ = tensor;
-    if (!force_copy && view.dtype == DType::f64 && is_contiguous(view) && is_aligned(view)) {
+    if (view.dtype == DType::f64 && is_contiguous(view) && is_aligned(view)) {
         values_ = static_cast<double*>(tensor.data);
         return;
     }
-    memory_.reset(new double[std::max<std::size_t>(count(view), 1)]);
-    values_ = memory_.get();
+    values_ = memory.take<double>(count(view));
+    is_own_ = true;
 }
 
 void DoubleResult::store() const {
-    if (memory_ && tensor_) store_rounded(values_, tensor_);
+    if (is_own_) store_rounded(values_, tensor_);
 }
 
 void store_rounded(const double* values, const MutableTensor& to) {

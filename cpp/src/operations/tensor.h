@@ -3,9 +3,8 @@
 
 #include <cmath>
 #include <cstring>
-#include <memory>
-#include <vector>
 
+#include "memory/call_memory.h"
 #include "shape.h"
 #include "types.h"
 
@@ -75,22 +74,18 @@ void gather_values(const Tensor& tensor, std::size_t ndim, const std::size_t* sh
 class Doubles {
 public:
     Doubles() = default;
-    explicit Doubles(const Tensor& tensor, bool copy = false);
-
+    Doubles(const Tensor& tensor, CallMemory& memory, bool copy = false);
     const double* get() const { return values_; }
-    double* own() { return memory_.get(); }
 
 private:
     const double* values_ = nullptr;
-    std::unique_ptr<double[]> memory_;
 };
 
 // Results of small size: doubles in C order, which end up in a tensor of any strides and floating dtype. Nothing is
 // written before `store`, unless the tensor has that form itself.
 class DoubleResult {
 public:
-    DoubleResult() = default;
-    void bind(const MutableTensor& tensor, bool force_copy = false);
+    void bind(const MutableTensor& tensor, CallMemory& memory);
     explicit operator bool() const { return values_ != nullptr; }
     double* get() const { return values_; }
     void store() const;
@@ -98,7 +93,7 @@ public:
 private:
     MutableTensor tensor_;
     double* values_ = nullptr;
-    std::unique_ptr<double[]> memory_;
+    bool is_own_ = false;  // values in memory of the call
 };
 
 // Writes doubles in C order to a floating tensor, each rounded once.

@@ -55,7 +55,7 @@ void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double 
     call.check_outs(results.w, "out");
     call.bind(results.w, 0, maker);
     DoubleResult norm;
-    if (saved) bind_statistic(norm, "norm", results.norm, Lengths::kept_shape(layout), maker, 1);
+    if (saved) bind_statistic(norm, "norm", results.norm, Lengths::kept_shape(layout), maker, 1, call.memory());
     Saved statistics;
     statistics.m2 = norm.get();
     call.run(statistics, maker);
@@ -93,22 +93,22 @@ struct Filters {
 // gain * scale in double, or the gain itself.
 class Factor {
 public:
-    Factor(const Tensor& gain, double scale, const Layout& layout, const Tensor& w) {
+    Factor(const Tensor& gain, double scale, const Layout& layout, const Tensor& w, CallMemory& memory) {
         if (gain) check_per_channel("gain", gain, layout, w, "w");
         check_number("scale", scale);
         tensor_ = gain;
         if (scale == 1.0) return;
         const std::size_t n = layout.parameters.count();
-        memory_.reset(new double[n + 1]);
-        std::fill_n(memory_.get(), n, 1.0);
+        double* const values = memory.take<double>(n);
+        std::fill_n(values, n, 1.0);
         if (gain) {
             std::array<std::ptrdiff_t, Shape::kMost> steps;
             strides_of(gain, steps.data());
-            gather_values(gain, gain.ndim, gain.shape, steps.data(), memory_.get());
+            gather_values(gain, gain.ndim, gain.shape, steps.data(), values);
         }
-        for (std::size_t i = 0; i < n; ++i) memory_[i] *= scale;
+        for (std::size_t i = 0; i < n; ++i) values[i] *= scale;
         shape_ = layout.parameters;
-        tensor_ = Tensor(memory_.get(), DType::f64, shape_.size(), shape_.data());
+        tensor_ = Tensor(values, DType::f64, shape_.size(), shape_.data());
     }
     Factor(const Factor&) = delete;
     Factor& operator=(const Factor&) = delete;
@@ -117,14 +117,14 @@ public:
 private:
     Tensor tensor_;
     Shape shape_;
-    std::unique_ptr<double[]> memory_;
 };
 
 void standardize(const Tensor& w, const Tensor& gain, const FilterOptions& options,
                  const StandardizationResults& results, bool saved) {
     const Filters filters(w, options);
     const Layout& layout = filters.layout;
-    const Factor factor(gain, options.scale, layout, w);
+    CallMemory memory;
+    const Factor factor(gain, options.scale, layout, w, memory);
     NormOptions norm;
     norm.weight = factor.tensor();
     ForwardCall call("w", w, {}, layout, filters.form.statistic, norm, filters.form.eps, "gain");
@@ -132,8 +132,8 @@ void standardize(const Tensor& w, const Tensor& gain, const FilterOptions& optio
     call.check_outs(results.w, "out");
     call.bind(results.w, 0, maker);
     DoubleResult mean, var;
-    if (saved) bind_statistic(mean, "mean", results.mean, layout.statistics, maker, 1);
-    if (saved) bind_statistic(var, "var", results.var, layout.statistics, maker, 2);
+    if (saved) bind_statistic(mean, "mean", results.mean, layout.statistics, maker, 1, call.memory());
+    if (saved) bind_statistic(var, "var", results.var, layout.statistics, maker, 2, call.memory());
     call.run({mean.get(), nullptr, var.get()}, maker);
     const auto size = static_cast<double>(std::max<std::size_t>(layout.group_size, 1));
     for (std::size_t i = 0; var && i < layout.statistics.count(); ++i) var.get()[i] /= size;
@@ -188,16 +188,17 @@ void weight_norm_backward(const Tensor& dw, const Tensor& v, const Tensor& g, co
     check_like("dw", dw, v, "v");
     check_statistic_dtype("norm", norm);
     const Lengths norms("norm", norm, layout);
-    const Doubles values(norms.tensor, true);
+    CallMemory memory;
+    const Doubles values(norms.tensor, memory, true);
     const std::size_t n = layout.parameters.count();
-    const std::unique_ptr<double[]> rstd(new double[n + 1]);
+    double* const rstd = memory.take<double>(n);
     for (std::size_t i = 0; i < n; ++i) {
         const double value = values.get()[i];
         rstd[i] = value == 0 ? std::nan("") : 1.0 / value;
     }
     BackwardOptions options;
     options.weight = lengths.tensor;
-    const Tensor scales(rstd.get(), DType::f64, layout.statistics.size(), layout.statistics.data());
+    const Tensor scales(rstd, DType::f64, layout.statistics.size(), layout.statistics.data());
     BackwardCall call("v", dw, {}, v, {}, scales, layout, Statistic::norm, options, "dw");
     call.set_weight_form({Shape(g), g.dtype});
     call.run({results.dv, results.dg, {}, {true, true, false}, results.maker});
@@ -219,13 +220,13 @@ void weight_standardization_backward(const Tensor& dw, const Tensor& w, const Te
     const Filters filters(w, options);
     const Layout& layout = filters.layout;
     check_like("dw", dw, w, "w");
-    const Factor factor(gain, options.scale, layout, w);
+    CallMemory memory;
+    const Factor factor(gain, options.scale, layout, w, memory);
     check_statistic("mean", mean, layout, "w");
     check_statistic("var", var, layout, "w");
     const std::size_t n = layout.statistics.count();
-    const Doubles variances(var, true);
-    const std::unique_ptr<double[]> scales(new double[2 * n + 1]);
-    double *const s = scales.get(), *const slope = s + n;
+    const Doubles variances(var, memory, true);
+    double *const s = memory.take<double>(2 * n), *const slope = s + n;
     multiplier(filters.form, variances.get(), n, layout.group_size, s, slope);
     BackwardOptions norm;
     norm.weight = factor.tensor();

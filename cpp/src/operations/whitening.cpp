@@ -34,9 +34,10 @@ void whitening_transform(const Tensor& x, const Tensor& mean, const Tensor& matr
         wrong_value("y must have shape " + text(expected) + ", got " + text(Shape(out)));
     }
     check_places("y", out);
-    const Doubles centre(mean), rows(matrix), shifts(shift);
+    CallMemory memory;
+    const Doubles centre(mean, memory), rows(matrix, memory), shifts(shift, memory);
     DataResult result;
-    result.bind(y, {&x});
+    result.bind(y, {&x}, memory);
     const std::uint8_t roles[] = {reduced, param};
     std::array<std::ptrdiff_t, 2> x_steps, y_steps;
     strides_of(x, x_steps.data());

@@ -3,8 +3,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -22,7 +20,6 @@ namespace {
 
 // A thread is worth waking for this much work: below, waking costs more than it saves.
 constexpr std::size_t kBytesPerThread = 128 * 1024;
-constexpr std::size_t kLine = 64;  // of the cache
 
 thread_local int local_threads = 0;
 
@@ -86,21 +83,6 @@ std::atomic<int>& global_threads() {
 int threads_for(std::size_t bytes) {
     if (bytes < 2 * kBytesPerThread) return 1;
     return std::min(get_num_threads(), static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16)));
-}
-
-void* scratch_bytes(std::size_t bytes) {
-    struct Free {
-        void operator()(void* p) const { ::operator delete(p, std::align_val_t{kLine}); }
-    };
-    thread_local std::unique_ptr<void, Free> memory;
-    thread_local std::size_t size = 0;
-    if (bytes > size) {
-        size = 0;
-        memory.reset();
-        memory.reset(::operator new(bytes, std::align_val_t{kLine}));
-        size = bytes;
-    }
-    return memory.get();
 }
 
 int default_num_threads() {
