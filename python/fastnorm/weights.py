@@ -132,6 +132,7 @@ def weight_norm_forward(
            [2.]])
     """
     v, layout, length = _directions(v, g, axis)
+    eps = check.eps(eps)
     check.out(out, v, "v")
     (m2,) = layout.statistic_arrays(1)
     w = _engine.forward(v, layout, length, None, eps, out, statistic=_core.NORM, m2=m2)
@@ -401,7 +402,7 @@ def weight_standardization_backward(
         sides = weight, _core.VARIANCE, True, centre, s, dgain, None, slope
         run(_core.backward, dw, w, dx, layout.roles, *sides)
     with np.errstate(all="ignore"):
-        dgain = rounded(scale * dgain, w.dtype if gain is None else check.array("gain", gain).dtype)
+        dgain = rounded(scale * dgain, w.dtype if gain is None else check.numbers("gain", gain).dtype)
     return WeightStandardizationGradients(dx, dgain)
 
 

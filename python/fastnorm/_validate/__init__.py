@@ -5,12 +5,13 @@ raise `ValueError`, types raise `TypeError`. Checks are ordered so that an ordin
 or two. The rest of the library uses the names below and no module of the package itself.
 """
 
-from .arrays import array, data, like, mask, out, out_of_shape, outs
+from .arrays import array, data, like, mask, numbers, out, out_of_shape, outs
 from .axes import (
     channel_axis,
     channel_axis_of_samples,
     filter_axis,
     groups_of_weight,
+    is_sequence,
     normalized_axes,
     num_groups,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "full_rank",
     "grad_mask",
     "groups_of_weight",
+    "is_sequence",
     "iterations",
     "kind",
     "length",
@@ -78,6 +80,7 @@ __all__ = [
     "normalized_axes",
     "num_groups",
     "num_threads",
+    "numbers",
     "offset",
     "out",
     "out_of_shape",
