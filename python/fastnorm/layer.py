@@ -3,6 +3,7 @@
 The two are one computation: root mean square normalization leaves out the mean, and may add a constant to the weight.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ def layer_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
@@ -46,7 +47,7 @@ def layer_norm(
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
         float64; None stands for ones and zeros.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float, optional
         Added to the variance; finite and >= 0.
@@ -97,7 +98,7 @@ def layer_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
@@ -148,7 +149,7 @@ def layer_norm_backward(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -172,7 +173,7 @@ def layer_norm_backward(
         Scale of the forward pass.
     mean, rstd : array_like
         Statistics of the forward pass, in float64 as it returned them or in float32.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         That of the forward pass, whose result is computed again.
@@ -218,7 +219,7 @@ def rms_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = _NONE,
     activation: Activation | None = None,
@@ -237,7 +238,7 @@ def rms_norm(
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
         float64; None stands for ones and zeros.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float or None, optional
         Added to the mean square; finite and >= 0. None is the machine epsilon of the arithmetic, which is done in
@@ -303,7 +304,7 @@ def rms_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -366,7 +367,7 @@ def rms_norm_backward(
     weight: npt.ArrayLike | None,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     offset: float = _NONE,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
@@ -391,7 +392,7 @@ def rms_norm_backward(
         Scale of the forward pass.
     rstd : array_like
         Statistic of the forward pass, in float64 as it returned it or in float32.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes.
     offset : float, optional
         That of the forward pass.
@@ -449,7 +450,7 @@ def rms_norm_backward(
     )
 
 
-def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...], name: str = "x") -> tuple[Array, Layout]:
+def _rows(x: npt.ArrayLike, axis: int | Sequence[int], name: str = "x") -> tuple[Array, Layout]:
     x = check.data(name, x)
     return x, _layout.rows(x.shape, check.normalized_axes(axis, x, name))
 

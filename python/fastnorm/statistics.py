@@ -20,7 +20,7 @@ from .runtime import run
 def moments(
     x: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: int | Sequence[int] | None = None,
     keepdims: bool = False,
     where: npt.ArrayLike | None = None,
 ) -> Moments:
@@ -30,7 +30,7 @@ def moments(
     ----------
     x : array_like, floating point
         Data in any memory layout.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The axes that they are taken over; None stands for all.
     keepdims : bool, optional
         Whether these axes stay, with length 1.
