@@ -38,8 +38,7 @@ class Layer:
 
     def __init__(self) -> None:
         self.training, self.keep_inputs = True, False
-        self._gradients: dict[str, Array] | None = {}  # None: the latest backward could not compute them
-        self._backward: Callable[..., Any] = _no_call  # of the latest call
+        self._forget()
 
     def train(self: _L, mode: bool = True) -> _L:
         """Go to training, or with False to evaluation, and return the layer."""
@@ -109,8 +108,17 @@ class Layer:
         """Whether a call keeps its input."""
         return self.training or self.keep_inputs
 
+    def _forget(self) -> None:
+        """Let go of the latest call."""
+        self._gradients: dict[str, Array] | None = {}  # None: the latest backward could not compute them
+        self._backward: Callable[..., Any] = _no_call
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_gradients": {}, "_backward": _no_call}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_gradients", "_backward")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._shown)})"
