@@ -140,8 +140,9 @@ def _of_another_shape(a: np.ndarray, rng: Rng) -> Any:
 def _of_another_type(a: np.ndarray, rng: Rng) -> Any:
     types: list[Callable[[], Any]] = [
         *(a.tolist, lambda: tuple(a), lambda: memoryview(a.view(np.uint8)), lambda: np.ma.masked_array(a)),
-        *(lambda: a.view(np.recarray), lambda: Interface(shape=a.shape, data=a), lambda: [a.tolist(), 1]),
-        *(lambda: np.ones(a.shape, int).tolist(), lambda: np.asmatrix(a), lambda: a.astype(object).tolist()),
+        lambda: Interface(shape=a.shape, typestr=a.dtype.str, data=a.tobytes()),
+        *(lambda: [a.tolist(), 1], lambda: a.view(np.recarray), lambda: np.ones(a.shape, int).tolist()),
+        *(lambda: np.asmatrix(a), lambda: a.astype(object).tolist()),
     ]  # fmt: skip
     return types[rng.integers(len(types))]()
 
@@ -227,6 +228,8 @@ def _plain(value: Any) -> Any:
         return np.array(value, order="C")
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(map(_plain, value))
     return value
 
 
