@@ -9,6 +9,7 @@ import pytest
 
 import fastnorm as fn
 import hostile
+from hostile_arguments import SCALARS
 
 CALLS = int(os.environ.get("FASTNORM_HOSTILE_CALLS", "4000"))
 PARTS = 8
@@ -38,7 +39,7 @@ def settings() -> Iterator[None]:
     fn.set_num_threads, fn.threads, fn.set_pool_limit, fn.set_simd_target, fn.show_config, fn.merge_moments,
 ])  # fmt: skip
 def test_hostile_settings(function: Callable[[Any], Any]) -> None:
-    for value in hostile.SCALARS:
+    for value in SCALARS:
         try:
             function(value)
         except (ValueError, TypeError) as error:
