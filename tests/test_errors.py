@@ -149,13 +149,19 @@ def test_one_value_per_channel(op: str) -> None:
 
 
 @pytest.mark.parametrize("op", ALL)
-@pytest.mark.parametrize("axis", [1.0, "1", None, True, np.True_, [1], np.array([1, 2]), 1j])
+@pytest.mark.parametrize("axis", [1.0, "1", None, True, np.True_, b"1", np.array([1, 2]), 1j])
 def test_axis_of_a_wrong_type(op: str, axis: Any) -> None:
     check(op, {"axis": axis}, TypeError, f"axis must be an integer, got {type(axis).__name__}")
 
 
+@pytest.mark.parametrize("op", CHANNELS)
+@pytest.mark.parametrize("axis", [[1], (1,), range(1)])
+def test_a_channel_axis_is_one(op: str, axis: Any) -> None:
+    check(op, {"axis": axis}, TypeError, f"axis must be an integer, got {type(axis).__name__}")
+
+
 @pytest.mark.parametrize("op", ROWS)
-@pytest.mark.parametrize("axis", [(1.0,), (0, True), (0, (1,))])
+@pytest.mark.parametrize("axis", [(1.0,), (0, True), (0, (1,)), [0, [1]]])
 def test_axes_of_a_wrong_type(op: str, axis: tuple[Any, ...]) -> None:
     check(op, {"axis": axis}, TypeError, f"axis must be an integer, got {type(axis[-1]).__name__}")
 

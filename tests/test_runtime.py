@@ -202,8 +202,6 @@ class TestDefaults:
 
     def test_own_variable_decides(self) -> None:
         assert run(self.PRINT, FASTNORM_NUM_THREADS="5", OMP_NUM_THREADS="1") == "5"
-        assert run(self.PRINT, FASTNORM_NUM_THREADS="0") == run(self.PRINT)
-        assert run(self.PRINT, FASTNORM_NUM_THREADS="many") == run(self.PRINT)
 
     @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
     def test_affinity_limits(self) -> None:
@@ -212,7 +210,32 @@ class TestDefaults:
 
     def test_target(self) -> None:
         for name in fn.simd_targets():
-            assert run("import fastnorm as fn; print(fn.simd_target())", FASTNORM_SIMD_TARGET=name) == name
+            for given in (name, name.lower(), name.upper()):
+                assert run("import fastnorm as fn; print(fn.simd_target())", FASTNORM_SIMD_TARGET=given) == name
+
+    @pytest.mark.parametrize(("name", "text", "expected"), [
+        *(("FASTNORM_NUM_THREADS", text, "a number from 1 to 1024") for text in ("many", "0", "-2", "3x", "1025")),
+        *(("FASTNORM_SIMD_TARGET", text, "one of ") for text in ("avx2000", "2", "AVX2,SSE4")),
+        *(("FASTNORM_POOL_MB", text, "a number from 0 to 1048576") for text in ("many", "-1", "1048577", "1e3")),
+    ])  # fmt: skip
+    def test_a_setting_that_is_not_understood_warns_once(self, name: str, text: str, expected: str) -> None:
+        code = """
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import fastnorm as fn
+print(fn.get_num_threads(), fn.simd_target(), fn.get_pool_limit())
+print(*(f"{w.category.__name__} {w.filename} {w.message}" for w in caught), sep="\\n")
+"""
+        in_use, warning = run(code, **{name: text}).splitlines()
+        assert in_use == run(code).strip()
+        assert warning.startswith(f"RuntimeWarning <string> {name} must be {expected}")
+        assert warning.endswith(" is used")
+        assert f", got {text!r}: " in warning
+
+    def test_empty_settings_are_none(self) -> None:
+        empty = {"FASTNORM_NUM_THREADS": "", "FASTNORM_SIMD_TARGET": "", "FASTNORM_POOL_MB": " "}
+        assert run(self.PRINT, **empty) == run(self.PRINT)
 
 
 # ---- targets, report, import -----------------------------------------------------------------------------------------
@@ -221,8 +244,9 @@ class TestDefaults:
 def test_simd_targets() -> None:
     assert fn.simd_target() in fn.simd_targets()
     for name in fn.simd_targets():
-        fn.set_simd_target(name)
-        assert fn.simd_target() == name
+        for given in (name, name.lower(), name.upper()):
+            fn.set_simd_target(given)
+            assert fn.simd_target() == name
 
 
 def test_report(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 #include "dispatch.h"
 
 #include <atomic>
+#include <cctype>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -15,9 +16,14 @@ const std::vector<Target>& targets() {
     return *list;
 }
 
+std::string lower(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
 const Target* find(const std::string& name) {
     for (const Target& target : targets()) {
-        if (name == target.name) return &target;
+        if (lower(name) == lower(target.name)) return &target;
     }
     return nullptr;
 }

@@ -22,7 +22,7 @@ def array(name: str, value: object) -> Array:
 
 def parameter(name: str, value: object) -> Array:
     """The same for what goes with the data: parameters, statistics."""
-    return np.asarray(check.array(name, value))
+    return np.asarray(check.numbers(name, value))
 
 
 def number(name: str, value: object) -> float:
@@ -42,7 +42,7 @@ def boolean(name: str, value: object) -> bool:
 
 def axes(name: str, value: object) -> int | tuple[int, ...]:
     """One axis, or several."""
-    if not isinstance(value, tuple):
+    if not check.is_sequence(value):
         return integer(name, value)
     return tuple(integer(name, entry) for entry in value)
 

@@ -43,6 +43,16 @@ DATA_NAMES: Final = "float16, bfloat16, float32 or float64"
 STATISTICS: Final[tuple[np.dtype[Any], ...]] = (FLOAT32, FLOAT64)
 
 
+def bfloat16() -> np.dtype[Any]:
+    """The bfloat16 of ``ml_dtypes``, which is imported here and nowhere else."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise TypeError("bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from None
+    result: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return result
+
+
 def rounded(values: np.ndarray[Any, np.dtype[Any]], dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:
     """Round float64 to the nearest of `dtype`, once.
 

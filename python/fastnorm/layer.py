@@ -3,6 +3,8 @@
 The two are one computation: root mean square normalization leaves out the mean, and may add a constant to the weight.
 """
 
+from collections.abc import Sequence
+
 import numpy.typing as npt
 
 from . import _core
@@ -15,7 +17,7 @@ def layer_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
@@ -34,7 +36,7 @@ def layer_norm(
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
         float64; None stands for ones and zeros.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float, optional
         Added to the variance; finite and >= 0.
@@ -80,7 +82,7 @@ def layer_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
@@ -124,7 +126,7 @@ def layer_norm_backward(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -148,7 +150,7 @@ def layer_norm_backward(
         Scale of the forward pass.
     mean, rstd : array_like
         Statistics of the forward pass, in float64 as it returned them or in float32.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         That of the forward pass, whose result is computed again.
@@ -191,7 +193,7 @@ def rms_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -210,7 +212,7 @@ def rms_norm(
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
         float64; None stands for ones and zeros.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float or None, optional
         Added to the mean square; finite and >= 0. None is the machine epsilon of the arithmetic, which is done in
@@ -258,7 +260,7 @@ def rms_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -300,7 +302,7 @@ def rms_norm_backward(
     weight: npt.ArrayLike | None,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
@@ -325,7 +327,7 @@ def rms_norm_backward(
         Scale of the forward pass.
     rstd : array_like
         Statistic of the forward pass, in float64 as it returned it or in float32.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes.
     offset : float, optional
         That of the forward pass.

@@ -4,6 +4,8 @@ The sum is rounded to the dtype of the data before it is normalized, so that the
 as an addition followed by a normalization, and the backward, which sees only the rounded sum, fits.
 """
 
+from collections.abc import Sequence
+
 import numpy.typing as npt
 
 from . import _core
@@ -19,7 +21,7 @@ def add_layer_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
@@ -66,7 +68,7 @@ def add_layer_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     out: Out | None = None,
@@ -107,7 +109,7 @@ def add_layer_norm_backward(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = ALL,
@@ -155,7 +157,7 @@ def add_rms_norm(
     residual: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -199,7 +201,7 @@ def add_rms_norm_forward(
     residual: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -239,7 +241,7 @@ def add_rms_norm_backward(
     weight: npt.ArrayLike | None,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     offset: float = 0.0,
     activation: Activation | None = None,
     grad_mask: GradMask = ALL,

@@ -6,6 +6,7 @@ for every number of threads.
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -21,6 +22,20 @@ from . import _validate as check
 _override: Final[ContextVar[int]] = _core.num_threads_override
 
 _ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "FASTNORM_POOL_MB", "OMP_NUM_THREADS")
+
+
+def warn_of_environment() -> None:
+    """Warn, in the name of the program that imports the package, of settings that could not be understood."""
+    settings: dict[str, tuple[str, Callable[[], int | str]]] = {
+        "FASTNORM_NUM_THREADS": ("a number from 1 to 1024", _core.default_num_threads),
+        "FASTNORM_SIMD_TARGET": (f"one of {', '.join(_core.simd_targets())}", _core.simd_target),
+        "FASTNORM_POOL_MB": ("a number from 0 to 1048576", lambda: _core.pool_limit() >> 20),
+    }
+    for name, (expected, in_use) in settings.items():
+        text = os.environ.get(name, "").strip()
+        given = (text.lstrip("0") or "0") if text.isdecimal() else text
+        if given and given.lower() != str(in_use()).lower():
+            warnings.warn(f"{name} must be {expected}, got {text!r}: {in_use()} is used", RuntimeWarning, stacklevel=3)
 
 
 def get_num_threads() -> int:
@@ -120,7 +135,7 @@ def set_simd_target(name: str) -> None:
     Parameters
     ----------
     name : str
-        One of :func:`simd_targets`.
+        One of :func:`simd_targets`, in upper or lower case.
 
     Raises
     ------
@@ -132,7 +147,9 @@ def set_simd_target(name: str) -> None:
     >>> import fastnorm as fn
     >>> fn.set_simd_target(fn.simd_targets()[0])
     """
-    _core.set_simd_target(check.choice("name", name, _core.simd_targets()))
+    targets = _core.simd_targets()
+    same = [target for target in targets if target.lower() == str(name).lower()]
+    _core.set_simd_target(check.choice("name", same[0] if same else name, targets))
 
 
 def get_pool_limit() -> int:

@@ -17,7 +17,7 @@ from ._types import Array, BatchNormSums, Moments
 def moments(
     x: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: int | Sequence[int] | None = None,
     keepdims: bool = False,
     where: npt.ArrayLike | None = None,
 ) -> Moments:
@@ -27,7 +27,7 @@ def moments(
     ----------
     x : array_like, floating point
         Data in any memory layout.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The axes that they are taken over; None stands for all.
     keepdims : bool, optional
         Whether these axes stay, with length 1.
@@ -63,7 +63,7 @@ def moments(
     result = Moments(*_core.moments(x, axis, where))
     if keepdims:
         return result
-    reduced = tuple(range(result.mean.ndim)) if axis is None else axis
+    reduced = tuple(range(result.mean.ndim)) if axis is None else axis if isinstance(axis, int) else tuple(axis)
     return Moments(*(values.squeeze(reduced) for values in result))
 
 
@@ -221,5 +221,5 @@ def batch_norm_backward_apply(
     array([[-0.204],
            [ 0.102]])
     """
-    sums = sum_dy, sum_dy_xhat, check.numbers("count", count)
+    sums = sum_dy, sum_dy_xhat, check.reals("count", count)
     return _core.batch_norm_backward_apply(dy, x, weight, mean, rstd, *sums, axis)

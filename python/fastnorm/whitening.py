@@ -1,6 +1,6 @@
 """Whitening of data: a linear map, fitted to samples, that gives them the identity as covariance."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,10 @@ class Whitening:
         self._comoments = comoments
         self._options = options
         self._whitener: Whitener | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _freeze(self._whitener)
 
     def __repr__(self) -> str:
         components = self._options.n_components or len(self._comoments.mean)
@@ -226,8 +230,7 @@ class Whitening:
         if result is None:
             method, eps, _, n_components, sign = self._options
             result = self._whitener = whitener(self.covariance, method, eps, n_components, sign)
-            for array in result:
-                array.flags.writeable = False
+            _freeze(result)
         return result
 
 
@@ -358,6 +361,12 @@ def whiten(
     """
     x = check.samples("x", x)
     return fit_whitening(x, method=method, eps=eps, ddof=ddof, n_components=n_components, sign=sign).transform(x)
+
+
+def _freeze(arrays: Whitener | None) -> None:
+    """Make the matrices of a fit read-only: what they are changed to would not be the fit's. Pickles lose that."""
+    for array in arrays or ():
+        array.flags.writeable = False
 
 
 def _mapped(x: Array, matrix: Array, centre: Array | None, shift: Array | None, out: Array | None) -> Array:

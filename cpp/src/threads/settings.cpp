@@ -24,10 +24,13 @@ constexpr std::size_t kBytesPerThread = 128 * 1024;
 thread_local int local_threads = 0;
 
 // A positive whole number at the start of the text (OMP_NUM_THREADS may be a list), else 0.
-int parse_count(const char* text) {
+// A number of threads, 0 if there is none in `text`. OpenMP's may be the first of a list.
+int parse_count(const char* text, bool list) {
     if (!text) return 0;
-    const long value = std::strtol(text, nullptr, 10);
-    return value > 0 && value < 1 << 16 ? static_cast<int>(value) : 0;
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    while (*end == ' ') ++end;
+    return (list || *end == '\0') && value > 0 && value <= 1024 ? static_cast<int>(value) : 0;
 }
 
 int affinity_count() {
@@ -86,10 +89,10 @@ int threads_for(std::size_t bytes) {
 }
 
 int default_num_threads() {
-    if (const int wanted = parse_count(std::getenv("FASTNORM_NUM_THREADS"))) return wanted;
+    if (const int wanted = parse_count(std::getenv("FASTNORM_NUM_THREADS"), false)) return wanted;
     int threads = affinity_count();
     if (const int quota = cgroup_count()) threads = std::min(threads, quota);
-    if (const int openmp = parse_count(std::getenv("OMP_NUM_THREADS"))) threads = std::min(threads, openmp);
+    if (const int openmp = parse_count(std::getenv("OMP_NUM_THREADS"), true)) threads = std::min(threads, openmp);
     return std::max(1, threads);
 }
 

@@ -5,13 +5,14 @@ raise `ValueError`, types raise `TypeError`. Checks are ordered so that an ordin
 or two. The rest of the library uses the names below and no module of the package itself.
 """
 
-from .arrays import array, data, like, mask, out, out_of_shape, outs
-from .arrays import real as numbers
+from .arrays import array, data, like, mask, numbers, out, out_of_shape, outs
+from .arrays import real as reals
 from .axes import (
     channel_axis,
     channel_axis_of_samples,
     filter_axis,
     groups_of_weight,
+    is_sequence,
     normalized_axes,
     num_groups,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "grad_mask",
     "groups_of_weight",
     "integer",
+    "is_sequence",
     "iterations",
     "kind",
     "length",
@@ -81,8 +83,8 @@ __all__ = [
     "norm",
     "normalized_axes",
     "num_groups",
-    "numbers",
     "num_threads",
+    "numbers",
     "offset",
     "out",
     "out_of_shape",
@@ -92,6 +94,7 @@ __all__ = [
     "quantization",
     "quantization_shape",
     "real_number",
+    "reals",
     "representable",
     "running",
     "running_covariances",

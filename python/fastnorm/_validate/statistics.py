@@ -8,13 +8,13 @@ import numpy as np
 from .._dtypes import STATISTICS
 from .._layout import Layout
 from .._types import Array, Moments
-from .arrays import array, native, real
+from .arrays import native, numbers, real
 from .texts import dtype_names, type_name
 
 
 def statistic(name: str, value: object, layout: Layout, of: str = "x") -> Array:
     """A statistic that a forward pass saved."""
-    result = array(name, value)
+    result = numbers(name, value)
     dtype_of_statistic(name, result)
     if result.shape != layout.statistics:
         raise ValueError(

@@ -5,7 +5,7 @@ import numpy as np
 from .._dtypes import FLOAT64
 from .._layout import Layout
 from .._types import Array
-from .arrays import array
+from .arrays import numbers
 from .parameters import dtype_of_parameter
 from .statistics import dtype_of_statistic
 from .texts import of_axes
@@ -13,7 +13,7 @@ from .texts import of_axes
 
 def length(value: object, layout: Layout, v: Array) -> Array:
     """The lengths of weight normalization, as they broadcast against `v`, in their own dtype."""
-    result = array("g", value)
+    result = numbers("g", value)
     dtype_of_parameter("g", result, v, "v")
     _one_per_filter("g", result, layout)
     return result
@@ -21,7 +21,7 @@ def length(value: object, layout: Layout, v: Array) -> Array:
 
 def norm(value: object, layout: Layout) -> Array:
     """The norms that a forward pass saved."""
-    result = array("norm", value)
+    result = numbers("norm", value)
     dtype_of_statistic("norm", result)
     _one_per_filter("norm", result, layout)
     return result

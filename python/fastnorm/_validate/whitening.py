@@ -8,7 +8,7 @@ import numpy as np
 from .._dtypes import FLOAT64
 from .._layout import Layout, Shape
 from .._types import Array, BatchWhiteningSaved
-from .arrays import apart, array, data, writeable, written
+from .arrays import apart, array, data, numbers, writeable, written
 from .parameters import dtype_of_parameter, running_buffer
 from .scalars import integer, kind, number
 
@@ -73,7 +73,7 @@ def singular(eps: float) -> np.linalg.LinAlgError:
 
 def covariances(name: str, value: object, shape: Shape, x: Array) -> Array:
     """A square matrix for every group of channels, of the dtype of `x` or a wider one."""
-    result = array(name, value)
+    result = numbers(name, value)
     dtype_of_parameter(name, result, x, "x")
     if result.shape != shape:
         raise ValueError(f"{name} must have shape {shape} to match x with shape {x.shape}, got {result.shape}")

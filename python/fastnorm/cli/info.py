@@ -64,7 +64,7 @@ def facts() -> dict[str, dict[str, str]]:
 
 def _why_target(target: str, targets: list[str]) -> str:
     wanted = os.environ.get("FASTNORM_SIMD_TARGET", "")
-    if wanted == target:
+    if wanted.lower() == target.lower():
         return "which FASTNORM_SIMD_TARGET asks for"
     if target != targets[0]:
         return "which the program has set"
