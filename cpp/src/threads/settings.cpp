@@ -103,11 +103,18 @@ void* scratch_bytes(std::size_t bytes) {
     return memory.get();
 }
 
+ThreadLimits thread_limits() {
+    return {parse_count(std::getenv("FASTNORM_NUM_THREADS")), affinity_count(), cgroup_count(),
+            parse_count(std::getenv("OMP_NUM_THREADS"))};
+}
+
 int default_num_threads() {
-    if (const int wanted = parse_count(std::getenv("FASTNORM_NUM_THREADS"))) return wanted;
-    int threads = affinity_count();
-    if (const int quota = cgroup_count()) threads = std::min(threads, quota);
-    if (const int openmp = parse_count(std::getenv("OMP_NUM_THREADS"))) threads = std::min(threads, openmp);
+    const ThreadLimits limits = thread_limits();
+    if (limits.fastnorm_num_threads) return limits.fastnorm_num_threads;
+    int threads = limits.affinity;
+    for (const int limit : {limits.cgroup_quota, limits.omp_num_threads}) {
+        if (limit) threads = std::min(threads, limit);
+    }
     return std::max(1, threads);
 }
 
