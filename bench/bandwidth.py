@@ -60,7 +60,8 @@ class Copy:
         waiting = [self._helpers.submit(self._copy, first, turns, count) for first in range(1, len(self.parts))]
         self._copy(0, turns, count)
         for helper in waiting:
-            helper.result()
+            if not helper.cancel():  # has begun; else no processor was free for it, and nothing is left to do
+                helper.result()
 
     def _copy(self, first: int, turns: list[itertools.count[int]], count: int) -> None:
         """Copy a part so many times, then what others have left to do of theirs."""
