@@ -21,7 +21,7 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
-	@$(BIN)/python -m fastnorm demo
+	@$(BIN)/python examples/demo
 
 test: $(VENV)/.installed-test ## build, install into .venv and run the tests
 	@$(PYTEST) tests -q

@@ -9,10 +9,10 @@ with --cpu those of the processor: for one thread on a busy machine.
 from __future__ import annotations
 
 import argparse
+import functools
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import threadpoolctl
 
 import fastnorm as fn
+import timing
 
 FEATURES = 256
 SHAPES = [((32, 64, 28, 28), 1), ((32, 64, 28, 28), 4), ((64, 256, 7, 7), 16), ((4096, 128), 1)]
@@ -86,20 +87,10 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def take_turns(
-    calls: dict[str, Callable[[], Any]], rounds: int, cpu: bool, pause: float = PAUSE
-) -> dict[str, np.ndarray]:
-    """Return seconds of every round; one before them warms up."""
-    clock = time.process_time if cpu else time.perf_counter
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            time.sleep(pause)
-            start = clock()
-            call()
-            if i:
-                times[name].append(clock() - start)
-    return {name: np.array(values) for name, values in times.items()}
+def plan(options: argparse.Namespace, rounds: int, pause: float) -> timing.Plan:
+    """One call a turn."""
+    clock = time.process_time if options.cpu else time.perf_counter
+    return timing.Plan(rounds, turn=0.0, settle=pause, clock=clock)
 
 
 def of_table(options: argparse.Namespace) -> None:
@@ -107,12 +98,13 @@ def of_table(options: argparse.Namespace) -> None:
     z, mean = fastnorm(x), x.mean(axis=0, dtype=np.float64)
     print(f"fit and transform, {len(x)} x {FEATURES} float32 ({x.nbytes / 2**20:.0f} MB), {options.threads} threads")
     print(f"  off the identity: {np.abs(np.cov(z.T.astype(float)) - np.eye(FEATURES)).max():.1e}, mean {mean[0]:.1f}")
-    times = take_turns({name: lambda call=call: call(x) for name, call in TABLE.items()}, options.rounds, options.cpu)
+    calls = {name: functools.partial(call, x) for name, call in TABLE.items()}
+    times = timing.interleaved(calls, plan(options, options.rounds, PAUSE))
     for name, seconds in times.items():
-        ratio = np.median(times["fastnorm"] / seconds)
+        ratio = timing.ratio(seconds, times["fastnorm"]).median
         need = memory(name, options.samples, options.threads)
-        low, middle = seconds.min() * 1e3, np.median(seconds) * 1e3
-        print(f"  {name:<14} {low:7.0f} ms least {middle:7.0f} ms median   x{1 / ratio:5.2f}   {need:6.0f} MB")
+        low, middle = min(seconds) * 1e3, np.median(seconds) * 1e3
+        print(f"  {name:<14} {low:7.0f} ms least {middle:7.0f} ms median   x{ratio:5.2f}   {need:6.0f} MB")
     print(f"  the result in place of the data: {memory('fastnorm in place', options.samples, options.threads):.0f} MB")
 
 
@@ -141,21 +133,22 @@ def _against(torch: Any, peer: Any, shape: Any, groups: int, method: Any, option
     x += 0.5 * np.roll(x, 1, 1)
     xt, dyt = torch.from_numpy(x), torch.from_numpy(dy)
     y, saved = fn.batch_whitening_forward(x, groups=groups, method=method)
-    answers = [y, *fn.batch_whitening_backward(dy, x, None, saved)]
-    forward = {"fastnorm": lambda: fn.batch_whitening_forward(x, groups=groups, method=method)}
-    backward = {"fastnorm": lambda: fn.batch_whitening_backward(dy, x, None, saved)}
+    answers: list[Any] = [y, *fn.batch_whitening_backward(dy, x, None, saved)]
+    forward = {"fastnorm": functools.partial(fn.batch_whitening_forward, x, groups=groups, method=method)}
+    backward = {"fastnorm": functools.partial(fn.batch_whitening_backward, dy, x, None, saved)}
     for name, wide in (("float32", False), ("float64", True)):
         y_peer, saved_peer = peer.forward(xt, groups, method, wide)
         for a, b in zip(answers, (y_peer, *peer.backward(dyt, xt, saved_peer)), strict=True):
             if not np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3 * np.abs(a).max()):
                 raise SystemExit(f"{shape}, {groups} groups, {method}: the answers differ")
-        forward[name] = lambda wide=wide: peer.forward(xt, groups, method, wide)
-        backward[name] = lambda saved=saved_peer: peer.backward(dyt, xt, saved)
+        forward[name] = functools.partial(peer.forward, xt, groups, method, wide)
+        backward[name] = functools.partial(peer.backward, dyt, xt, saved_peer)
     text = ""
     for title, calls in (("forward", forward), ("backward", backward)):
-        times = take_turns(calls, options.rounds * 2, options.cpu, PAUSE / 10)
-        least = " ".join(f"{seconds.min() * 1e3:6.2f}" for seconds in times.values())
-        ratios = [np.median(seconds / times["fastnorm"]) for name, seconds in times.items() if name != "fastnorm"]
+        times = timing.interleaved(calls, plan(options, options.rounds * 2, PAUSE / 10))
+        least = " ".join(f"{min(seconds) * 1e3:6.2f}" for seconds in times.values())
+        ours = times.pop("fastnorm")
+        ratios = [timing.ratio(seconds, ours).median for seconds in times.values()]
         text += f"   {title} {least}  x" + " x".join(f"{ratio:5.2f}" for ratio in ratios)
     return text
 

@@ -8,8 +8,7 @@ import pytest
 
 import fastnorm as fn
 
-# The command line needs extras, and running it is not its documentation.
-SKIPPED = ("fastnorm._core", "fastnorm.__main__", "fastnorm.cli")
+SKIPPED = ("fastnorm._core", "fastnorm.__main__")
 MODULES = [m.name for m in pkgutil.walk_packages(fn.__path__, "fastnorm.") if not m.name.startswith(SKIPPED)]
 
 

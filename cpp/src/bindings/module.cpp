@@ -4,7 +4,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <optional>
 
 #include "fastnorm/fastnorm.h"
@@ -102,10 +101,13 @@ void transform(const py::array& x, const OptionalArray& dy, py::array y, const p
     });
 }
 
-void copy(const py::array& from, py::array to) {
-    const auto bytes = static_cast<std::size_t>(std::min(from.nbytes(), to.nbytes()));
-    void* data = to.mutable_data();
-    without_gil([&] { fn::copy(from.data(), data, bytes); });
+// None where there is no limit.
+py::dict thread_limits() {
+    const fn::ThreadLimits limits = fn::thread_limits();
+    const auto count = [](int n) { return n ? py::object(py::int_(n)) : py::object(py::none()); };
+    return py::dict("FASTNORM_NUM_THREADS"_a = count(limits.fastnorm_num_threads),
+                    "affinity"_a = count(limits.affinity), "cgroup_quota"_a = count(limits.cgroup_quota),
+                    "OMP_NUM_THREADS"_a = count(limits.omp_num_threads));
 }
 
 py::dict build_info() {
@@ -160,11 +162,11 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.def("number_expectation", &fn::number_expectation, "name"_a);
     add_pool_functions(m);
 
-    m.def("copy", &copy, "from_"_a, "to"_a);
     m.def("get_num_threads", &fn::get_num_threads);
     m.def("set_num_threads", &fn::set_num_threads, "n"_a);
     m.def("set_local_num_threads", &fn::set_local_num_threads, "n"_a);
     m.def("default_num_threads", &fn::default_num_threads);
+    m.def("thread_limits", &thread_limits);
     m.def("simd_targets", &fn::simd_targets);
     m.def("simd_target", &fn::simd_target);
     m.def("set_simd_target", &fn::set_simd_target, "name"_a);

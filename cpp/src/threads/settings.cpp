@@ -88,11 +88,18 @@ int threads_for(std::size_t bytes) {
     return std::min(get_num_threads(), static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16)));
 }
 
+ThreadLimits thread_limits() {
+    return {parse_count(std::getenv("FASTNORM_NUM_THREADS"), false), affinity_count(), cgroup_count(),
+            parse_count(std::getenv("OMP_NUM_THREADS"), true)};
+}
+
 int default_num_threads() {
-    if (const int wanted = parse_count(std::getenv("FASTNORM_NUM_THREADS"), false)) return wanted;
-    int threads = affinity_count();
-    if (const int quota = cgroup_count()) threads = std::min(threads, quota);
-    if (const int openmp = parse_count(std::getenv("OMP_NUM_THREADS"), true)) threads = std::min(threads, openmp);
+    const ThreadLimits limits = thread_limits();
+    if (limits.fastnorm_num_threads) return limits.fastnorm_num_threads;
+    int threads = limits.affinity;
+    for (const int limit : {limits.cgroup_quota, limits.omp_num_threads}) {
+        if (limit) threads = std::min(threads, limit);
+    }
     return std::max(1, threads);
 }
 

@@ -1,15 +1,34 @@
 """Fair timing: the implementations take turns, so that whatever else the machine does meets all of them alike."""
 
+from __future__ import annotations
+
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Call = Callable[[], object]
 
-# A thread pool keeps its threads spinning for a while after a call, on the processors that the next one needs.
-_SETTLE = 0.005
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """Calls that are timed in rows, since each by itself would begin and end with what is not its own.
+
+    Attributes
+    ----------
+    row : float
+        Seconds that a row takes at the least.
+    """
+
+    row: float
+
+    def __call__(self) -> object:
+        """Make one call."""
+
+    def repeat(self, count: int) -> None:
+        """Make so many."""
+
 
 # What is timed takes at least this long: the clock's own call takes a twentieth of a microsecond.
 _SHORTEST = 2e-5
@@ -30,11 +49,18 @@ class Plan(NamedTuple):
     budget : float
         Seconds for all the turns of one implementation. One that takes longer takes part in the first rounds only, at
         the least in two: with it all wait, and what takes fifty times as long need not be known to the percent.
+    settle : float
+        Seconds of rest before a turn. A thread pool keeps its threads spinning for a while after a call, on the
+        processors that the next one needs.
+    clock : callable
+        Returns seconds; `time.process_time` for processor time.
     """
 
     rounds: int = 7
     turn: float = 0.02
     budget: float = math.inf
+    settle: float = 0.005
+    clock: Callable[[], float] = time.perf_counter
 
 
 class Ratio(NamedTuple):
@@ -66,10 +92,10 @@ def interleaved(calls: Mapping[str, Call], plan: Plan) -> dict[str, list[float]]
         for name, call in calls.items():
             if i >= _FEWEST_ROUNDS and (i + 1) * _turn_seconds(once[name], plan) > plan.budget:
                 continue
-            time.sleep(_SETTLE)
+            time.sleep(plan.settle)
             if not _is_slow(once[name], plan):
                 call()  # wakes threads and caches again, not timed
-            times[name].append(_turn(call, max(1, round(_SHORTEST / once[name])), plan.turn))
+            times[name].append(_turn(call, max(1, round(_shortest(call) / once[name])), plan))
     return times
 
 
@@ -90,12 +116,16 @@ def seconds(times: list[float]) -> str:
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
-def _turn(call: Call, count: int, duration: float) -> float:
+def _shortest(call: Call) -> float:
+    return call.row if isinstance(call, Repeatable) else _SHORTEST
+
+
+def _turn(call: Call, count: int, plan: Plan) -> float:
     """Return the median of what calls took for a while: a call that the system interrupts does not count."""
     samples: list[float] = []
-    end = time.perf_counter() + duration
+    end = time.perf_counter() + plan.turn
     while not samples or time.perf_counter() < end:
-        samples.append(_time(call, count))
+        samples.append(_time(call, count, plan))
     return statistics.median(samples)
 
 
@@ -111,17 +141,22 @@ def _is_slow(once: float, plan: Plan) -> bool:
 
 def _first_look(call: Call, plan: Plan) -> float:
     """Return about how long a call takes, to say how many are timed together and in how many rounds."""
-    once = _time(call, 1)  # the first call of all pays for threads, caches and memory
+    once = _time(call, 1, plan)  # the first call of all pays for threads, caches and memory
     if once > plan.budget:
         return once
-    once = _time(call, 1)
+    once = _time(call, 1, plan)
     if once < 10 * _SHORTEST:
-        once = min(once, _time(call, 1), _time(call, 1))
+        once = min(once, _time(call, 1, plan), _time(call, 1, plan))
     return max(once, 1e-7)
 
 
-def _time(call: Call, count: int) -> float:
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    return (time.perf_counter() - start) / count
+def _time(call: Call, count: int, plan: Plan) -> float:
+    """Return the seconds of one of so many calls."""
+    repeat = call.repeat if isinstance(call, Repeatable) else None
+    start = plan.clock()
+    if repeat:
+        repeat(count)
+    else:
+        for _ in range(count):
+            call()
+    return (plan.clock() - start) / count

@@ -5,13 +5,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
-from .. import runtime
-from .limits import Limit, thread_limits
+from . import _core, runtime
 
+_LIMITS: Final = {"affinity": "processors of this process (affinity)", "cgroup_quota": "cgroup CPU quota"}
 _HELP = "version, SIMD targets, threads and what limits them, OpenMP, compiler"
 _OPENMP = {"201511": "4.5", "201811": "5.0", "202011": "5.1", "202111": "5.2", "202411": "6.0"}
 
@@ -43,7 +43,7 @@ def facts() -> dict[str, dict[str, str]]:
     versions, simd, build = config["versions"], config["simd"], config["build"]
     return {
         "versions": {
-            "fastnorm": f"{versions['fastnorm']} in {Path(__file__).parents[1]}",
+            "fastnorm": f"{versions['fastnorm']} in {Path(__file__).parent}",
             "NumPy": np.__version__,
             "Python": f"{versions['python']} on {versions['platform']}",
         },
@@ -53,7 +53,7 @@ def facts() -> dict[str, dict[str, str]]:
         },
         "threads": {
             "in use": str(config["threads"]["in use"]),
-            **{limit.name: _describe(limit) for limit in thread_limits()},
+            **_thread_limits(),
         },
         "build": {
             "compiler": build["compiler"],
@@ -71,9 +71,14 @@ def _why_target(target: str, targets: list[str]) -> str:
     return "the best of those that run here" + (f" (there is no {wanted} as FASTNORM_SIMD_TARGET asks)" * bool(wanted))
 
 
-def _describe(limit: Limit) -> str:
-    value = "none" if limit.threads is None else str(limit.threads)
-    return f"{value}  <- decides" if limit.decides else value
+def _thread_limits() -> dict[str, str]:
+    """Return the limits by name, the one that decides marked: the first that is as low as the default."""
+    limits, default = _core.thread_limits(), _core.default_num_threads()
+    decides = next(name for name, threads in limits.items() if threads == default)
+    return {
+        _LIMITS.get(name, name): f"{threads or 'none'}{'  <- decides' * (name == decides)}"
+        for name, threads in limits.items()
+    }
 
 
 def _openmp(version: str) -> str:

@@ -1,10 +1,11 @@
-"""Whitening as a NumPy user writes it, in the dtype of the data: a part of :mod:`fastnorm.cli.plain_numpy`."""
+"""Whitening as a NumPy user writes it, in the dtype of the data: a part of plain_numpy.py."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from .._types import Array, Gradients
+from fastnorm import Gradients
+from problems import Array
 
 
 class Saved(NamedTuple):

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn import datasets
 
-from .._types import Array
-from .extras import require
+from problems import Array
 
 # A patch of 16 by 16 pixels in three colours, as vision transformers read images, has 768 values.
 PATCH = 16
@@ -27,13 +27,7 @@ def load(step: int = 1, digits: int | None = None) -> Inputs:
         Take every so many-th pixel of the photographs.
     digits : int, optional
         How many digits; all 1797 by default.
-
-    Raises
-    ------
-    MissingExtra
-        If scikit-learn is not installed.
     """
-    datasets = require("demo", "sklearn.datasets", "scikit-learn")
     photographs = np.stack(datasets.load_sample_images().images)[:, ::step, ::step]
     return Inputs(photographs.astype(np.float32), datasets.load_digits().images[:digits].astype(np.float32))
 

@@ -7,9 +7,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from .._types import Array
-from .peers import Candidate, channel_axis
-from .problems import Problem
+from candidate import Candidate
+from problems import Array, Problem
 
 _TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float64): TensorProto.DOUBLE}
 _IR_VERSION = 10  # the newest that the oldest supported runtime reads
@@ -27,7 +26,7 @@ class OnnxRuntime:
         if problem.direction != "inference" or problem.op not in _OPERATORS or problem.data.dtype not in _TYPES:
             return None
         last = problem.op in ("layer_norm", "rms_norm")
-        if channel_axis(problem) != (problem.data.ndim - 1 if last else 1):
+        if problem.axis != (problem.data.ndim - 1 if last else 1):
             return None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -1,19 +1,20 @@
 """One computation that several libraries can do: what the demonstration and the benchmarks compare.
 
 A library is anything that has the functions of :mod:`fastnorm` with their names, arguments and results:
-fastnorm itself, its reference, the plain NumPy code. So a problem of a new operation is its arguments and its error.
+fastnorm itself, its reference, the plain NumPy code. What the outputs of a problem must be, judge.py says.
 """
 
-import dataclasses
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .._types import Array
-from . import accuracy
+Array = npt.NDArray[Any]
 
 _SUFFIX = {"inference": "", "fit, map": "", "forward": "_forward", "backward": "_backward"}
 # What a backward finds in what its forward saved; of the other operations bias and eps.
@@ -61,17 +62,11 @@ class Problem:
         arguments = {name: value for name, value in self.arguments.items() if name not in left}
         return functools.partial(function, self.gradient, **arguments, **kept, **self.backward, **more)
 
-    def judge(self) -> accuracy.Judge:
-        """Return the judge of the accuracy of results."""
-        return accuracy.Judge(self)
-
-    def widened(self) -> "Problem":
-        """Return the problem for the reference: float64 data as longdouble, which is more where the platform has it."""
-        if self.data.dtype != np.float64:
-            return self
-        x = self.data.astype(np.longdouble)
-        arguments = {name: x if value is self.data else value for name, value in self.arguments.items()}
-        return dataclasses.replace(self, data=x, arguments=arguments)
+    @property
+    def axis(self) -> int:
+        """The axis of the channels, or the one normalized axis, from 0 on."""
+        default = -1 if self.op in ("layer_norm", "rms_norm") else 1
+        return int(self.arguments.get("axis", default)) % self.data.ndim
 
     @property
     def streams(self) -> int:

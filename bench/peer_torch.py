@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._types import Array, Gradients
-from .peers import Candidate, channel_axis
-from .problems import Problem
+from candidate import Candidate
+from fastnorm import Gradients
+from problems import Array, Problem
 
 _LAST = ("layer_norm", "rms_norm")  # normalize the last axis; the others have their channels on axis 1
 
@@ -25,7 +25,7 @@ class Torch:
         if problem.op not in _FUNCTIONS:
             return None
         torch.set_num_threads(threads)
-        axis, place = channel_axis(problem), -1 if problem.op in _LAST else 1
+        axis, place = problem.axis, -1 if problem.op in _LAST else 1
         tensors = {name: _tensor(a) for name, a in problem.arguments.items() if name in _TENSORS}
         # PyTorch's channels_last is this too: axes in the order NCHW, and the strides of NHWC.
         tensors["x"] = tensors["x"].movedim(axis, place)

@@ -1,12 +1,12 @@
-"""Named shapes of real networks, and the few of them that ``python -m fastnorm bench`` compares."""
+"""An operation somewhere in a network, and the problem that it is."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .problems import Problem, normalization, weights
+from problems import Problem, normalization, weights
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Shape:
     place : str
         Where it comes from.
     op, direction : str
-        As in :class:`~fastnorm.cli.problems.Problem`.
+        As in `problems.Problem`.
     shape : tuple of ints
         Shape of the data.
     layout : str
@@ -50,21 +50,3 @@ class Shape:
         options: dict[str, Any] = {"num_groups": self.groups} if self.groups else {}
         axis = -1 if self.op in ("layer_norm", "rms_norm") else self.layout.index("C")
         return normalization(self.op, self.direction, self.layout, x, axis=axis, **options)
-
-
-COMPARED: Final = (
-    Shape("BERT, one token", "layer_norm", "inference", (1, 768), "MD"),
-    Shape("BERT, 8 x 512 tokens", "layer_norm", "inference", (4096, 768), "MD"),
-    Shape("BERT, 8 x 512 tokens", "layer_norm", "backward", (4096, 768), "MD"),
-    Shape("Swin-T, first stage", "layer_norm", "inference", (8 * 3136, 96), "MD"),
-    Shape("Llama 7B, 512 tokens", "rms_norm", "inference", (512, 4096), "MD"),
-    Shape("Llama 7B, 512 tokens", "rms_norm", "backward", (512, 4096), "MD"),
-    Shape("ResNet-50, first stage", "batch_norm", "inference", (8, 64, 56, 56), "NCHW"),
-    Shape("ResNet-50, first stage", "batch_norm", "forward", (16, 64, 56, 56), "NCHW"),
-    Shape("ResNet-50, first stage", "batch_norm", "forward", (16, 56, 56, 64), "NHWC"),
-    Shape("ResNet-50, third stage", "batch_norm", "backward", (32, 256, 14, 14), "NCHW"),
-    Shape("Stable Diffusion U-Net", "group_norm", "inference", (2, 320, 64, 64), "NCHW", groups=32),
-    Shape("Stable Diffusion U-Net", "group_norm", "backward", (2, 320, 64, 64), "NCHW", groups=32),
-    Shape("style transfer", "instance_norm", "inference", (4, 64, 128, 128), "NCHW"),
-    Shape("style transfer", "instance_norm", "inference", (4, 128, 128, 64), "NHWC"),
-)

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import fastnorm as fn
+from problems import Array
 
-from .._types import Array
 from .inputs import Inputs
 
 _COLOURS = {"R": "#c0392b", "G": "#1e8449", "B": "#2456a4"}
@@ -28,8 +29,6 @@ class Panel(NamedTuple):
 
 def draw(inputs: Inputs, path: Path) -> None:
     """Draw the picture and write it as PNG."""
-    from matplotlib.figure import Figure
-
     figure: Any = Figure(figsize=(24, 13), dpi=90, layout="constrained")
     figure.suptitle(
         "fastnorm: what normalization does to photographs and digits\n"

@@ -7,11 +7,9 @@ no blocking for the caches. Data of 16 bits are computed in float32 and rounded.
 
 import numpy as np
 
-from .._types import (
-    Array,
+from fastnorm import (
     BatchNormForward,
     Gradients,
-    GradMask,
     GroupNormForward,
     InstanceNormForward,
     LayerNormForward,
@@ -21,7 +19,8 @@ from .._types import (
     WeightStandardizationForward,
     WeightStandardizationGradients,
 )
-from .plain_whitening import batch_whitening_backward, batch_whitening_forward, whiten
+from plain_whitening import batch_whitening_backward, batch_whitening_forward, whiten
+from problems import Array
 
 __all__ = [
     "batch_norm",
@@ -165,7 +164,7 @@ def rms_norm_backward(
     rstd: Array,
     *,
     axis: int | Axes = -1,
-    grad_mask: GradMask = (True, True, False),
+    grad_mask: tuple[bool, bool, bool] = (True, True, False),
 ) -> Gradients:
     """Gradients of root mean square normalization without bias: `grad_mask` is what it is."""
     axes = _axes(x, axis)

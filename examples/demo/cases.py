@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from problems import Problem, normalization, weights, whitening
+
 from .inputs import PATCH, Inputs, channels_first, patches
-from .problems import Problem, normalization, weights, whitening
 
 
 class Case(NamedTuple):
