@@ -155,8 +155,10 @@ void forks() {
         if (child == 0) {
             alarm(60);
             const int before = faults;
+#if !defined(__SANITIZE_THREAD__)  // whose own locks a fork may leave taken: there only the handlers run
             calls(3, 1);
             results();
+#endif
             _exit(faults == before ? 0 : 1);
         }
         int status = 0;
