@@ -13,6 +13,7 @@ For `comoments` and `transform` the one PARAM axis is the features, REDUCED axes
 Centres and shifts have one value per group and feature, matrices are (groups, rows, columns), all C-contiguous float64.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -31,9 +32,6 @@ NORM: Final[int]
 STD_UNBIASED: Final[int]
 STD_BIASED: Final[int]
 MAX: Final[int]
-
-# From this size on `empty_like` is used, whose memory is kept for other results.
-POOLED_BYTES: Final[int]
 
 # The numbers of the activations by their names; 0 is none.
 ACTIVATIONS: Final[dict[str, int]]
@@ -212,7 +210,7 @@ def plain_weight_standardization(w: Any, gain: Any, axis: Any, eps: Any, out: An
 def plain_weight_standardization_backward(
     dw: Any, w: Any, gain: Any, mean: Any, var: Any, axis: Any, eps: Any, /
 ) -> _Two: ...
-def empty_like(x: _Data, dtype: np.dtype[Any]) -> _Data: ...
+def empty_like(dtype: np.dtype[Any], inputs: Sequence[_Data]) -> _Data: ...
 def pool_limit() -> int: ...
 def pool_held() -> int: ...
 def set_pool_limit(bytes: int) -> None: ...

@@ -156,7 +156,7 @@ def backward(
     function = check.activation(activation)
     mask = check.mask(where, x)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
-    dx = _layout.empty_like(x, x.dtype) if want_dx else None
+    dx = _layout.empty_like(x.dtype, x) if want_dx else None
     dweight = np.zeros(layout.parameters) if want_dweight else None
     dbias = np.zeros(layout.parameters) if want_dbias else None
     if x.size and (want_dx or want_dweight or want_dbias):
@@ -169,7 +169,7 @@ def backward(
         dx_view = None if dx is None else layout.of(dx)
         if function:
             # Through the activation first; its gradient lies where dx is going to be.
-            dz = layout.of(np.empty_like(x)) if dx_view is None else dx_view
+            dz = layout.of(_layout.empty_like(x.dtype, x)) if dx_view is None else dx_view
             run(_core.activation_gradient, dy_view, view, dz, layout.roles, scale, bias, *statistics, function)
             dy_view = dz
         side = None if added is None else layout.of(added)
@@ -189,12 +189,11 @@ def _scale(weight: Array | None, offset: float, layout: Layout, x: Array) -> Arr
 
 def _target(out: Array | None, dtype: np.dtype[Any], *inputs: Array) -> Array:
     """The array that the core writes: `out`, unless that would change an input under the core's eyes."""
-    like = inputs[0]
     if out is None:
-        return _layout.empty_like(like, dtype)
+        return _layout.empty_like(dtype, *inputs)
     for x in inputs:
         if out is not x and _layout.overlap(x, out) and not _layout.same_memory(x, out):
-            return _layout.empty_like(like, dtype)
+            return _layout.empty_like(dtype, *inputs)
     return np.asarray(out)
 
 

@@ -239,7 +239,7 @@ def batch_norm_backward_apply(
     sum_dy = check.statistic("sum_dy", sum_dy, layout)
     sum_dy_xhat = check.statistic("sum_dy_xhat", sum_dy_xhat, layout)
     n = check.count(count, layout)
-    dx = np.empty_like(x)
+    dx = _layout.empty_like(x.dtype, x)
     if x.size:
         with np.errstate(all="ignore"):
             share = (np.ones(layout.parameters) if weight is None else weight.astype(FLOAT64)) / n

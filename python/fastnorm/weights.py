@@ -133,10 +133,12 @@ def weight_norm_forward(
     """
     v, layout, length = _directions(v, g, axis)
     check.out(out, v, "v")
-    (m2,) = layout.statistic_arrays(1)
-    w = _engine.forward(v, layout, length, None, eps, out, statistic=_core.NORM, m2=m2)
+    m2, rstd = layout.statistic_arrays(2)
+    w = _engine.forward(v, layout, length, None, eps, out, statistic=_core.NORM, m2=m2, rstd=rstd)
     kept = tuple(n if a in layout.axes else 1 for a, n in enumerate(v.shape))
-    return WeightNormForward(w, np.sqrt(m2 + eps).reshape(kept))
+    with np.errstate(all="ignore"):
+        norm = np.where(_fits(m2), np.sqrt(m2 + eps), np.where(np.isnan(rstd), m2, 1.0 / rstd))
+    return WeightNormForward(w, norm.reshape(kept))
 
 
 def weight_norm_backward(
@@ -393,9 +395,14 @@ def weight_standardization_backward(
     dw = check.like("dw", dw, w, "w")
     mean = check.statistic("mean", mean, layout, "w")
     var = check.statistic("var", var, layout, "w")
-    dx, dgain = np.empty_like(w), np.zeros(layout.parameters)
+    dx, dgain = _layout.empty_like(w.dtype, w), np.zeros(layout.parameters)
     if w.size:
         s, slope = _multiplier(form, var.astype(FLOAT64), layout.group_size)
+        fits = _fits(var.astype(FLOAT64))
+        if w.dtype == FLOAT64 and not fits.all():
+            exact, exact_slope = _multiplier_of(form, w, layout)
+            s = np.where(fits, s, exact)
+            slope = None if slope is None or exact_slope is None else np.where(fits, slope, exact_slope)
         centre = _engine._centre(mean, w, layout, True)
         weight = _layout.side(factor, DATA[w.dtype].compute)
         sides = weight, _core.VARIANCE, True, centre, s, dgain, None, slope
@@ -422,6 +429,26 @@ def _factor(gain: npt.ArrayLike | None, scale: float, layout: Layout, w: Array) 
         return gain
     with np.errstate(all="ignore"):
         return np.full(layout.parameters, scale) if gain is None else np.multiply(gain, scale, dtype=FLOAT64)
+
+
+def _fits(squares: Array) -> Array:
+    """Whether float64 holds squares with all their digits, and the root of their sum is that of the data."""
+    return np.asarray((squares > 1e-290) & (squares < 1e290))
+
+
+@np.errstate(all="ignore")
+def _multiplier_of(form: _Form, w: Array, layout: Layout) -> tuple[Array, Array | None]:
+    """The same from the weights themselves, whose variance float64 cannot hold."""
+    (s,) = layout.statistic_arrays(1)
+    run(_core.forward, w, np.empty(w.shape), layout.roles, None, None, form.statistic, form.eps, None, s, None)
+    if form.statistic == _core.VARIANCE:
+        return s, None
+    if form.statistic == _core.MAX:
+        return s, (s < np.float64(form.eps) ** -0.5).astype(FLOAT64)
+    divisor = layout.group_size - (form.statistic == _core.STD_UNBIASED)
+    slope = 1.0 / ((1.0 - s * form.eps) * divisor)
+    slope[(s == 0.0) | (s * form.eps == 1.0)] = 0.0
+    return s, slope
 
 
 @np.errstate(all="ignore")

@@ -132,7 +132,7 @@ public:
     py::object new_result() const {
         if (bytes() < kPooledBytes) return new_array(x_.type, x_.ndim(), x_.shape());
         const auto x = py::reinterpret_borrow<py::array>(x_.handle());
-        return empty_like(x, x.dtype());
+        return empty_like(x.dtype(), {x});
     }
     // Of the data's type or a wider one.
     py::object new_array(fn::DType type, int nd, const Py_ssize_t* shape) const {

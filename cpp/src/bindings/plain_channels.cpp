@@ -26,12 +26,13 @@ private:
 
 // A running statistic after another batch, as fastnorm._running does it.
 void advance(const PlainArray& buffer, const double* batch, double divisor, double momentum) {
+    if (momentum == 0) return;
     fn::with_type(buffer.type, [&](auto kind) {
         using T = decltype(kind);
         T* const values = static_cast<T*>(buffer.data());
         for (std::size_t i = 0; i < buffer.size(); ++i) {
-            const double old = fn::widen(values[i]);
-            values[i] = round_once<T>((1.0 - momentum) * old + momentum * (batch[i] / divisor));
+            const double kept = momentum == 1 ? 0.0 : (1.0 - momentum) * fn::widen(values[i]);
+            values[i] = round_once<T>(kept + momentum * (batch[i] / divisor));
         }
     });
 }

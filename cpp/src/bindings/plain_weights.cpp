@@ -80,6 +80,10 @@ PyObject* plain_weight_standardization_backward(PyObject* const* args) {
     fn::DType type{};
     const void* gain = call.parameter(args[2], call.length(axis), &type);
     const double *mean = space.statistics(call, args[3]), *var = space.statistics(call, args[4]);
+    // A variance that double cannot hold is that of weights that it can.
+    for (std::size_t i = 0; call.ok() && call.x().type == fn::DType::f64 && i < space.group_count(); ++i) {
+        call.require(var[i] > 1e-290 && var[i] < 1e290);
+    }
     if (!call.ok()) Py_RETURN_NONE;
     const auto scale = each(var, space.group_count(), [eps](double v) {
         const double total = v + eps;

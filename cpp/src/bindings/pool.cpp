@@ -1,11 +1,14 @@
 #include "pool.h"
 
-#include <algorithm>
+#include <pybind11/stl.h>
+
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <numeric>
+#include <utility>
 #include <vector>
+
+#include "result_order.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -117,25 +120,22 @@ py::capsule owner(const Block& block) {
 
 }  // namespace
 
-py::array empty_like(const py::array& x, const py::dtype& dtype) {
+py::array empty_like(const py::dtype& dtype, const std::vector<py::array>& inputs) {
+    const py::array& x = inputs.front();
     const auto ndim = static_cast<std::size_t>(x.ndim());
-    std::vector<std::size_t> order(ndim);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return std::abs(x.strides()[a]) > std::abs(x.strides()[b]); });
-    std::vector<py::ssize_t> strides(ndim);
-    py::ssize_t bytes = dtype.itemsize();
-    for (std::size_t i = ndim; i-- > 0;) {
-        strides[order[i]] = bytes;
-        bytes *= x.shape()[order[i]];
-    }
-    const Block block = pool().take(static_cast<std::size_t>(bytes));
-    return py::array(dtype, std::vector<py::ssize_t>(x.shape(), x.shape() + ndim), strides, block.data, owner(block));
+    std::vector<const py::ssize_t*> given;
+    for (const py::array& input : inputs) given.push_back(input.strides());
+    std::vector<py::ssize_t> shape(x.shape(), x.shape() + ndim), strides(ndim);
+    fastnorm::result_strides(ndim, shape.data(), given.data(), given.size(), static_cast<std::size_t>(dtype.itemsize()),
+                             strides.data());
+    const auto bytes = static_cast<std::size_t>(x.size()) * static_cast<std::size_t>(dtype.itemsize());
+    if (bytes < kPooledBytes) return {dtype, std::move(shape), std::move(strides)};
+    const Block block = pool().take(bytes);
+    return py::array(dtype, std::move(shape), std::move(strides), block.data, owner(block));
 }
 
 void add_pool_functions(py::module_& m) {
-    m.attr("POOLED_BYTES") = kPooledBytes;
-    m.def("empty_like", &empty_like, py::arg("x"), py::arg("dtype"));
+    m.def("empty_like", &empty_like, py::arg("dtype"), py::arg("inputs"));
     m.def("pool_limit", [] { return pool().limit(); });
     m.def("pool_held", [] { return pool().held(); });
     m.def("set_pool_limit", [](std::size_t bytes) { pool().set_limit(bytes); }, py::arg("bytes"));
