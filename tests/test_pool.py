@@ -81,7 +81,7 @@ def test_results_look_like_those_of_numpy(order: str, dtype: str) -> None:
     x = x.transpose(1, 2, 0) if order == "K" else np.asarray(x, order=order)
     for a in (x, x[::2], x[:, ::-1], np.broadcast_to(x[:1], (96, *x.shape[1:]))):
         y, dx = fn.layer_norm(a), fn.layer_norm_backward(a, a, None, *fn.layer_norm_forward(a)[1:]).dx
-        expected = np.empty_like(np.empty_like(a, subok=False))
+        expected = np.add(a, a)
         for result in (y, dx):
             assert type(result) is np.ndarray
             assert (result.shape, result.dtype, result.flags.writeable) == (a.shape, a.dtype, True)
