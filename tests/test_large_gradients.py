@@ -122,5 +122,6 @@ def test_gradients_that_are_not_finite_stay_in_their_row() -> None:
     assert np.isnan(dx[3]).all()
     others = np.arange(len(x)) != 3
     assert_array_equal(dx[others], want[0][others])
-    assert np.isnan(dbias[5]) and np.isnan(dweight[5])
+    assert np.isnan(dbias[5])
+    assert np.isnan(dweight[5])
     assert np.isfinite(np.delete(dbias, 5)).all()

@@ -84,7 +84,8 @@ private:
 
     // The share of one element in double.
     Cell exact(const Bases& first, const Coefficients<C>& stats, std::size_t row, std::size_t lane, C weight) const {
-        const T x = element<T>(columns_, kX, first[kX], row, lane), dy = element<T>(columns_, kDy, first[kDy], row, lane);
+        const T x = element<T>(columns_, kX, first[kX], row, lane),
+                dy = element<T>(columns_, kDy, first[kDy], row, lane);
         return exact_sums(&dy, &x, 1, stats, lane, &weight, 0);
     }
 

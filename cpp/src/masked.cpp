@@ -33,8 +33,8 @@ MaskedParts::MaskedParts(const Axes& axes, std::size_t bytes) : inner_(axes) {
         std::size_t best = inner_.size();
         for (std::size_t i = inner_.size(); i-- > 0;) {
             if (inner_[i].stat == 0) continue;
-            const bool outer = best == inner_.size() ||
-                               std::abs(inner_[i].stride[kX]) > std::abs(inner_[best].stride[kX]);
+            const bool outer =
+                best == inner_.size() || std::abs(inner_[i].stride[kX]) > std::abs(inner_[best].stride[kX]);
             if (outer) best = i;
         }
         if (pieces_ > 1) outer_.push(cut_);
@@ -192,9 +192,8 @@ private:
         if (std::all_of(groups.begin(), groups.end(), fits)) return;
         // The sum of the sizes, near the ends of double's range also.
         constexpr double kFar = 0x1p64;
-        const MaskedSums sizes = group_sums([](double x, std::size_t) {
-            return std::pair<double, double>(std::fabs(x) / kFar, std::fabs(x) * kFar);
-        });
+        const MaskedSums sizes = group_sums(
+            [](double x, std::size_t) { return std::pair<double, double>(std::fabs(x) / kFar, std::fabs(x) * kFar); });
         std::vector<int> exponents(groups_);
         bool any = false;
         for (std::size_t i = 0; i < groups_; ++i) {
@@ -255,22 +254,23 @@ void masked_forward(const Space& space, Input x, Output y, const Parameters& par
         const Affine<C> affine(axes, parameters);
         const std::size_t size = count_elements(space) * sizeof(T);
         const MaskedParts parts(axes, size);
-        for_parts(parts, threads_for(16 * count_elements(space)), [&](std::size_t, const MaskedPart& part, int threads) {
-            const Bases bases = at({bytes(x.data), bytes(y.data), nullptr, bytes(where.data)}, part.first);
-            const auto groups =
-                Masked<T>(part, bases, parts.stretches(), threads).statistics(is_centred(scale.statistic));
-            Coefficients<C> stats(groups.size());
-            for (std::size_t i = 0; i < groups.size(); ++i) {
-                const Moments own = unscaled(groups[i]);
-                const double r = own.n == 0 ? 0.0 : rstd(scale, groups[i]);
-                stats.set(i, own.origin, own.rest, r);
-                save(saved, part.groups[i], stats.mean[i], r, own.m2);
-                if (saved.count) saved.count[part.groups[i]] = own.n;
-            }
-            if (!y.data) return;
-            sweep<T>(part, affine, Step::normalize, outgrows_caches(size), {bases[kX], bases[kY], nullptr, nullptr},
-                     stats, std::min(threads, threads_for(size)));
-        });
+        for_parts(parts, threads_for(16 * count_elements(space)),
+                  [&](std::size_t, const MaskedPart& part, int threads) {
+                      const Bases bases = at({bytes(x.data), bytes(y.data), nullptr, bytes(where.data)}, part.first);
+                      const auto groups =
+                          Masked<T>(part, bases, parts.stretches(), threads).statistics(is_centred(scale.statistic));
+                      Coefficients<C> stats(groups.size());
+                      for (std::size_t i = 0; i < groups.size(); ++i) {
+                          const Moments own = unscaled(groups[i]);
+                          const double r = own.n == 0 ? 0.0 : rstd(scale, groups[i]);
+                          stats.set(i, own.origin, own.rest, r);
+                          save(saved, part.groups[i], stats.mean[i], r, own.m2);
+                          if (saved.count) saved.count[part.groups[i]] = own.n;
+                      }
+                      if (!y.data) return;
+                      sweep<T>(part, affine, Step::normalize, outgrows_caches(size),
+                               {bases[kX], bases[kY], nullptr, nullptr}, stats, std::min(threads, threads_for(size)));
+                  });
     });
 }
 
@@ -297,32 +297,33 @@ void masked_backward(const Space& space, Input dy, Input x, const void* weight, 
         };
         for_parts(parts, threads_for(16 * count_elements(space)),
                   [&](std::size_t number, const MaskedPart& part, int threads) {
-            const Bases bases = at({bytes(x.data), bytes(out.dx.data), bytes(dy.data), bytes(where.data)}, part.first);
-            Coefficients<C> stats(part.groups.size());
-            for (std::size_t i = 0; i < part.groups.size(); ++i) {
-                stats.set(i, mean ? mean[part.groups[i]] : 0.0, 0.0, rstd[part.groups[i]]);
-            }
-            std::vector<C> weights;
-            for (const std::ptrdiff_t i : part.parameters) weights.push_back(w[i]);
-            const auto sums = Masked<T>(part, bases, parts.stretches(), threads).gradients(stats, weights);
-            for (std::size_t i = 0; i < part.parameters.size(); ++i) {
-                const ExactPair total = sums.of_parameters.total(i);
-                if (own) {
-                    add_parameter(part.parameters[i], total);
-                } else {
-                    shared[number].push_back(total);
-                }
-            }
-            if (!out.dx.data) return;
-            for (std::size_t i = 0; i < part.groups.size(); ++i) {
-                const ExactPair total = sums.of_groups.total(i);
-                const double n = training ? std::max(count[part.groups[i]], 1.0) : 1.0;
-                stats.set_gradient(i, training && is_centred(scale.statistic) ? total.a.value() / n : 0.0,
-                                   training ? total.b.value() / n : 0.0);
-            }
-            sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size), bases, stats,
-                     std::min(threads, threads_for(2 * size)));
-        });
+                      const Bases bases =
+                          at({bytes(x.data), bytes(out.dx.data), bytes(dy.data), bytes(where.data)}, part.first);
+                      Coefficients<C> stats(part.groups.size());
+                      for (std::size_t i = 0; i < part.groups.size(); ++i) {
+                          stats.set(i, mean ? mean[part.groups[i]] : 0.0, 0.0, rstd[part.groups[i]]);
+                      }
+                      std::vector<C> weights;
+                      for (const std::ptrdiff_t i : part.parameters) weights.push_back(w[i]);
+                      const auto sums = Masked<T>(part, bases, parts.stretches(), threads).gradients(stats, weights);
+                      for (std::size_t i = 0; i < part.parameters.size(); ++i) {
+                          const ExactPair total = sums.of_parameters.total(i);
+                          if (own) {
+                              add_parameter(part.parameters[i], total);
+                          } else {
+                              shared[number].push_back(total);
+                          }
+                      }
+                      if (!out.dx.data) return;
+                      for (std::size_t i = 0; i < part.groups.size(); ++i) {
+                          const ExactPair total = sums.of_groups.total(i);
+                          const double n = training ? std::max(count[part.groups[i]], 1.0) : 1.0;
+                          stats.set_gradient(i, training && is_centred(scale.statistic) ? total.a.value() / n : 0.0,
+                                             training ? total.b.value() / n : 0.0);
+                      }
+                      sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size), bases, stats,
+                               std::min(threads, threads_for(2 * size)));
+                  });
         if (own) return;
         std::vector<ExactPair> totals(parameters);
         for (std::size_t number = 0; number < parts.count(); ++number) {

@@ -1,7 +1,7 @@
 // Normalization where only some elements count: sums over these, in double with the rounding errors kept, one element
 // after the other in the order of the memory. Masks are rare next to plain calls, so this is plain C++; everything that
-// is written goes through the same sweep as without a mask. Many groups are taken a part at a time, since sums take more
-// room than small groups do.
+// is written goes through the same sweep as without a mask. Many groups are taken a part at a time, since sums take
+// more room than small groups do.
 #pragma once
 
 #include "call.h"
@@ -39,10 +39,10 @@ struct ExactPair {
 
 // Some of the groups, which are numbered anew, and so are their parameters.
 struct MaskedPart {
-    Axes axes;                              // with the new numbers
-    Axes sweep;                             // the same with the parameters' own numbers
-    Offset first;                           // of the part in all data
-    std::vector<std::ptrdiff_t> groups;     // their own numbers
+    Axes axes;                           // with the new numbers
+    Axes sweep;                          // the same with the parameters' own numbers
+    Offset first;                        // of the part in all data
+    std::vector<std::ptrdiff_t> groups;  // their own numbers
     std::vector<std::ptrdiff_t> parameters;
 };
 

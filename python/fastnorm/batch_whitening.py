@@ -194,7 +194,11 @@ def batch_whitening_forward(
     momentum, ddof = check.momentum(momentum), check.ddof(ddof, layout, buffers is not None)
     check.several_values(layout, x)
     check.samples_of_covariance(features.samples, features.size)
-    y, mean, sums = _layout.empty_like(x.dtype, x), np.full(layout.statistics, np.nan), np.full(_stack(features), np.nan)
+    y, mean, sums = (
+        _layout.empty_like(x.dtype, x),
+        np.full(layout.statistics, np.nan),
+        np.full(_stack(features), np.nan),
+    )
     if x.size:
         run(_core.role_moments, x, layout.roles, mean, np.empty_like(mean))
         sums, off = _centred(features, x, mean)

@@ -188,14 +188,14 @@ template <class T>
 HWY_INLINE bool AnyLarge(const T* rows, std::ptrdiff_t step, std::size_t count, std::size_t lanes) {
     const Tag<T> d;
     const auto limit = hn::Set(d, static_cast<Compute<T>>(kLargeGradient));
-    bool any = false;
+    auto any = hn::Gt(hn::Zero(d), limit);
     for (std::size_t k = 0; k < count; ++k, rows += step) {
         ForVectors<Virtual<std::remove_const_t<decltype(d)>>::kN>(
             lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-                any |= !hn::AllFalse(d, hn::Gt(hn::Abs(LoadSome<decltype(full)::value>(d, rows + i, n)), limit));
+                any = hn::Or(any, hn::Gt(hn::Abs(LoadSome<decltype(full)::value>(d, rows + i, n)), limit));
             });
     }
-    return any;
+    return !hn::AllFalse(d, any);
 }
 
 // Whether sums of rows in float are of use, made into means.

@@ -5,8 +5,8 @@
 
 namespace fastnorm {
 
-// Strides in bytes of a new array without gaps, whose elements take `item_size` bytes. Axes go from the innermost out by
-// ascending strides of the inputs; where an input does not step along an axis it says nothing, and where nothing is
+// Strides in bytes of a new array without gaps, whose elements take `item_size` bytes. Axes go from the innermost out
+// by ascending strides of the inputs; where an input does not step along an axis it says nothing, and where nothing is
 // said, or inputs disagree, the order is C's. `inputs` are the strides of `count` arrays of this shape, in bytes; of at
 // most Axes::kMost dimensions.
 void result_strides(std::size_t ndim, const std::ptrdiff_t* shape, const std::ptrdiff_t* const* inputs,
