@@ -432,7 +432,12 @@ X = samples(20, 3)
         (X, {"n_components": 2}, ValueError, "^n_components must be None for method 'zca', got 2$"),
         (X, {"method": "pca", "n_components": 4}, ValueError, "^n_components must be from 1 to the 3 features of x"),
         (X, {"method": "pca", "n_components": 0}, ValueError, "^n_components must be from 1 to the 3 features of x"),
-        (X, {"method": "pca", "n_components": 1.0}, ValueError, "^n_components must be an integer or a share between 0"),
+        (
+            X,
+            {"method": "pca", "n_components": 1.0},
+            ValueError,
+            "^n_components must be an integer or a share between 0",
+        ),
         (X, {"method": "pca", "n_components": "3"}, TypeError, "^n_components must be an integer, got str$"),
         (X, {"relative_eps": -1.0}, ValueError, "^relative_eps must be a finite number >= 0, got -1.0$"),
         (X, {"shrinkage": 1.5}, ValueError, "^shrinkage must be a number from 0 to 1, .* got 1.5$"),

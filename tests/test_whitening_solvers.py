@@ -48,7 +48,10 @@ def rotation(d: int) -> np.ndarray:
 @pytest.mark.parametrize(("method", "solver"), PAIRS)
 def test_reference(method: Any, solver: Any, n: int, d: int, options: dict[str, Any]) -> None:
     x = samples(n, d)
-    fit, expected = fn.fit_whitening(x, method=method, solver=solver, **options), ref.fit_whitening(x, method=method, **options)
+    fit, expected = (
+        fn.fit_whitening(x, method=method, solver=solver, **options),
+        ref.fit_whitening(x, method=method, **options),
+    )
     z, z_expected = fit.transform(x), expected.transform(x)
     if method.startswith("pca") and n <= d:  # the basis of what has no variance is arbitrary
         rank = n - 1
@@ -336,7 +339,9 @@ def test_what_would_help() -> None:
             fn.whiten(x, method=method)
         text = str(caught.value)
         if method != "cholesky-prec":
-            assert "rank 3 of 5 features (feature 4 is constant; feature 3 is determined by the features before)" in text
+            assert (
+                "rank 3 of 5 features (feature 4 is constant; feature 3 is determined by the features before)" in text
+            )
         assert ("n_components <= 3" in text) == method.startswith("pca")
         least = float(text.split("eps >= ")[1].split(",")[0])
         assert np.abs(fn.whiten(x, method=method, eps=least)).max() < 10

@@ -250,7 +250,9 @@ def _gains(values: Array, found: Spectrum, ridge: Ridge, power: float) -> Array:
     """What directions with these variances are scaled by."""
     total = ridge.share * values + ridge.added
     if len(found.values):
-        total = np.where(values == 0.0, np.maximum(total, _FLOOR * (ridge.share * found.values[0] + ridge.added)), total)
+        total = np.where(
+            values == 0.0, np.maximum(total, _FLOOR * (ridge.share * found.values[0] + ridge.added)), total
+        )
     return np.asarray(total ** (-0.5 * power))
 
 

@@ -66,7 +66,7 @@ const void* data(const OptionalArray& array) { return array ? array->data() : nu
 double* doubles(OptionalArray& array) { return array ? static_cast<double*>(array->mutable_data()) : nullptr; }
 
 void role_moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2, const OptionalArray& where,
-             OptionalArray count) {
+                  OptionalArray count) {
     const ArraySpace space(x, roles);
     const fn::Input mask = input(where);
     double* const counts = doubles(count);
@@ -152,7 +152,8 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.attr("ACTIVATIONS") = numbers;
     m.attr("STANDARDIZATIONS") = py::make_tuple("var", "std_unbiased", "std_biased", "max");
 
-    m.def("role_moments", &role_moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(), "count"_a = py::none());
+    m.def("role_moments", &role_moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(),
+          "count"_a = py::none());
 
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
           "sums"_a, "totals"_a = py::none());

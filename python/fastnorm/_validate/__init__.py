@@ -5,18 +5,17 @@ raise `ValueError`, types raise `TypeError`. Checks are ordered so that an ordin
 or two. The rest of the library uses the names below and no module of the package itself.
 """
 
-from .arrays import array, data, like, mask, numbers, out, out_of_shape, outs
+from .arrays import array, data, like, mask, numbers, out, out_of_shape
 from .arrays import real as reals
 from .axes import (
     channel_axis,
-    channel_axis_of_samples,
     filter_axis,
     groups_of_weight,
     is_sequence,
     normalized_axes,
     num_groups,
 )
-from .fused import activation, quantization, quantization_shape
+from .fused import quantization
 from .parameters import parameter, per_channel, running
 from .scalars import (
     boolean,
@@ -33,11 +32,9 @@ from .scalars import (
     offset,
     real_number,
     relative_eps,
-    scale,
-    training,
 )
-from .statistics import count, moments, several_values, statistic
-from .weights import length, norm, representable, several_weights, variances
+from .statistics import count, moments, several_values
+from .weights import representable, variances
 from .whitening import (
     components,
     covariances,
@@ -58,11 +55,9 @@ from .whitening import (
 )
 
 __all__ = [
-    "activation",
     "array",
     "boolean",
     "channel_axis",
-    "channel_axis_of_samples",
     "choice",
     "components",
     "count",
@@ -81,13 +76,11 @@ __all__ = [
     "is_sequence",
     "iterations",
     "kind",
-    "length",
     "like",
     "mask",
     "megabytes",
     "moments",
     "momentum",
-    "norm",
     "normalized_axes",
     "num_groups",
     "num_threads",
@@ -95,12 +88,10 @@ __all__ = [
     "offset",
     "out",
     "out_of_shape",
-    "outs",
     "parameter",
     "per_channel",
     "power",
     "quantization",
-    "quantization_shape",
     "real_number",
     "reals",
     "relative_eps",
@@ -111,14 +102,10 @@ __all__ = [
     "samples",
     "samples_for_ddof",
     "samples_of_covariance",
-    "scale",
     "several_values",
-    "several_weights",
     "shrinkage",
     "singular",
     "solver",
-    "statistic",
-    "training",
     "variances",
     "whitening_saved",
 ]

@@ -8,7 +8,7 @@
 #include "coefficients.h"
 #include "kernels/table.h"
 #include "memory/thread_memory.h"
-#include "tile.h"
+#include "shape/tile.h"
 
 namespace fastnorm {
 

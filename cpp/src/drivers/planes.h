@@ -1,8 +1,8 @@
 // Sweeps an elementwise step over a box of any layout: picks the lanes and rows of the plane, and walks the other axes.
 #pragma once
 
-#include "parallel.h"
 #include "sweep.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 

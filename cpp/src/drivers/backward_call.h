@@ -11,7 +11,7 @@
 
 #include <vector>
 
-#include "call.h"
+#include "drivers/driver_call.h"
 
 namespace fastnorm {
 

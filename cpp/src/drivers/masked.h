@@ -4,7 +4,7 @@
 // more room than small groups do.
 #pragma once
 
-#include "call.h"
+#include "drivers/driver_call.h"
 
 namespace fastnorm {
 

@@ -4,8 +4,8 @@
 
 #include <numeric>
 
-#include "call.h"
 #include "columns.h"
+#include "drivers/driver_call.h"
 
 namespace fastnorm {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "call.h"
 #include "column_moments.h"
+#include "drivers/driver_call.h"
 #include "spans.h"
 
 namespace fastnorm {

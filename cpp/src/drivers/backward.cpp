@@ -1,10 +1,10 @@
 // The public backward call: it chooses the driver by orientation and by where the parameters vary.
 #include <algorithm>
 
-#include "dispatch.h"
-#include "gradient.h"
+#include "drivers/backward_call.h"
+#include "kernels/dispatch.h"
 #include "masked.h"
-#include "space.h"
+#include "shape/space.h"
 
 namespace fastnorm {
 

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "axes.h"
 #include "kernels/table.h"
 #include "memory/thread_memory.h"
-#include "types.h"
+#include "shape/axes.h"
+#include "shape/types.h"
 
 namespace fastnorm {
 

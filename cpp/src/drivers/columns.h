@@ -6,10 +6,10 @@
 
 #include <vector>
 
-#include "exact.h"
-#include "plan.h"
+#include "drivers/double_fallback.h"
+#include "shape/plan.h"
+#include "shape/tile.h"
 #include "statistics.h"
-#include "tile.h"
 
 namespace fastnorm {
 

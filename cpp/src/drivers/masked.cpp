@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "dispatch.h"
-#include "space.h"
+#include "kernels/dispatch.h"
+#include "shape/space.h"
 
 namespace fastnorm {
 

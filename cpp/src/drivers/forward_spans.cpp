@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "call.h"
+#include "drivers/driver_call.h"
 #include "spans.h"
 
 namespace fastnorm {

@@ -3,10 +3,10 @@
 
 #include "coefficients.h"
 #include "kernels/table.h"
-#include "parallel.h"
-#include "plan.h"
 #include "planes.h"
+#include "shape/plan.h"
 #include "statistics.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 

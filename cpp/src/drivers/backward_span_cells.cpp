@@ -1,7 +1,7 @@
 // Backward along spans whose parameters are constant over whole stretches: batch, group and instance norm with the
 // channels first, and filters. A task sums the cells of a few groups and writes their dx while they are in the cache;
 // few long groups are cut across tasks instead.
-#include "gradient.h"
+#include "drivers/backward_call.h"
 #include "spans.h"
 
 namespace fastnorm {

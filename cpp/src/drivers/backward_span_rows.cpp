@@ -3,7 +3,7 @@
 // their share of the parameters' gradients, summed down the columns in micro-blocks of kRows.
 #include <memory>
 
-#include "gradient.h"
+#include "drivers/backward_call.h"
 #include "spans.h"
 
 namespace fastnorm {

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "call.h"
-#include "dispatch.h"
+#include "drivers/driver_call.h"
+#include "kernels/dispatch.h"
 #include "masked.h"
-#include "space.h"
+#include "shape/space.h"
 
 namespace fastnorm {
 namespace {

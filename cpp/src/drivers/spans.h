@@ -5,11 +5,11 @@
 // and more run by run, each from the first virtual lane on. So blocks depend on shape alone.
 #pragma once
 
-#include "exact.h"
+#include "drivers/double_fallback.h"
 #include "memory/thread_memory.h"
-#include "plan.h"
+#include "shape/plan.h"
+#include "shape/tile.h"
 #include "statistics.h"
-#include "tile.h"
 
 namespace fastnorm {
 

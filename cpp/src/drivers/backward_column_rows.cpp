@@ -2,7 +2,7 @@
 // before the positions. A task takes all rows of a tile of lanes: the weighted sums of each lane, its dx, and the
 // lanes' share of every row's parameter gradients.
 #include "columns.h"
-#include "gradient.h"
+#include "drivers/backward_call.h"
 
 namespace fastnorm {
 namespace {

@@ -1,7 +1,7 @@
 // Backward down columns: every lane is a cell. Sums of superblocks of lane tiles, merged per lane and group, then one
 // sweep over the rows; all three in one task where a lane tile fits into the cache.
 #include "columns.h"
-#include "gradient.h"
+#include "drivers/backward_call.h"
 
 namespace fastnorm {
 namespace {
