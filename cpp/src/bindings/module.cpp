@@ -11,6 +11,7 @@
 #include "gil.h"
 #include "operations/check.h"
 #include "pool.h"
+#include "shape/limits.h"
 #include "whitening.h"
 #include "whitening/transform.h"
 
@@ -112,6 +113,12 @@ py::dict thread_limits() {
                     "OMP_NUM_THREADS"_a = count(limits.omp_num_threads));
 }
 
+// Bytes; 0 where a size cannot be found out.
+py::dict caches() {
+    const fn::CacheSizes sizes = fn::cache_sizes();
+    return py::dict("l2"_a = sizes.l2, "l3"_a = sizes.l3, "stream"_a = fn::stream_bytes());
+}
+
 py::dict build_info() {
     py::dict info;
     info["version"] = FASTNORM_VERSION;
@@ -174,6 +181,7 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.def("simd_targets", &fn::simd_targets);
     m.def("simd_target", &fn::simd_target);
     m.def("set_simd_target", &fn::set_simd_target, "name"_a);
+    m.def("caches", &caches);
     m.def("build_info", &build_info);
 }
 

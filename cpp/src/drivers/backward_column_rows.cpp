@@ -3,11 +3,10 @@
 // lanes' share of every row's parameter gradients.
 #include "columns.h"
 #include "drivers/backward_call.h"
+#include "shape/limits.h"
 
 namespace fastnorm {
 namespace {
-
-constexpr std::size_t kTileBytes = 512 * 1024;
 
 template <class T>
 class ColumnRows {
@@ -21,7 +20,7 @@ public:
           outer_(call_.plan.kept.count()),
           rows_(columns_.rows()) {
         // As many lanes as the cache holds of all rows, by shape only.
-        const std::size_t fit = kTileBytes / (2 * rows_ * sizeof(T)) / kRows * kRows;
+        const std::size_t fit = limits::kColumnBackwardBytes / (2 * rows_ * sizeof(T)) / kRows * kRows;
         tile_ = std::min(std::clamp<std::size_t>(fit, kRows, kLaneTile), columns_.lanes());
         tiles_ = (columns_.lanes() + tile_ - 1) / tile_;
     }

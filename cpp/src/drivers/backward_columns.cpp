@@ -2,11 +2,10 @@
 // sweep over the rows; all three in one task where a lane tile fits into the cache.
 #include "columns.h"
 #include "drivers/backward_call.h"
+#include "shape/limits.h"
 
 namespace fastnorm {
 namespace {
-
-constexpr std::size_t kCacheBytes = 512 * 1024;
 
 template <class T>
 class ColumnBackward {
@@ -22,7 +21,7 @@ public:
 
     void run() {
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
-        if (2 * columns_.rows() * columns_.tile() * sizeof(T) <= kCacheBytes &&
+        if (2 * columns_.rows() * columns_.tile() * sizeof(T) <= limits::kColumnBackwardBytes &&
             outer_ * tiles >= static_cast<std::size_t>(call_.threads)) {
             parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
                 const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "drivers/backward_call.h"
+#include "shape/limits.h"
 #include "spans.h"
 
 namespace fastnorm {
@@ -11,7 +12,6 @@ namespace {
 
 // Stretches of rows depend on the shape only: at least kRows, at most this many of them.
 constexpr std::size_t kMostStretches = 64;
-constexpr std::size_t kBatchBytes = 192 * 1024;
 
 template <class T>
 class SpanRows {
@@ -29,7 +29,8 @@ public:
         stretches_ = (count_ + stretch_ - 1) / stretch_;
         // The kernel sums rows of one block itself; longer ones pass through the cache a few at a time.
         one_block_ = blocks_.count() == 1 && !gradient_.slope;
-        batch_ = one_block_ ? kRows : std::clamp<std::size_t>(kBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
+        batch_ = one_block_ ? kRows
+                            : std::clamp<std::size_t>(limits::kRowBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
         inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
         const Bases& bases = call_.bases;
         overwrites_ = gradient_.wants_dx() && (bases[kY] == bases[kDy] || bases[kY] == bases[kX]);

@@ -5,12 +5,11 @@
 
 #include "column_moments.h"
 #include "drivers/driver_call.h"
+#include "shape/limits.h"
 #include "spans.h"
 
 namespace fastnorm {
 namespace {
-
-constexpr std::size_t kCacheBytes = 256 * 1024;
 
 template <class T>
 class ColumnForward {
@@ -24,7 +23,7 @@ public:
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
         const auto threads = static_cast<std::size_t>(call_.threads);
         if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
-        if (columns_.rows() * columns_.tile() * sizeof(T) <= kCacheBytes && outer_ * tiles >= threads) {
+        if (columns_.rows() * columns_.tile() * sizeof(T) <= limits::kColumnForwardBytes && outer_ * tiles >= threads) {
             parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
                 const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();
                 Lanes own(columns_, {outer, 1, lane, columns_.lanes_of(tile)}, output_);

@@ -7,6 +7,7 @@
 
 #include "drivers/double_fallback.h"
 #include "memory/thread_memory.h"
+#include "shape/limits.h"
 #include "shape/plan.h"
 #include "shape/tile.h"
 #include "statistics.h"
@@ -115,8 +116,6 @@ private:
 // Neighbouring groups of short runs share their cache lines, so a task takes more of those.
 class GroupTasks {
 public:
-    static constexpr std::size_t kBytes = 32 * 1024;
-    static constexpr std::size_t kRunsBytes = 256 * 1024;
     static constexpr std::size_t kMost = kBatch;
 
     GroupTasks(const Plan& plan, std::size_t group_bytes, bool by_runs) : plan_(plan), outer_(plan.kept) {
@@ -124,7 +123,8 @@ public:
             groups_ = outer_[outer_.size() - 1];
             outer_.erase(outer_.size() - 1);
         }
-        chunk_ = std::clamp<std::size_t>((by_runs ? kRunsBytes : kBytes) / group_bytes, 1, std::min(kMost, groups_.n));
+        chunk_ = std::clamp<std::size_t>((by_runs ? limits::kRunTaskBytes : limits::kGroupTaskBytes) / group_bytes, 1,
+                                         std::min(kMost, groups_.n));
         chunks_ = (groups_.n + chunk_ - 1) / chunk_;
     }
 
