@@ -15,13 +15,13 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint format tidy bench bench-quick asan clean distclean
+.PHONY: help demo test test-peers lint format tidy bench bench-quick asan tsan openmp clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
-	@$(BIN)/python -m fastnorm demo
+	@$(BIN)/python examples/demo
 
 test: $(VENV)/.installed-test ## build, install into .venv and run the tests
 	@$(PYTEST) tests -q
@@ -69,6 +69,23 @@ asan: $(VENV)/.installed-test ## run the tests with AddressSanitizer and Undefin
 		-Cbuild-dir=build/asan/cmake
 	@$(ASAN_ENV) $(BIN)/python -c "import fastnorm; assert fastnorm.__file__.startswith('$(ASAN_SITE)'), fastnorm.__file__"
 	@$(ASAN_ENV) $(PYTEST) tests -q -m "not nosanitize"
+
+# Another build, on the threads of OpenMP. Its tests are those of threads.
+OPENMP_SITE := $(CURDIR)/build/openmp/site
+
+openmp: $(VENV)/.installed-test ## the tests of threads on a build with OpenMP's
+	@rm -rf $(OPENMP_SITE)
+	@$(PIP) --no-deps --target $(OPENMP_SITE) . -Ccmake.define.FASTNORM_OPENMP=ON \
+		-Ccmake.define.FASTNORM_FEW_TARGETS=ON -Cbuild-dir=build/openmp/cmake
+	@PYTHONPATH=$(OPENMP_SITE) $(BIN)/python -c "import fastnorm; assert fastnorm._core.build_info()['openmp'] != 'none'"
+	@PYTHONPATH=$(OPENMP_SITE) $(PYTEST) -q -m "not slow" $(addprefix tests/test_,$(addsuffix .py,\
+		processes cold_threads exit small_stacks float_modes determinism runtime))
+
+# The C++ library alone. Its sanitizer wants addresses that are not spread at random.
+tsan: $(VENV)/.ready ## a program that uses the C++ library from many threads, with ThreadSanitizer
+	@cmake -S . -B build/tsan -G Ninja -DFASTNORM_TSAN=ON -DFASTNORM_TESTS=ON >build/tsan.log || { cat build/tsan.log; exit 1; }
+	@cmake --build build/tsan --target fastnorm_stress
+	@TSAN_OPTIONS=die_after_fork=0:halt_on_error=1 setarch -R build/tsan/tests/cpp/fastnorm_stress
 
 CLANG_TIDY ?= $(firstword $(shell command -v clang-tidy-19 clang-tidy))
 

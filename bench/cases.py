@@ -1,7 +1,7 @@
 """What is measured: operations at the places where networks have them, and sweeps over sizes, rows and threads.
 
 A section is a list of specs. To measure something new, add a row to a table below; a new operation needs an entry in
-fastnorm/cli/problems.py and, for each library that has it, in that library's peer.
+problems.py and judge.py and, for each library that has it, in that library's peer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastnorm.cli.shapes import Shape
+from shapes import Shape
 
 # Layouts whose channels, or filters, are the last of several axes.
 _CHANNELS_LAST: Final = ("NHWC", "HWIO")
@@ -26,8 +26,10 @@ PASSES: Final = {
     "weight_standardization": ("inference", "backward"),
 }
 
+Table = tuple[tuple[Any, ...], ...]
+
 # place, rows, width; * marks those of the quick run
-LAYER: Final = (
+LAYER: Final[Table] = (
     ("RNN, 64 x 100 steps", 6400, 16),
     ("RNN, 64 x 100 steps", 6400, 64),
     ("*Swin-T stage 1, batch 8", 25088, 96),
@@ -38,7 +40,7 @@ LAYER: Final = (
     ("*BERT-base, 8 x 512 tokens", 4096, 768),
     ("BERT-large, 32 x 512 tokens", 16384, 1024),
 )
-RMS: Final = (
+RMS: Final[Table] = (
     ("*Llama 7B, 512 tokens", 512, 4096),
     ("Llama 7B, 4096 tokens", 4096, 4096),
     ("Llama 70B, 128 tokens", 128, 8192),
@@ -46,7 +48,7 @@ RMS: Final = (
 )
 
 # place, batch, channels, height and width
-BATCH: Final = (
+BATCH: Final[Table] = (
     ("ResNet-50 stem, batch 1", 1, 64, 112),
     ("ResNet-50 stem, batch 32", 32, 64, 112),
     ("*ResNet-50 stage 1, batch 32", 32, 64, 56),
@@ -57,17 +59,17 @@ BATCH: Final = (
     ("MobileNetV2 stage 2, batch 16", 16, 96, 56),
     ("MobileNetV2 end, batch 1", 1, 1280, 7),
 )
-GROUP: Final = (
+GROUP: Final[Table] = (
     ("*Stable Diffusion U-Net top, batch 2", 2, 320, 64),
     ("Stable Diffusion U-Net bottom, batch 2", 2, 1280, 8),
     ("Stable Diffusion VAE, batch 1", 1, 128, 512),
 )
-INSTANCE: Final = (
+INSTANCE: Final[Table] = (
     ("*style transfer, batch 4", 4, 64, 128),
     ("style transfer, one photograph", 1, 32, 512),
 )
 # place, outputs, inputs, height and width of the kernel
-WEIGHTS: Final = (
+WEIGHTS: Final[Table] = (
     ("*BERT-large, first dense layer", 4096, 1024, 1),
     ("*ResNet-50 stage 4", 512, 512, 3),
     ("ResNet-50 stem", 64, 3, 7),
@@ -125,7 +127,7 @@ def network_shapes(quick: bool = False) -> Iterator[Shape]:
         yield Shape("perceptron, batch 4096", "batch_norm", direction, (4096, 512), "NC")
 
 
-def _chosen(table: tuple[tuple[Any, ...], ...], quick: bool) -> Iterator[tuple[Any, ...]]:
+def _chosen(table: Table, quick: bool) -> Iterator[tuple[Any, ...]]:
     for place, *size in table:
         if place.startswith("*") or not quick:
             yield place.lstrip("*"), *size

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import fastnorm as fn
-from fastnorm.cli import timing
+import timing
 
 SHAPES = [(256, 768), (1024, 768), (4096, 768)]
 CALLS = 3  # in a row after each pause

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import bandwidth
 import fastnorm as fn
-from fastnorm import _core
-from fastnorm.cli import timing
+import timing
 
 SHAPES = [(256, 768), (4096, 768), (16384, 1024), (65536, 64)]
 
@@ -44,12 +45,13 @@ def cases(shape: tuple[int, int]) -> dict[str, Case]:
         "backward": Case(lambda: fn.layer_norm_backward(dy, x, weight, mean, rstd), 3 * n),
     }
     for activation in ("relu", "silu", "gelu", "gelu_tanh"):
-        found[activation] = Case(lambda a=activation: fn.layer_norm(x, weight, bias, activation=a, out=y), 2 * n)
+        call = functools.partial(fn.layer_norm, x, weight, bias, activation=activation, out=y)
+        found[activation] = Case(call, 2 * n)
     q, y8 = fn.Quantize(0.05), np.empty(shape, np.int8)
     found["int8"] = Case(lambda: fn.layer_norm(x, weight, bias, quantize=q, out=y8), n + y8.nbytes)
     for name, dtype in sixteen_bits().items():
         x2, y2 = x.astype(dtype), np.empty(shape, dtype)
-        found[name] = Case(lambda a=x2, b=y2: fn.layer_norm(a, weight, bias, out=b), 2 * x2.nbytes)
+        found[name] = Case(functools.partial(fn.layer_norm, x2, weight, bias, out=y2), 2 * x2.nbytes)
     first, last = x.T.copy(), x  # (channels, samples) and (samples, channels) of one batch norm
     out = np.empty_like(first)
     found["batch norm, channel first"] = Case(lambda: fn.batch_norm(first[None], *constants, out=out[None]), 2 * n)
@@ -88,12 +90,10 @@ def main() -> None:
         print(f"{shape[0]} x {shape[1]}, {options.threads} threads    time   share of copy   time of the plain call")
         found = cases(shape)
         for name, case in found.items():
-            source = np.ones(case.nbytes // 2, np.uint8)
-            target = np.zeros_like(source)
-            calls = {
+            calls: dict[str, timing.Call] = {
                 "case": case.call,
                 "plain": found[case.plain].call,
-                "copy": lambda a=source, b=target: _core.copy(a, b),
+                "copy": bandwidth.Copy(case.nbytes // 2),
             }
             times = timing.interleaved(calls, timing.Plan(options.rounds, 0.01))
             share, more = timing.ratio(times["copy"], times["case"]), timing.ratio(times["case"], times["plain"])

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnorm.cli.problems import Problem, normalization
-from peers import Peer
+from candidate import Peer
+from judge import Judge
+from problems import Problem, normalization
 
 
 def problems() -> Iterator[tuple[str, Problem]]:
@@ -50,7 +51,7 @@ def measure(peers: list[Peer]) -> list[dict[str, Any]]:
     """Return the worst scaled error of every library on every input; None where the answer is not finite."""
     found = []
     for name, problem in problems():
-        judge = problem.judge()
+        judge = Judge(problem)
         errors: dict[str, float | None] = {}
         for peer in peers:
             with np.errstate(all="ignore"):

@@ -15,6 +15,7 @@ import fastnorm
 
 def facts() -> dict[str, Any]:
     """Return processor, caches, memory, versions and date."""
+    config: Any = fastnorm.show_config(mode="dicts")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
@@ -24,7 +25,7 @@ def facts() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "simd target": fastnorm.simd_target(),
-        "compiler": fastnorm.show_config(mode="dicts")["build"]["compiler"],
+        "compiler": config["build"]["compiler"],
     }
 
 

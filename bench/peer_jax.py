@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from candidate import Candidate
 from fastnorm import Gradients
-from fastnorm.cli.peers import Candidate
-from fastnorm.cli.problems import Problem
+from problems import Problem
 
 jax.config.update("jax_enable_x64", True)
 
@@ -51,8 +51,7 @@ def _gradients(result: tuple[Any, ...]) -> Gradients:
 
 def _formula(problem: Problem) -> Callable[..., Any] | None:
     """Return y of x, weight and bias."""
-    ndim, op = problem.data.ndim, problem.op
-    axis = problem.arguments["axis"] % ndim
+    ndim, op, axis = problem.data.ndim, problem.op, problem.axis
     along = tuple(-1 if a == axis else 1 for a in range(ndim))
     if op in ("layer_norm", "rms_norm"):
         axes: tuple[int, ...] = (axis,)

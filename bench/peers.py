@@ -1,23 +1,75 @@
-"""The libraries that are compared: those of ``python -m fastnorm bench``, and JAX if it is installed."""
+"""The libraries that are compared: fastnorm, plain NumPy, and PyTorch, ONNX Runtime and JAX if they are installed."""
 
 from __future__ import annotations
 
 import importlib.util
 
-from fastnorm.cli import peers
-from fastnorm.cli.peers import Candidate, Peer
+import numpy as np
 
-__all__ = ["Candidate", "Peer", "available", "named"]
+import fastnorm
+import plain_numpy
+from candidate import Candidate, Peer
+from problems import Problem
+
+
+class Fastnorm:
+    """The library, called as it comes."""
+
+    name = "fastnorm"
+    version = fastnorm.__version__
+    counterpart = "fastnorm"
+
+    def candidate(self, problem: Problem, threads: int) -> Candidate | None:
+        """Return the call; the number of threads holds until the next one."""
+        fastnorm.set_num_threads(threads)
+        return Candidate(problem.call(fastnorm))
+
+
+class FastnormOut(Fastnorm):
+    """The library, given an array for its output: no memory is allocated."""
+
+    name = "fastnorm, out="
+
+    def candidate(self, problem: Problem, threads: int) -> Candidate | None:
+        """Return the call, if it takes an output."""
+        if problem.direction == "backward":
+            return None
+        fastnorm.set_num_threads(threads)
+        return Candidate(problem.call(fastnorm, out=np.empty_like(problem.data)))
+
+
+class NumPy:
+    """Plain NumPy code, which has one thread."""
+
+    name = "NumPy"
+    version = np.__version__
+    counterpart = "fastnorm"
+
+    def candidate(self, problem: Problem, threads: int) -> Candidate | None:
+        """Return the call."""
+        return Candidate(problem.call(plain_numpy)) if hasattr(plain_numpy, problem.op) else None
 
 
 def available() -> list[Peer]:
     """Return the libraries that are installed, fastnorm first."""
-    found = peers.available()
-    if importlib.util.find_spec("jax"):
+    peers: list[Peer] = [Fastnorm(), FastnormOut(), NumPy()]
+    if _installed("torch"):
+        from peer_torch import Torch
+
+        peers.append(Torch())
+    if _installed("onnx", "onnxruntime"):
+        from peer_onnxruntime import OnnxRuntime
+
+        peers.append(OnnxRuntime())
+    if _installed("jax"):
         from peer_jax import Jax
 
-        found.append(Jax())
-    return found
+        peers.append(Jax())
+    return peers
+
+
+def _installed(*modules: str) -> bool:
+    return all(importlib.util.find_spec(module) for module in modules)
 
 
 def named(names: list[str] | None) -> list[Peer]:

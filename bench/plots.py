@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import results
-from fastnorm.cli.accuracy import LIMITS
+from judge import THRESHOLDS
 from results import OURS, OUT, Run
 
 _COLOURS = {OURS: "#1b6ca8", OUT: "#7fb2d9", "NumPy": "#4d9221", "PyTorch": "#d6604d", "ONNX Runtime": "#8073ac"}
@@ -215,7 +215,7 @@ def _accuracy(run: Run) -> Figure:
         values = [max(min(wrong if e is None else e, wrong), 0.1) for e, _ in points]
         offset = 0.18 * (place - (len(names) - 1) / 2)
         axes.scatter(values, [i + offset for _, i in points], color=_COLOURS.get(name, "#555555"), s=26, label=name)
-    limits = [LIMITS["dx" if r["direction"] == "backward" else "y"] for r in records]
+    limits = [THRESHOLDS["dx" if r["direction"] == "backward" else "y"] for r in records]
     axes.scatter(limits, np.arange(len(records)), marker="|", color="#333333", s=90, label="limit")
     axes.set_xscale("log")
     axes.set_yticks(range(len(records)), [f"{r['input']}, {results.title(r)}" for r in records], fontsize=8)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fastnorm.cli.timing import Ratio, ratio
+from timing import Ratio, ratio
 
 OURS = "fastnorm"
 OUT = "fastnorm, out="
@@ -56,7 +56,7 @@ def best_peer(run: Run, record: Record) -> float | None:
 
 def seconds(record: Record, name: str = OURS) -> float:
     """Return the median time of a library."""
-    return statistics.median(record["seconds"][name])
+    return float(statistics.median(record["seconds"][name]))
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -23,13 +23,14 @@ import numpy as np
 import fastnorm
 import machine
 import results
+import timing
+from bandwidth import same_bytes
+from candidate import Candidate, Peer
 from cases import SECTIONS, Spec, one_of_each_kind
-from fastnorm.cli import timing
-from fastnorm.cli.bandwidth import same_bytes
-from fastnorm.cli.bench import AGREEMENT
-from fastnorm.cli.problems import Problem
 from hard import measure as measure_hard
-from peers import Candidate, Peer, named
+from judge import AGREEMENT, Judge
+from peers import named
+from problems import Problem
 
 # Numbers of elements.
 _SMALL = 2**13
@@ -116,7 +117,7 @@ def _dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        name = ml_dtypes.bfloat16
     return np.dtype(name)
 
 
@@ -146,7 +147,7 @@ def _measure(spec: Spec, peers: list[Peer], plan: timing.Plan, *, by_reference: 
 
 def _wrong(problem: Problem, candidates: dict[str, Candidate]) -> list[str]:
     """Return the names of those whose answers are not the reference's."""
-    judge = problem.judge()
+    judge = Judge(problem)
     errors = ((name, judge.errors(candidate.answer(candidate.call()))) for name, candidate in candidates.items())
     # In 16 bits some store statistics like data, and are a few roundings of the type off. The unit is that of float32.
     few = 16 * _epsilon(problem.data.dtype) / _epsilon(np.dtype(np.float32))

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 import results
-from fastnorm.cli.accuracy import LIMITS
-from fastnorm.cli.timing import seconds as with_unit
+from judge import THRESHOLDS
 from results import OURS, OUT, Record, Run
+from timing import seconds as with_unit
 
 
 def markdown(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
@@ -29,7 +29,7 @@ def _summary_rows(run: Run, records: list[Record]) -> Iterator[list[str]]:
     for kind in [*kinds, "all"]:
         chosen = [r for r in records if kind in ("all", results.title(r))]
         shares = [s for r in chosen if (s := results.share(r))]
-        cells = [[s.median for r in chosen if (s := results.speedup(run, r, name))] for name in results.peers(run)]
+        cells = [[f.median for r in chosen if (f := results.speedup(run, r, name))] for name in results.peers(run)]
         cells.append([b for r in chosen if (b := results.best_peer(run, r))])
         yield [kind, _mean_and_least(shares, ""), *(_mean_and_least(cell, "x") for cell in cells)]
 
@@ -118,7 +118,7 @@ def hard(run: Run) -> str:
     rows = (
         [
             f"{r['input']}, {results.title(r)}",
-            str(LIMITS["dx" if r["direction"] == "backward" else "y"]),
+            str(THRESHOLDS["dx" if r["direction"] == "backward" else "y"]),
             *(_error(r["errors"], name) for name in names),
         ]
         for r in run["hard"]

@@ -14,9 +14,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import fastnorm
+from candidate import Peer
 from cases import Spec, network_shapes
-from fastnorm.cli.bench import AGREEMENT
-from peers import Peer, available
+from judge import AGREEMENT, Judge
+from peers import available
 
 PEERS = {peer.name: peer for peer in available()}
 SPECS = {
@@ -40,7 +41,7 @@ def test_speed(benchmark: BenchmarkFixture, spec: Spec, peer: Peer) -> None:
     candidate = peer.candidate(problem, spec.threads)
     if candidate is None:
         pytest.skip(f"{peer.name} has no such operation")
-    errors = problem.judge().errors(candidate.answer(candidate.call()))
+    errors = Judge(problem).errors(candidate.answer(candidate.call()))
     assert max(errors.values()) < AGREEMENT
     benchmark.group = spec.name
     benchmark.extra_info |= {"bytes": problem.data.nbytes * problem.streams, "errors": errors}

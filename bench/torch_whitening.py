@@ -6,11 +6,11 @@ covariance is ill-conditioned; or, as fastnorm does it, in float64.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
-Tensor = torch.Tensor
+Tensor: TypeAlias = torch.Tensor
 EPS = 1e-5
 
 

@@ -1,31 +1,16 @@
 """The report of the benchmarks, from a run that was never measured: its goals, their verdicts, its pages."""
 
-import importlib
-import sys
-import time
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastnorm.cli import timing
-
 pytest.importorskip("matplotlib")
 
-BENCH = Path(__file__).parents[1] / "bench"
-
-pytestmark = pytest.mark.skipif(not BENCH.exists(), reason="no checkout")
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of bench/, which are no package."""
-    before = {*sys.modules}
-    monkeypatch.syspath_prepend(BENCH)
-    yield importlib.import_module
-    for name in {*sys.modules} - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(f"{BENCH}/"):
-            del sys.modules[name]
+import cases
+import goals
+import report
 
 
 def record(rows: int, out: float, **more: Any) -> dict[str, Any]:
@@ -70,9 +55,9 @@ def rows_of(table: str) -> dict[str, list[str]]:
     return {goal: rest for goal, *rest in cells}
 
 
-def test_goals_are_worked_out_of_the_run(bench: Any) -> None:
+def test_goals_are_worked_out_of_the_run() -> None:
     run = invented(networks=[record(4096, 1e-3), record(2048, 2e-3), record(64, 1.25e-3)])
-    table = rows_of(bench("goals").table(run))
+    table = rows_of(goals.table(run))
     beyond = table["beyond L2, inference, spans or rows of 256 or more: share of copy at least 0.90"]
     assert beyond == ["2", "1", "0.71 (least 0.50: 2048 rows, layer norm inference 2048x768 MD)", "missed by 44%"]
     within = table["within L2, forward: share of copy at least 0.60"]
@@ -82,7 +67,7 @@ def test_goals_are_worked_out_of_the_run(bench: Any) -> None:
     assert not any("bfloat16" in goal or "thread" in goal or "NumPy" in goal for goal in table)
 
 
-def test_goals_with_an_upper_limit(bench: Any) -> None:
+def test_goals_with_an_upper_limit() -> None:
     sixteen = record(4096, 0.5e-3, dtype="float16", bytes=4096 * 768 * 2)
     run = invented(
         networks=[record(4096, 1e-3), sixteen],
@@ -90,7 +75,7 @@ def test_goals_with_an_upper_limit(bench: Any) -> None:
         sizes=[record(64, 1e-3), record(1024, 1e-3), record(2048, 2.5e-3)],
         scaling=[record(4096, 1e-3, threads=n) for n in (1, 2)],
     )
-    table = rows_of(bench("goals").table(run))
+    table = rows_of(goals.table(run))
     assert table["beyond L2, float16: at most 0.67 of float32's time"][1] == "1"
     assert table["a new output: at most 1.25 times the call with `out=`"][1:] == [
         "0",
@@ -103,15 +88,15 @@ def test_goals_with_an_upper_limit(bench: Any) -> None:
     assert threads[-1] == "missed by 44%"
 
 
-def test_a_run_without_cases_has_no_goals(bench: Any) -> None:
-    assert bench("goals").table(invented()) == ""
+def test_a_run_without_cases_has_no_goals() -> None:
+    assert goals.table(invented()) == ""
 
 
-def test_the_page_of_a_run(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = invented(networks=[record(4096, 1e-3), record(64, 1e-3)], sizes=[record(64, 1e-3), record(4096, 1e-3)])
-    (tmp_path / "run.json").write_text(bench("json").dumps(run))
+    (tmp_path / "run.json").write_text(json.dumps(run))
     monkeypatch.setattr("sys.argv", ["report.py", str(tmp_path / "run.json"), "--output", str(tmp_path / "report")])
-    bench("report").main()
+    report.main()
     page = (tmp_path / "report" / "README.md").read_text()
     assert "The run took 20 minutes." in page
     titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
@@ -120,19 +105,9 @@ def test_the_page_of_a_run(bench: Any, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_every_kind_is_judged_at_its_smallest_place(bench: Any, quick: bool) -> None:
-    cases = bench("cases")
+def test_every_kind_is_judged_at_its_smallest_place(quick: bool) -> None:
     specs = list(cases.networks(quick, 2))
     kinds = {(s.shape.op, s.shape.direction, s.shape.layout, s.dtype) for s in specs}
     assert len(cases.one_of_each_kind(specs)) == len(kinds)
     passes = {(op, direction) for op, directions in cases.PASSES.items() for direction in directions}
     assert {kind[:2] for kind in kinds if kind[3] == "float32"} == passes
-
-
-def test_what_is_slow_takes_part_in_fewer_rounds() -> None:
-    calls = {"fast": lambda: None, "slow": lambda: time.sleep(0.02)}
-    times = timing.interleaved(calls, timing.Plan(rounds=4, turn=0.001, budget=0.05))
-    assert [len(times[name]) for name in calls] == [4, 2]
-    assert timing.ratio(times["slow"], times["fast"]).low > 1
-    unlimited = timing.interleaved(calls, timing.Plan(rounds=3, turn=0.001))
-    assert [len(times) for times in unlimited.values()] == [3, 3]

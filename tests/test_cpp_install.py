@@ -83,6 +83,38 @@ def check_group_norm(a):
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-5)
 
 
+def check_other_operations(a):
+    x, y = (a[f"batch.{name}"].reshape(8, 3) for name in ("x", "y"))
+    np.testing.assert_allclose(y, (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(a["batch.running_mean"], 0.1 * x.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(a["batch.running_var"], 0.9 + 0.1 * x.var(axis=0, ddof=1), rtol=1e-6)
+    v, w = (a[f"weight.{name}"].reshape(4, 9) for name in "vw")
+    g = a["weight.g"].reshape(4, 1)
+    np.testing.assert_allclose(w, g * v / np.linalg.norm(v, axis=1, keepdims=True), rtol=1e-6)
+    x, y = (a[f"whitening.{name}"].reshape(6, 3) for name in ("x", "y"))
+    matrix = np.array([[1, 0, 0], [0.5, 2, 0], [0.25, 0, 4]])
+    np.testing.assert_allclose(y, (x - [10, 10.5, 11]) @ matrix.T, rtol=1e-5, atol=1e-6)
+
+
+ERRORS = """\
+value: axis must be from -3 to 2 for x with shape (2, 4, 3), got 3
+value: axis must not repeat an axis of x with shape (2, 4, 3), got (1, -2)
+value: weight must have shape (3,) to match axis 2 of x with shape (2, 4, 3), got (4,)
+value: eps must be a finite number >= 0, got -1.0
+type: bias must have dtype float64 for x with dtype float64, got float32
+value: x must have two or more dimensions, got x with shape (4,)
+value: num_groups must divide the 4 channels on axis 1 of x with shape (2, 4, 3), got 3
+value: axis must not be 0, the sample axis of x with shape (2, 4, 3), got 0
+value: out must have shape (2, 4, 3) to match x, got (2, 4)
+value: running_mean and running_var must be given together, got running_var=None
+value: y must be given, since nothing makes it""".splitlines()
+
+
+def check_errors(output):
+    assert [line.removeprefix("error ") for line in output.splitlines() if line.startswith("error ")] == ERRORS
+    assert output.splitlines()[-1] == "error.y" + 24 * " 7"
+
+
 def linked_libraries(program):
     command = ("otool", "-L") if sys.platform == "darwin" else ("ldd",)
     return run(*command, program)
@@ -90,9 +122,12 @@ def linked_libraries(program):
 
 def test_a_consumer_builds_and_runs_without_python(prefix, tmp_path):
     program = build(CONSUMER, tmp_path / "build", prefix, "consumer")
-    arrays = parse(run(program))
+    output = run(program)
+    arrays = parse("\n".join(line for line in output.splitlines() if not line.startswith("error ")))
     check_layer_norm(arrays)
     check_group_norm(arrays)
+    check_other_operations(arrays)
+    check_errors(output)
     assert "libpython" not in linked_libraries(program)
 
 

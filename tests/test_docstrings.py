@@ -9,8 +9,8 @@ import pytest
 import fastnorm as fn
 from peer_packages import PEERS
 
-# The command line needs extras, and running it is not its documentation. Modules for other packages are in tests/peers.
-SKIPPED = ("fastnorm._core", "fastnorm.__main__", "fastnorm.cli", *(f"fastnorm.{name}" for name in PEERS))
+# Modules for other packages are in tests/peers.
+SKIPPED = ("fastnorm._core", "fastnorm.__main__", *(f"fastnorm.{name}" for name in PEERS))
 MODULES = [m.name for m in pkgutil.walk_packages(fn.__path__, "fastnorm.") if not m.name.startswith(SKIPPED)]
 
 

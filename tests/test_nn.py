@@ -1,6 +1,7 @@
 """Layers with state: what they compute, how they train and evaluate, and that their states are PyTorch's."""
 
 import copy
+import io
 import pickle
 import re
 from collections.abc import Callable
@@ -29,6 +30,11 @@ def randomize(layer: nn.BatchNorm, seed: int = 0) -> Any:
          for name, array in layer.state_dict().items()}
     )  # fmt: skip
     return layer
+
+
+def set_training(layer: Any, training: bool) -> Any:
+    """Training, or evaluation that can go back to all gradients."""
+    return layer.train() if training else layer.eval(keep_inputs=True)
 
 
 # Layers of data of SHAPE in float64, by name.
@@ -62,7 +68,7 @@ TRACKING = ["batch", "batch-last", "batch-plain", "instance-full"]
 @pytest.mark.parametrize("name", NORMS)
 def test_gradients(name: str, training: bool) -> None:
     """Of data and parameters, in training and in evaluation, by differences."""
-    layer = randomize(NORMS[name]()).train(training)
+    layer = set_training(randomize(NORMS[name]()), training)
     start = layer.state_dict()
     x, dy = data(*SHAPE), data(*SHAPE, seed=1)
     layer(x)
@@ -116,7 +122,7 @@ def test_batch_whitening_is_the_functions(method: Any) -> None:
     gradients = fn.batch_whitening_backward(dy, x, layer.weight, saved)
     assert_array_equal(layer.backward(dy), gradients.dx)
     assert_array_equal(layer.gradients()["weight"], gradients.dweight)
-    layer.eval()
+    layer.eval(keep_inputs=True)
     assert_array_equal(layer(x), fn.batch_whitening(x, mean, cov, layer.weight, layer.bias, **form))
     first = layer.backward(dy)
     layer.running_cov *= 2
@@ -125,7 +131,7 @@ def test_batch_whitening_is_the_functions(method: Any) -> None:
 
 
 def test_an_evaluation_of_whitening_without_data() -> None:
-    layer = nn.BatchWhitening(4).eval()
+    layer = nn.BatchWhitening(4).eval(keep_inputs=True)
     assert layer(np.zeros((0, 4), np.float32)).shape == (0, 4)
     assert layer.backward(np.zeros((0, 4), np.float32)).shape == (0, 4)
     assert_array_equal(layer.gradients()["weight"], np.zeros(4))
@@ -148,8 +154,6 @@ def test_the_dtype_of_the_data_stays(dtype: str) -> None:
             assert layer(x).dtype == kind
             assert layer.backward(x).dtype == kind
             assert {gradient.dtype for gradient in layer.gradients().values()} == {np.dtype(dtype)}
-    with pytest.raises(TypeError, match="weight must have dtype float64 for x with dtype float64, got float32"):
-        nn.LayerNorm(7)(data(*SHAPE))
 
 
 def test_parameters_can_be_trained() -> None:
@@ -206,7 +210,7 @@ def test_without_running_statistics_evaluation_is_as_training(name: str) -> None
     x, dy = data(*SHAPE), data(*SHAPE, seed=1)
     results = []
     for training in (True, False):
-        layer = NORMS[name]().train(training)
+        layer = set_training(NORMS[name](), training)
         results.append((layer(x), layer.backward(dy)))
         assert not {"running_mean", "running_var", "num_batches_tracked"} & layer.state_dict().keys()
     assert_array_equal(*results)
@@ -328,6 +332,57 @@ def test_a_state_that_does_not_fit_changes_nothing(state: Any, error: type[Excep
     assert_array_equal(layer.weight, 5)
 
 
+@pytest.mark.parametrize("path", ["", "encoder.conv."])
+@pytest.mark.parametrize("names", [
+    ("original0", "original1"), ("weight_g", "weight_v"),
+    ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+])  # fmt: skip
+def test_a_state_of_weight_norm_has_newer_or_older_names(names: tuple[str, str], path: str) -> None:
+    v, g = data(3, 4), np.full((3, 1), 2.0)
+    layer = nn.WeightNorm(np.ones((3, 4)))
+    layer.load_state_dict({path + names[1]: v, path + names[0]: g})
+    assert_array_equal(layer.original0, g)
+    assert_array_equal(layer.original1, v)
+
+
+@pytest.mark.parametrize("names", [
+    ["weight_g"], ["weight_g", "original0"], ["weight_g", "weight_v", "original1"], ["a.weight_g", "b.weight_v"],
+    ["weight_g", "weight_v", "bias"], ["xweight_g", "xweight_v"], ["weight_g", 1],
+])  # fmt: skip
+def test_other_names_of_weight_norm_are_refused(names: list[Any]) -> None:
+    layer = nn.WeightNorm(np.ones((1, 1)))
+    text = f"state must have the keys original0, original1, got {', '.join(map(str, names))}"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        layer.load_state_dict({name: np.full((1, 1), 7.0) for name in names})
+    assert layer.original1 == 1
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_state_in_bfloat16_goes_through_a_file(dtype: str) -> None:
+    """NumPy's files give it back as two bytes each, without a name."""
+    pytest.importorskip("ml_dtypes")
+    layer = nn.BatchNorm(4, dtype="bfloat16")
+    layer.weight[...] = [1.5, -2.0, 0.25, 3.0]
+    file = io.BytesIO()
+    np.savez(file, **layer.state_dict())
+    file.seek(0)
+    other = nn.BatchNorm(4, dtype=dtype)
+    other.load_state_dict(np.load(file))
+    assert_array_equal(other.weight, layer.weight)
+    assert other.weight.dtype == dtype
+
+
+def test_a_state_of_bfloat16_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("ml_dtypes")
+    peer = torch.nn.LayerNorm(4, dtype=torch.bfloat16)
+    with torch.no_grad():
+        peer.weight.copy_(torch.tensor([1.5, -2.0, 0.25, 3.0]))
+    layer = nn.LayerNorm(4, dtype="bfloat16")
+    layer.load_state_dict(peer.state_dict())
+    assert_array_equal(layer.weight, [1.5, -2.0, 0.25, 3.0])
+
+
 # ---- PyTorch ---------------------------------------------------------------------------------------------------------
 
 # The arguments of both, the class here, PyTorch's.
@@ -364,7 +419,7 @@ def test_the_torch_layer_of_the_same_state_does_the_same(name: str, dtype: str) 
     tolerance = {"rtol": 200 * np.finfo(dtype).eps, "atol": 50 * np.finfo(dtype).eps}
 
     for step, training in enumerate([True, True, True, False]):
-        layer.train(training), peer.train(training)
+        set_training(layer, training), peer.train(training)
         x, dy = 1 + data(*SHAPE, dtype=dtype, seed=step), data(*SHAPE, dtype=dtype, seed=step + 9)
         tensor = torch.tensor(x, requires_grad=True)
         y = peer(tensor)
@@ -400,6 +455,27 @@ def test_the_torch_weight_norm_of_the_same_state_does_the_same(dim: int | None, 
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [0, -1, None])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weight_norm_of_16_bits_starts_with_exactly_the_given_weights(axis: int | None, dtype: str) -> None:
+    pytest.importorskip("ml_dtypes")
+    w = data(40, 30, 50).astype(dtype)
+    layer = nn.WeightNorm(w, axis=axis)
+    assert (layer.original0.dtype, layer.original1.dtype, layer().dtype) == (np.float32, w.dtype, w.dtype)
+    assert_array_equal(layer(), w)
+    layer.load_state_dict(layer.state_dict())
+    assert_array_equal(layer(), w)
+
+
+def test_a_weight_norm_of_float16_may_have_a_length_beyond_it() -> None:
+    w = np.full((2, 500_000), 100, np.float16)
+    layer = nn.WeightNorm(w)
+    assert_allclose(layer.original0, 100 * np.sqrt(5e5), rtol=1e-6)
+    assert_array_equal(layer(), w)
+    layer.backward(np.ones_like(w))
+    assert_allclose(layer.gradients()["original0"], np.sqrt(5e5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

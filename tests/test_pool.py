@@ -2,8 +2,10 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,11 +81,47 @@ def test_results_look_like_those_of_numpy(order: str, dtype: str) -> None:
     x = x.transpose(1, 2, 0) if order == "K" else np.asarray(x, order=order)
     for a in (x, x[::2], x[:, ::-1], np.broadcast_to(x[:1], (96, *x.shape[1:]))):
         y, dx = fn.layer_norm(a), fn.layer_norm_backward(a, a, None, *fn.layer_norm_forward(a)[1:]).dx
-        expected = np.empty_like(np.empty_like(a, subok=False))
+        expected = np.add(a, a)
         for result in (y, dx):
             assert type(result) is np.ndarray
             assert (result.shape, result.dtype, result.flags.writeable) == (a.shape, a.dtype, True)
             assert result.strides == expected.strides
+
+
+def test_results_of_the_pool_cannot_be_resized() -> None:
+    """As the docstring of `set_pool_limit` says."""
+    with pytest.raises(ValueError, match="does not own its data"):
+        normalize().resize((1, 1))
+
+
+@pytest.mark.nosanitize
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_fork_leaves_no_lock_taken() -> None:
+    """Whatever other threads do with the pool at that moment, the child can use all of it."""
+    stop = threading.Event()
+
+    def others() -> None:
+        while not stop.is_set():
+            _core.set_pool_limit(64 << 20)
+            _core.empty_like(np.dtype(np.float32), [np.empty(SHAPE, np.float32)])
+
+    threads = [threading.Thread(target=others) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)
+                fn.set_pool_limit(8)
+                normalize()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_other_dtypes_of_results() -> None:

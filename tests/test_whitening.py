@@ -300,6 +300,18 @@ def test_no_copy_of_the_data() -> None:
     assert peak < x.nbytes / 20
 
 
+def test_copies_and_pickles_of_a_fit_are_as_read_only_as_it_is() -> None:
+    fit = fn.fit_whitening(samples(50, 3))
+    for twin in (copy.copy(fit), copy.deepcopy(fit), pickle.loads(pickle.dumps(fit))):
+        for name in ("matrix", "inverse"):
+            assert_array_equal(getattr(twin, name), getattr(fit, name))
+            with pytest.raises(ValueError, match="read-only"):
+                getattr(twin, name)[...] = 0
+        twin.update(samples(5, 3))
+        assert not twin.matrix.flags.writeable
+    assert "samples=50" in repr(fit)
+
+
 def test_copies() -> None:
     fit = fn.fit_whitening(samples(100, 3))
     for other in (copy.deepcopy(fit), pickle.loads(pickle.dumps(fit))):

@@ -1,14 +1,12 @@
 // An inference loop that owns its memory: every step normalizes rows in place, and images from one buffer to another,
 // with as many threads as the caller says. What a call needs to know is laid out once. Prints the largest difference
 // from a plain loop in double, and how much memory was asked for meanwhile.
-#include <fastnorm/fastnorm.h>
+#include <fastnorm/operations.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -31,21 +29,23 @@ namespace {
 
 constexpr double kEps = 1e-5;
 
-// Layer norm of rows. The statistics run along the second axis, weight and bias vary along it.
+// Layer norm of rows.
 class LayerNorm {
 public:
     LayerNorm(std::size_t rows, std::size_t width, const float* weight, const float* bias)
-        : shape_{rows, width}, parameters_{weight, bias} {}
-
-    void operator()(const float* x, float* y) const {
-        const fastnorm::Space space{fastnorm::DType::f32, shape_.size(), shape_.data(), roles_.data()};
-        fastnorm::forward(space, {x}, {y}, parameters_, {fastnorm::Statistic::variance, kEps});
+        : shape_{rows, width}, channels_{width} {
+        options_.weight = {weight, channels_};
+        options_.bias = {bias, channels_};
+        options_.eps = kEps;
     }
+    LayerNorm(const LayerNorm&) = delete;
+    LayerNorm& operator=(const LayerNorm&) = delete;
+
+    void operator()(const float* x, float* y) const { fastnorm::layer_norm({x, shape_}, -1, options_, {{y, shape_}}); }
 
 private:
-    std::array<std::size_t, 2> shape_;
-    std::array<std::uint8_t, 2> roles_{fastnorm::kept, fastnorm::reduced_param};
-    fastnorm::Parameters parameters_;
+    std::size_t shape_[2], channels_[1];
+    fastnorm::NormOptions options_;
 };
 
 // Batch norm in evaluation mode of images whose channels lie last: the statistics are given.
@@ -53,20 +53,23 @@ class BatchNorm {
 public:
     BatchNorm(std::size_t positions, std::vector<double> mean, std::vector<double> var, const float* weight,
               const float* bias)
-        : shape_{positions, mean.size()}, mean_(std::move(mean)), rstd_(std::move(var)), parameters_{weight, bias} {
-        for (double& value : rstd_) value = 1 / std::sqrt(value + kEps);
+        : shape_{positions, mean.size()}, channels_{mean.size()}, mean_(std::move(mean)), var_(std::move(var)) {
+        options_.weight = {weight, channels_};
+        options_.bias = {bias, channels_};
+        options_.eps = kEps;
     }
+    BatchNorm(const BatchNorm&) = delete;
+    BatchNorm& operator=(const BatchNorm&) = delete;
 
     void operator()(const float* x, float* y) const {
-        const fastnorm::Space space{fastnorm::DType::f32, shape_.size(), shape_.data(), roles_.data()};
-        fastnorm::apply(space, {x}, {y}, parameters_, mean_.data(), rstd_.data());
+        fastnorm::batch_norm({x, shape_}, {mean_.data(), channels_}, {var_.data(), channels_}, -1, options_,
+                             {{y, shape_}});
     }
 
 private:
-    std::array<std::size_t, 2> shape_;
-    std::array<std::uint8_t, 2> roles_{fastnorm::reduced, fastnorm::param};
-    std::vector<double> mean_, rstd_;
-    fastnorm::Parameters parameters_;
+    std::size_t shape_[2], channels_[1];
+    std::vector<double> mean_, var_;
+    fastnorm::NormOptions options_;
 };
 
 // A sensor, say: numbers that look random enough, around a mean that is far from zero.

@@ -66,6 +66,7 @@ from .runtime import (
     simd_target,
     simd_targets,
     threads,
+    warn_of_environment,
 )
 from .statistics import batch_norm_backward_apply, batch_norm_backward_reduce, merge_moments, moments
 from .weights import (
@@ -165,3 +166,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+warn_of_environment()

@@ -123,7 +123,7 @@ def gradient_products(dy: Array, data: Batch, mean: Array) -> Products:
 
 def whitened(data: Batch, matrix: Array, mean: Array, off: Array, weight: Array | None, bias: Array | None) -> Array:
     """``weight * matrix (x - mean - off) + bias``."""
-    y = np.empty_like(data.x)
+    y = _layout.empty_like(data.x.dtype, data.x)
     if data.x.size:
         matrix = scaled(matrix, weight)
         data.features.transform(data.x, y, matrix, mean, _image(matrix, -off) + (0.0 if bias is None else bias))
@@ -132,7 +132,7 @@ def whitened(data: Batch, matrix: Array, mean: Array, off: Array, weight: Array 
 
 def input_gradient(dy: Array, data: Batch, weight: Array | None, saved: BatchWhiteningSaved, whole: Products) -> Array:
     """Gradient of the data, from the products of the whole batch."""
-    dx = np.empty_like(data.x)
+    dx = _layout.empty_like(data.x.dtype, data.x)
     if data.x.size:
         with np.errstate(all="ignore"):
             through = through_statistics(saved, scaled(whole.sums, weight), whole.samples)
@@ -160,7 +160,7 @@ def scaled(matrix: Array, weight: Array | None) -> Array:
 def _mean(data: Batch, values: Array) -> Array:
     mean = np.zeros(data.layout.statistics)
     if values.size:
-        run(_core.moments, values, data.layout.roles, mean, np.empty_like(mean))
+        run(_core.role_moments, values, data.layout.roles, mean, np.empty_like(mean))
     return mean
 
 

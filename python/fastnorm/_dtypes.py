@@ -43,6 +43,16 @@ DATA_NAMES: Final = "float16, bfloat16, float32 or float64"
 STATISTICS: Final[tuple[np.dtype[Any], ...]] = (FLOAT32, FLOAT64)
 
 
+def bfloat16() -> np.dtype[Any]:
+    """The bfloat16 of ``ml_dtypes``, which is imported here and nowhere else."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise TypeError("bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from None
+    result: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return result
+
+
 def rounded(values: np.ndarray[Any, np.dtype[Any]], dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:
     """Round float64 to the nearest of `dtype`, once.
 
@@ -58,3 +68,11 @@ def rounded(values: np.ndarray[Any, np.dtype[Any]], dtype: np.dtype[Any]) -> np.
     cut = np.where(inexact & (np.abs(near) > np.abs(values)), np.nextafter(near, np.float32(0)), near)
     odd: np.ndarray[Any, np.dtype[Any]] = (cut.view(np.uint32) | inexact).view(np.float32)
     return odd.astype(dtype)
+
+
+def rounded_sums(dtype: np.dtype[Any], *sums: "np.ndarray[Any, np.dtype[Any]] | None") -> "list[Any]":
+    """Round sums in float64 once, to `dtype`."""
+    if dtype == FLOAT64:
+        return list(sums)
+    with np.errstate(all="ignore"):  # a sum beyond the range of float32 is inf, as everywhere in the core
+        return [None if values is None else rounded(values, dtype) for values in sums]

@@ -7,6 +7,7 @@ import numpy as np
 from . import _scatter
 from . import _validate as check
 from ._dtypes import FLOAT64
+from ._refined import Refined
 from ._scatter import Samples, Summary
 from ._spectra import Factor, Form, Rows, Sums
 from ._types import Array
@@ -19,6 +20,8 @@ _KEPT: Final = 2
 # Conditions beyond which sums of products lose digits that the data have: half of those of float64; of narrower data
 # what float32 would notice.
 _LOST_OF_FLOAT64, _LOST = 2.0**26, 2.0**36
+# A map in float64 that amplifies rounding by more is refined.
+_AMPLIFIED: Final = 2.0**18
 _MARGIN: Final = 450  # how far eps may be above the square of the unit, as an exponent
 
 
@@ -109,15 +112,26 @@ def _condensed(x: Array, options: Options) -> tuple[Summary, Whitener | None]:
     fourth = _needs_fourth(options)
     triangular = options.solver in ("qr", "dual")
     result = _scatter.summary(x, triangular, fourth)
-    if options.solver != "auto" or len(x) <= options.ddof:
+    if len(x) <= options.ddof or (options.solver == "covariance"):
         return result, None
+    found = _attempt(result, options)
+    if not triangular:
+        if found is not None and found.condition <= (_LOST_OF_FLOAT64 if x.dtype == FLOAT64 else _LOST):
+            return result, found
+        result = _scatter.summary(x, True, fourth)
+        found = _attempt(result, options)
+    refines = options.power == 1.0 and not (options.eps or options.relative_eps or options.shrinkage)
+    if found is not None and refines and x.dtype == FLOAT64 and found.amplification > _AMPLIFIED:
+        found = Refined(found, x, mean_of(result), options)
+    return result, found
+
+
+def _attempt(state: Summary, options: Options) -> Whitener | None:
+    """The whitening matrix, if there is one."""
     try:
-        found = decomposed(result, options)
+        return decomposed(state, options)
     except np.linalg.LinAlgError:
-        found = None
-    if found is not None and found.condition <= (_LOST_OF_FLOAT64 if x.dtype == FLOAT64 else _LOST):
-        return result, found
-    return _scatter.summary(x, True, fourth), None
+        return None
 
 
 def _needs_fourth(options: Options) -> bool:

@@ -94,11 +94,25 @@ def groups(shape: Shape, axis: int, num_groups: int) -> Layout:
     return Layout(shape, split, roles, (axis,), (channels,), (shape[0], num_groups), group_size)
 
 
-def empty_like(x: Array, dtype: np.dtype[Any]) -> Array:
-    """A new array of this dtype in the shape and the order of axes in memory of `x`."""
-    if x.size * dtype.itemsize < _core.POOLED_BYTES:
-        return np.empty_like(x, dtype)
-    return _core.empty_like(x, dtype)
+def empty_like(dtype: np.dtype[Any], *inputs: Array) -> Array:
+    """A new array of this dtype in the shape of the inputs, axes in memory ordered as NumPy's functions would."""
+    return _core.empty_like(dtype, inputs)
+
+
+def target(out: Array | None, dtype: np.dtype[Any], x: Array) -> Array:
+    """The array that the core writes: `out`, unless that would change `x` under the core's eyes."""
+    if out is None or (out is not x and overlap(x, out) and not same_memory(x, out)):
+        return empty_like(dtype, x)
+    return np.asarray(out)
+
+
+def result(y: Array, out: Array | None) -> Array:
+    """What the caller gets: `out` with the values of `y`, if it was given."""
+    if out is None:
+        return y
+    if y is not out and not same_memory(y, out):
+        np.copyto(out, y)
+    return out
 
 
 def overlap(a: Array, b: Array) -> bool:
@@ -137,24 +151,6 @@ def overlaps_itself(a: Array) -> bool:
     return False
 
 
-def side(array: Array | None, dtype: np.dtype[Any], out: Array | None = None) -> Array | None:
-    """A small array as the core takes it: C-contiguous, aligned, of `dtype`, and nothing that a write to `out` changes.
-
-    The bounds of the two arrays decide about the last: a copy too many costs little here.
-    """
-    if array is None:
-        return None
-    ready = array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
-    if ready and (out is None or not np.may_share_memory(array, out)):
-        return array
-    return np.array(array, dtype=dtype, order="C")
-
-
 def apart(array: Array, out: Array | None) -> Array:
     """An array that a write to `out` does not change."""
     return array if out is None or not overlap(array, out) else array.copy()
-
-
-def contiguous(array: Array) -> Array:
-    """A small array of the right dtype as the core takes it, 0-d also."""
-    return np.require(array, requirements=["C", "A"])

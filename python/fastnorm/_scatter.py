@@ -172,7 +172,7 @@ def _comoments(x: Array) -> Summary | None:
     features = _features.table(x.shape)
     origin, totals = np.zeros(features.size), np.zeros(features.size)
     # In one memory layout whatever that of x is, and so are then all bits.
-    run(_core.moments, np.ascontiguousarray(x[:_FIRST]), _ROLES, origin, np.empty_like(origin))
+    run(_core.role_moments, np.ascontiguousarray(x[:_FIRST]), _ROLES, origin, np.empty_like(origin))
     (sums,) = features.comoments(x, origin, totals=totals)
     if not _in_range(x, totals, np.diag(sums)):
         return None
@@ -198,7 +198,7 @@ def moments(x: Array) -> tuple[Array, Array]:
         for first in range(0, len(x), _PANEL):
             part = np.ascontiguousarray(x[first : first + _PANEL])
             centre, squares = np.empty_like(mean), np.empty_like(mean)
-            run(_core.moments, part, _ROLES, centre, squares)
+            run(_core.role_moments, part, _ROLES, centre, squares)
             share, delta = len(part) / (count + len(part)), centre - mean
             m2 += squares + delta * delta * (count * share)
             mean += delta * share

@@ -25,8 +25,8 @@ _TIE: Final = 1 - 2.0**-20
 # Where a direction has no variance, only eps, it is scaled by no more than this over the largest: rounding of the
 # data would fill it.
 _FLOOR: Final = 2.0**-64
-# Samples are mapped in float64 if this times the rounding of float32 would be noticed.
-_WIDE: Final = 1e-3 * 2.0**24
+# Samples are mapped in float64 if float32 would amplify rounding by more than this: the square times 2^-24 is 1e-3.
+_WIDE: Final = 130.0
 _ROWS: Final = 1024  # that are mapped at a time through a matrix of low rank
 
 
@@ -64,10 +64,10 @@ class Whitener:
         self.sigma: Array | None = None  # standard deviations of the features
 
     @cached_property
-    def wide(self) -> bool:
-        """Whether samples are mapped in float64: rounding in float32 would be amplified."""
+    def amplification(self) -> float:
+        """How much larger than the result the terms are that it is a sum of."""
         assert self.sigma is not None
-        return bool(np.einsum("ij,ij->i", *(2 * [self.matrix * self.sigma])).max() > _WIDE)
+        return float(np.sqrt(np.einsum("ij,ij->i", *(2 * [self.matrix * self.sigma])).max()))
 
     @cached_property
     def matrix(self) -> Array:
@@ -81,7 +81,7 @@ class Whitener:
 
     def transform(self, x: Array, y: Array, mean: Array) -> None:
         """Set ``y = matrix (x - mean)``."""
-        wide = x.dtype != FLOAT64 and self.wide
+        wide = x.dtype != FLOAT64 and self.amplification > _WIDE
         _features.table(x.shape).transform(x, y, self.matrix, mean, wide=wide)
 
     def inverse_transform(self, z: Array, x: Array, mean: Array) -> None:
@@ -250,7 +250,9 @@ def _gains(values: Array, found: Spectrum, ridge: Ridge, power: float) -> Array:
     """What directions with these variances are scaled by."""
     total = ridge.share * values + ridge.added
     if len(found.values):
-        total = np.where(values == 0.0, np.maximum(total, _FLOOR * (ridge.share * found.values[0] + ridge.added)), total)
+        total = np.where(
+            values == 0.0, np.maximum(total, _FLOOR * (ridge.share * found.values[0] + ridge.added)), total
+        )
     return np.asarray(total ** (-0.5 * power))
 
 

@@ -2,11 +2,9 @@
 
 import numpy.typing as npt
 
-from . import _core, _engine, _layout, _running
-from . import _validate as check
+from . import _core
 from ._types import ALL, Activation, Array, BatchNormForward, Gradients, GradMask
 from .quantization import Quantize
-from .runtime import threads_overridden
 
 
 def batch_norm(
@@ -72,16 +70,7 @@ def batch_norm(
     array([[-1.,  2.],
            [ 1.,  2.]])
     """
-    if quantize is None and not threads_overridden():
-        y = _core.plain_batch_norm(x, running_mean, running_var, weight, bias, axis, eps, activation, out)
-        if y is not None:
-            return y
-    x = check.data("x", x)
-    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
-    mean = check.per_channel("running_mean", running_mean, layout, x)
-    var = check.per_channel("running_var", running_var, layout, x)
-    rstd = _running.scale(var, check.eps(eps))
-    return _engine.apply(x, layout, mean, rstd, weight, bias, out, activation=activation, quantize=quantize)
+    return _core.batch_norm(x, running_mean, running_var, axis, weight, bias, eps, 0.0, activation, quantize, None, out)
 
 
 def batch_norm_forward(
@@ -166,24 +155,10 @@ def batch_norm_forward(
     >>> running_mean, running_var
     (array([0.2, 4. ]), array([1.1, 0.9]))
     """
-    if where is None and not threads_overridden():
-        result = _core.plain_batch_norm_forward(
-            x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, activation, out
-        )
-        if result is not None:
-            return BatchNormForward(*result)
-    x = check.data("x", x)
-    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
-    step = _running.step(
-        running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, where=where, out=out
+    running = running_mean, running_var, momentum, ddof
+    return BatchNormForward(
+        *_core.batch_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out)
     )
-    mean, rstd, m2 = layout.statistic_arrays(3)
-    count = None if where is None else layout.statistic_arrays(1)[0]
-    y = _engine.forward(
-        x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation, where=where, count=count
-    )
-    step.update(mean, m2, count)
-    return BatchNormForward(y, mean, rstd)
 
 
 def batch_norm_backward(
@@ -254,13 +229,5 @@ def batch_norm_backward(
            [-0.204],
            [ 0.102]]), array([1.]))
     """
-    usual = training is True and activation is None and bias is None and where is None
-    if usual and grad_mask is ALL and not threads_overridden():
-        gradients = _core.plain_batch_norm_backward(dy, x, weight, mean, rstd, axis)
-        if gradients is not None:
-            return Gradients(*gradients)
-    x = check.data("x", x)
-    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
-    return _engine.backward(
-        dy, x, layout, weight, mean, rstd, grad_mask, training=training, activation=activation, bias=bias, where=where
-    )
+    options = weight, bias, 0.0, activation, where
+    return Gradients(*_core.batch_norm_backward(dy, x, mean, rstd, training, axis, *options, grad_mask))

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _batch_products as _products
-from . import _engine, _features, _running
+from . import _features, _layout, _running
 from . import _validate as check
 from ._batch_whiteners import BatchMethod, root
-from ._dtypes import FLOAT64
+from ._dtypes import FLOAT64, rounded_sums
 from ._types import Array, BatchWhiteningForward, BatchWhiteningSaved, Gradients, GradMask
 
 
@@ -72,12 +72,12 @@ def batch_whitening(
     method, iterations, eps = _products.options(method, iterations, eps)
     weight, bias = data.parameter("weight", weight), data.parameter("bias", bias)
     out = check.out(out, data.x)
-    y = _engine._target(out, data.x.dtype, data.x)
+    y = _layout.target(out, data.x.dtype, data.x)
     if data.x.size:
         matrix = root((cov + _features.transpose(cov)) / 2.0, method, iterations, eps).matrix
         shift = None if bias is None else np.array(bias, FLOAT64)
         data.features.transform(data.x, y, _products.scaled(matrix, weight), np.array(mean, FLOAT64), shift)
-    return _engine._result(y, out)
+    return _layout.result(y, out)
 
 
 def batch_whitening_forward(
@@ -264,4 +264,4 @@ def batch_whitening_backward(
         dweight = _products.weight_gradient(part, saved, part.mean_b) if want_dweight else None
         dbias = part.mean_a * part.samples if want_dbias else None
     dtype = data.x.dtype if weight is None else weight.dtype
-    return Gradients(dx, *_engine.rounded_sums(dtype, dweight, dbias))
+    return Gradients(dx, *rounded_sums(dtype, dweight, dbias))

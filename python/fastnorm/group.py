@@ -5,11 +5,8 @@ Instance normalization is group normalization with one channel to a group.
 
 import numpy.typing as npt
 
-from . import _core, _engine, _layout, _running
-from . import _validate as check
-from ._layout import Layout
+from . import _core
 from ._types import ALL, Activation, Array, Gradients, GradMask, GroupNormForward, InstanceNormForward
-from .runtime import threads_overridden
 
 
 def group_norm(
@@ -72,12 +69,7 @@ def group_norm(
     >>> fn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), num_groups=2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    if where is None and not threads_overridden():
-        y = _core.plain_group_norm(x, num_groups, weight, bias, axis, eps, activation, out)
-        if y is not None:
-            return y
-    x, layout = _groups(x, num_groups, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where)
+    return _core.group_norm(x, num_groups, axis, weight, bias, eps, 0.0, activation, None, where, out)
 
 
 def group_norm_forward(
@@ -117,14 +109,9 @@ def group_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
-    if where is None and not threads_overridden():
-        result = _core.plain_group_norm_forward(x, num_groups, weight, bias, axis, eps, activation, out)
-        if result is not None:
-            return GroupNormForward(*result)
-    x, layout = _groups(x, num_groups, axis)
-    mean, rstd = layout.statistic_arrays(2)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation, where=where)
-    return GroupNormForward(y, mean, rstd)
+    return GroupNormForward(
+        *_core.group_norm_forward(x, num_groups, axis, weight, bias, eps, 0.0, activation, None, where, out)
+    )
 
 
 def group_norm_backward(
@@ -193,13 +180,8 @@ def group_norm_backward(
     >>> fn.group_norm_backward(dy, x, 2, None, mean, rstd).dweight
     array([-1.,  1., -1.,  1.])
     """
-    usual = grad_mask is ALL and activation is None and bias is None and where is None
-    if usual and not threads_overridden():
-        gradients = _core.plain_group_norm_backward(dy, x, num_groups, weight, mean, rstd, axis)
-        if gradients is not None:
-            return Gradients(*gradients)
-    x, layout = _groups(x, num_groups, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
+    options = weight, bias, 0.0, activation, where
+    return Gradients(*_core.group_norm_backward(dy, x, num_groups, mean, rstd, axis, *options, grad_mask))
 
 
 def instance_norm(
@@ -261,12 +243,7 @@ def instance_norm(
     array([[[-1.,  1.],
             [-1.,  1.]]])
     """
-    if where is None and not threads_overridden():
-        y = _core.plain_instance_norm(x, weight, bias, axis, eps, activation, out)
-        if y is not None:
-            return y
-    x, layout = _instances(x, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where)
+    return _core.instance_norm(x, axis, weight, bias, eps, 0.0, activation, None, where, out)
 
 
 def instance_norm_forward(
@@ -325,22 +302,10 @@ def instance_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
-    usual = running_mean is None and running_var is None and where is None
-    if usual and not threads_overridden():
-        result = _core.plain_instance_norm_forward(x, weight, bias, axis, momentum, ddof, eps, activation, out)
-        if result is not None:
-            return InstanceNormForward(*result)
-    x, layout = _instances(x, axis)
-    step = _running.step(
-        running_mean, running_var, momentum, ddof, layout, x, weight=weight, bias=bias, where=where, out=out
+    running = running_mean, running_var, momentum, ddof
+    return InstanceNormForward(
+        *_core.instance_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out)
     )
-    mean, rstd, m2 = layout.statistic_arrays(3)
-    count = None if where is None else layout.statistic_arrays(1)[0]
-    y = _engine.forward(
-        x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, m2=m2, activation=activation, where=where, count=count
-    )
-    step.update(mean, m2, count)
-    return InstanceNormForward(y, mean, rstd)
 
 
 def instance_norm_backward(
@@ -384,22 +349,5 @@ def instance_norm_backward(
     >>> fn.instance_norm_backward(dy, x, None, mean, rstd).dx.round(3)
     array([[[-0.204,  0.408, -0.204]]])
     """
-    usual = grad_mask is ALL and activation is None and bias is None and where is None
-    if usual and not threads_overridden():
-        gradients = _core.plain_instance_norm_backward(dy, x, weight, mean, rstd, axis)
-        if gradients is not None:
-            return Gradients(*gradients)
-    x, layout = _instances(x, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
-
-
-def _groups(x: npt.ArrayLike, num_groups: int, axis: int) -> tuple[Array, Layout]:
-    x = check.data("x", x)
-    channels = check.channel_axis_of_samples(axis, x)
-    return x, _layout.groups(x.shape, channels, check.num_groups(num_groups, x, channels))
-
-
-def _instances(x: npt.ArrayLike, axis: int) -> tuple[Array, Layout]:
-    x = check.data("x", x)
-    channels = check.channel_axis_of_samples(axis, x)
-    return x, _layout.groups(x.shape, channels, x.shape[channels])
+    options = weight, bias, 0.0, activation, where
+    return Gradients(*_core.instance_norm_backward(dy, x, mean, rstd, True, axis, *options, grad_mask))

@@ -3,23 +3,13 @@
 The two are one computation: root mean square normalization leaves out the mean, and may add a constant to the weight.
 """
 
-from typing import Final
+from collections.abc import Sequence
 
-import numpy as np
 import numpy.typing as npt
 
-from . import _core, _engine, _layout
-from . import _validate as check
-from ._dtypes import DATA
-from ._layout import Layout
+from . import _core
 from ._types import ALL, Activation, Array, Gradients, GradMask, LayerNormForward, RMSNormForward
 from .quantization import Quantize
-from .runtime import threads_overridden
-
-# Arguments left as they are: what plain calls are told by, cheaply. The core does those without further ado if all
-# arrays are plain too, and says None if they are not.
-_LAST: Final = -1
-_NONE: Final = 0.0
 
 
 def layer_norm(
@@ -27,7 +17,7 @@ def layer_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
@@ -46,7 +36,7 @@ def layer_norm(
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
         float64; None stands for ones and zeros.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float, optional
         Added to the variance; finite and >= 0.
@@ -84,12 +74,7 @@ def layer_norm(
     array([[-2.,  9.],
            [ 0.,  7.]])
     """
-    if axis is _LAST and quantize is None and where is None and not threads_overridden():
-        y = _core.plain_layer_norm(x, weight, bias, eps, activation, out)
-        if y is not None:
-            return y
-    x, layout = _rows(x, axis)
-    return _engine.forward(x, layout, weight, bias, eps, out, activation=activation, where=where, quantize=quantize)
+    return _core.layer_norm(x, axis, weight, bias, eps, 0.0, activation, quantize, where, out)
 
 
 def layer_norm_forward(
@@ -97,7 +82,7 @@ def layer_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
@@ -131,14 +116,7 @@ def layer_norm_forward(
            [6.]]), array([[1. ],
            [0.5]]))
     """
-    if axis is _LAST and where is None and not threads_overridden():
-        result = _core.plain_layer_norm_forward(x, weight, bias, eps, activation, out)
-        if result is not None:
-            return LayerNormForward(*result)
-    x, layout = _rows(x, axis)
-    mean, rstd = layout.statistic_arrays(2)
-    y = _engine.forward(x, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation, where=where)
-    return LayerNormForward(y, mean, rstd)
+    return LayerNormForward(*_core.layer_norm_forward(x, axis, weight, bias, eps, 0.0, activation, None, where, out))
 
 
 def layer_norm_backward(
@@ -148,7 +126,7 @@ def layer_norm_backward(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -172,7 +150,7 @@ def layer_norm_backward(
         Scale of the forward pass.
     mean, rstd : array_like
         Statistics of the forward pass, in float64 as it returned them or in float32.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         That of the forward pass, whose result is computed again.
@@ -205,12 +183,9 @@ def layer_norm_backward(
     >>> fn.layer_norm_backward(dy, x, None, mean, rstd).dx.round(3)
     array([[-0.204,  0.408, -0.204]])
     """
-    if axis is _LAST and activation is None and bias is None and where is None and _plain(grad_mask):
-        gradients = _core.plain_layer_norm_backward(dy, x, weight, mean, rstd)
-        if gradients is not None:
-            return Gradients(*gradients)
-    x, layout = _rows(x, axis)
-    return _engine.backward(dy, x, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, where=where)
+    return Gradients(
+        *_core.layer_norm_backward(dy, x, mean, rstd, axis, weight, bias, 0.0, activation, where, grad_mask)
+    )
 
 
 def rms_norm(
@@ -218,9 +193,9 @@ def rms_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
-    offset: float = _NONE,
+    offset: float = 0.0,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
     where: npt.ArrayLike | None = None,
@@ -237,7 +212,7 @@ def rms_norm(
     weight, bias : array_like, optional
         Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
         float64; None stands for ones and zeros.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float or None, optional
         Added to the mean square; finite and >= 0. None is the machine epsilon of the arithmetic, which is done in
@@ -277,25 +252,7 @@ def rms_norm(
     >>> fn.rms_norm(np.array([[1.0, 7.0]]), weight=[5.0, 10.0], eps=0.0)
     array([[ 1., 14.]])
     """
-    if axis is _LAST and offset is _NONE and quantize is None and where is None and not threads_overridden():
-        y = _core.plain_rms_norm(x, weight, bias, eps, activation, out)
-        if y is not None:
-            return y
-    x, layout = _rows(x, axis)
-    eps = _machine_eps(x) if eps is None else eps
-    return _engine.forward(
-        x,
-        layout,
-        weight,
-        bias,
-        eps,
-        out,
-        statistic=_core.MEAN_SQUARE,
-        offset=offset,
-        activation=activation,
-        where=where,
-        quantize=quantize,
-    )
+    return _core.rms_norm(x, axis, weight, bias, eps, offset, activation, quantize, where, out)
 
 
 def rms_norm_forward(
@@ -303,7 +260,7 @@ def rms_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -336,28 +293,7 @@ def rms_norm_forward(
     >>> rstd
     array([[0.2]])
     """
-    usual = axis is _LAST and offset is _NONE and where is None
-    if usual and not threads_overridden():
-        result = _core.plain_rms_norm_forward(x, weight, bias, eps, activation, out)
-        if result is not None:
-            return RMSNormForward(*result)
-    x, layout = _rows(x, axis)
-    eps = _machine_eps(x) if eps is None else eps
-    (rstd,) = layout.statistic_arrays(1)
-    y = _engine.forward(
-        x,
-        layout,
-        weight,
-        bias,
-        eps,
-        out,
-        statistic=_core.MEAN_SQUARE,
-        offset=offset,
-        rstd=rstd,
-        activation=activation,
-        where=where,
-    )
-    return RMSNormForward(y, rstd)
+    return RMSNormForward(*_core.rms_norm_forward(x, axis, weight, bias, eps, offset, activation, None, where, out))
 
 
 def rms_norm_backward(
@@ -366,8 +302,8 @@ def rms_norm_backward(
     weight: npt.ArrayLike | None,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
-    offset: float = _NONE,
+    axis: int | Sequence[int] = -1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -391,7 +327,7 @@ def rms_norm_backward(
         Scale of the forward pass.
     rstd : array_like
         Statistic of the forward pass, in float64 as it returned it or in float32.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes.
     offset : float, optional
         That of the forward pass.
@@ -426,38 +362,4 @@ def rms_norm_backward(
     >>> fn.rms_norm_backward(dy, x, None, rstd).dx
     array([[ 0.196, -0.028]])
     """
-    usual = axis is _LAST and offset is _NONE and activation is None and bias is None and where is None
-    if usual and _plain(grad_mask):
-        gradients = _core.plain_rms_norm_backward(dy, x, weight, rstd)
-        if gradients is not None:
-            return Gradients(*gradients)
-    x, layout = _rows(x, axis)
-    statistic = _core.MEAN_SQUARE
-    return _engine.backward(
-        dy,
-        x,
-        layout,
-        weight,
-        None,
-        rstd,
-        grad_mask,
-        statistic=statistic,
-        offset=offset,
-        activation=activation,
-        bias=bias,
-        where=where,
-    )
-
-
-def _rows(x: npt.ArrayLike, axis: int | tuple[int, ...], name: str = "x") -> tuple[Array, Layout]:
-    x = check.data(name, x)
-    return x, _layout.rows(x.shape, check.normalized_axes(axis, x, name))
-
-
-def _plain(grad_mask: GradMask) -> bool:
-    """Whether all gradients are wanted, by the default, on the usual number of threads."""
-    return grad_mask is ALL and not threads_overridden()
-
-
-def _machine_eps(x: Array) -> float:
-    return float(np.finfo(DATA[x.dtype].compute).eps)
+    return Gradients(*_core.rms_norm_backward(dy, x, rstd, axis, weight, bias, offset, activation, where, grad_mask))

@@ -5,10 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _layout
 from . import _validate as check
-from ._dtypes import DATA
-from ._layout import Layout
 from ._types import Array
 
 
@@ -47,30 +44,16 @@ class Quantize:
     array([[-122,    0,  122]], dtype=int8)
     """
 
-    __slots__ = ("dtype", "scale", "zero_point")
+    __slots__ = ("_parts", "dtype", "scale", "zero_point")
 
     scale: Array
     zero_point: Array
     dtype: np.dtype[Any]
+    _parts: tuple[Array, Array, bool]  # for the core: float64, and whether the bytes are signed
 
     def __init__(self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, dtype: npt.DTypeLike = np.int8) -> None:
         self.scale, self.zero_point, self.dtype = check.quantization(scale, zero_point, dtype)
+        self._parts = self.scale, self.zero_point.astype(np.float64), self.dtype.kind == "i"
 
     def __repr__(self) -> str:
         return f"Quantize(scale={self.scale}, zero_point={self.zero_point}, dtype={self.dtype})"
-
-
-def arrays(quantize: Quantize | None, layout: Layout, x: Array) -> tuple[Array, Array] | None:
-    """Scale and zero point as the core takes them."""
-    if quantize is None:
-        return None
-    check.kind("quantize", quantize, Quantize)
-    shape = check.quantization_shape(quantize.scale, quantize.zero_point, layout)
-    compute = DATA[x.dtype].compute
-    scale, zero = (np.broadcast_to(a.astype(compute), shape) for a in (quantize.scale, quantize.zero_point))
-    return _layout.contiguous(scale), _layout.contiguous(zero)
-
-
-def dtype_of(quantize: Quantize | None, x: Array) -> np.dtype[Any]:
-    """The dtype of the result."""
-    return x.dtype if quantize is None else quantize.dtype

@@ -4,13 +4,13 @@ The sum is rounded to the dtype of the data before it is normalized, so that the
 as an addition followed by a normalization, and the backward, which sees only the rounded sum, fits.
 """
 
+from collections.abc import Sequence
+
 import numpy.typing as npt
 
-from . import _core, _engine
-from ._types import Activation, AddNorm, AddNormForward, AddRMSNormForward, Array, Gradients, GradMask
-from .layer import _LAST, _NONE, _machine_eps, _rows
+from . import _core
+from ._types import ALL, Activation, AddNorm, AddNormForward, AddRMSNormForward, Array, Gradients, GradMask
 from .quantization import Quantize
-from .runtime import threads_overridden
 
 Out = Array | tuple[Array | None, Array | None]
 
@@ -21,7 +21,7 @@ def add_layer_norm(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = _LAST,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
@@ -59,13 +59,7 @@ def add_layer_norm(
     >>> fn.add_layer_norm(x, residual, eps=0.0)
     AddNorm(y=array([[-1.,  1.]]), h=array([[2., 4.]]))
     """
-    if axis is _LAST and quantize is None and not threads_overridden():
-        result = _core.plain_add_layer_norm(x, residual, weight, bias, eps, activation, out)
-        if result is not None:
-            return AddNorm(*result)
-    x, layout = _rows(x, axis)
-    y, h = _engine.add_forward(x, residual, layout, weight, bias, eps, out, activation=activation, quantize=quantize)
-    return AddNorm(y, h)
+    return AddNorm(*_core.add_layer_norm(x, residual, axis, weight, bias, eps, 0.0, activation, quantize, None, out))
 
 
 def add_layer_norm_forward(
@@ -74,7 +68,7 @@ def add_layer_norm_forward(
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
     activation: Activation | None = None,
     out: Out | None = None,
@@ -104,10 +98,9 @@ def add_layer_norm_forward(
     >>> mean, rstd
     (array([[3.]]), array([[1.]]))
     """
-    x, layout = _rows(x, axis)
-    mean, rstd = layout.statistic_arrays(2)
-    y, h = _engine.add_forward(x, residual, layout, weight, bias, eps, out, mean=mean, rstd=rstd, activation=activation)
-    return AddNormForward(y, h, mean, rstd)
+    return AddNormForward(
+        *_core.add_layer_norm_forward(x, residual, axis, weight, bias, eps, 0.0, activation, None, None, out)
+    )
 
 
 def add_layer_norm_backward(
@@ -118,10 +111,10 @@ def add_layer_norm_backward(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of :func:`add_layer_norm_forward`: ``dx = layer_norm_backward(dy, h) + dh``.
 
@@ -156,9 +149,8 @@ def add_layer_norm_backward(
     >>> fn.add_layer_norm_backward(dy, np.ones_like(h), h, None, mean, rstd).dx.round(3)
     array([[0.796, 1.408, 0.796]])
     """
-    h, layout = _rows(h, axis, "h")
-    return _engine.backward(
-        dy, h, layout, weight, mean, rstd, grad_mask, activation=activation, bias=bias, added=dh, of="h"
+    return Gradients(
+        *_core.add_layer_norm_backward(dy, dh, h, mean, rstd, axis, weight, bias, 0.0, activation, None, grad_mask)
     )
 
 
@@ -167,9 +159,9 @@ def add_rms_norm(
     residual: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = _LAST,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
-    offset: float = _NONE,
+    offset: float = 0.0,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
     out: Out | None = None,
@@ -203,26 +195,7 @@ def add_rms_norm(
     >>> y, h
     (array([[0.2, 1.4]]), array([[1., 7.]]))
     """
-    if axis is _LAST and offset is _NONE and quantize is None and not threads_overridden():
-        result = _core.plain_add_rms_norm(x, residual, weight, None, eps, activation, out)
-        if result is not None:
-            return AddNorm(*result)
-    x, layout = _rows(x, axis)
-    eps = _machine_eps(x) if eps is None else eps
-    y, h = _engine.add_forward(
-        x,
-        residual,
-        layout,
-        weight,
-        None,
-        eps,
-        out,
-        statistic=_core.MEAN_SQUARE,
-        offset=offset,
-        activation=activation,
-        quantize=quantize,
-    )
-    return AddNorm(y, h)
+    return AddNorm(*_core.add_rms_norm(x, residual, axis, weight, None, eps, offset, activation, quantize, None, out))
 
 
 def add_rms_norm_forward(
@@ -230,7 +203,7 @@ def add_rms_norm_forward(
     residual: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
@@ -260,23 +233,9 @@ def add_rms_norm_forward(
     >>> fn.add_rms_norm_forward(np.array([[1.0, 6.0]]), np.array([[0.0, 1.0]]), eps=0.0).rstd
     array([[0.2]])
     """
-    x, layout = _rows(x, axis)
-    eps = _machine_eps(x) if eps is None else eps
-    (rstd,) = layout.statistic_arrays(1)
-    y, h = _engine.add_forward(
-        x,
-        residual,
-        layout,
-        weight,
-        None,
-        eps,
-        out,
-        statistic=_core.MEAN_SQUARE,
-        offset=offset,
-        rstd=rstd,
-        activation=activation,
+    return AddRMSNormForward(
+        *_core.add_rms_norm_forward(x, residual, axis, weight, None, eps, offset, activation, None, None, out)
     )
-    return AddRMSNormForward(y, h, rstd)
 
 
 def add_rms_norm_backward(
@@ -286,10 +245,10 @@ def add_rms_norm_backward(
     weight: npt.ArrayLike | None,
     rstd: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] = -1,
+    axis: int | Sequence[int] = -1,
     offset: float = 0.0,
     activation: Activation | None = None,
-    grad_mask: GradMask = (True, True, True),
+    grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of :func:`add_rms_norm_forward`: ``dx = rms_norm_backward(dy, h) + dh``.
 
@@ -323,18 +282,6 @@ def add_rms_norm_backward(
     >>> fn.add_rms_norm_backward(dy, None, h, None, rstd).dx
     array([[ 0.196, -0.028]])
     """
-    h, layout = _rows(h, axis, "h")
-    return _engine.backward(
-        dy,
-        h,
-        layout,
-        weight,
-        None,
-        rstd,
-        grad_mask,
-        statistic=_core.MEAN_SQUARE,
-        offset=offset,
-        activation=activation,
-        added=dh,
-        of="h",
+    return Gradients(
+        *_core.add_rms_norm_backward(dy, dh, h, rstd, axis, weight, None, offset, activation, None, grad_mask)
     )

@@ -6,6 +6,7 @@ for every number of threads.
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -18,12 +19,30 @@ from . import _validate as check
 
 # What `threads` has set in this context; 0: nothing. A context variable, so that Python threads and asyncio tasks
 # have their own, and a task that awaits inside the block does not hand its number to the others.
-_override: Final[ContextVar[int]] = ContextVar("fastnorm_num_threads", default=0)
+_override: Final[ContextVar[int]] = _core.num_threads_override
 
-# Whether this context has set a number of its own, cheaply.
-threads_overridden: Final[Callable[[], int]] = _override.get
+_ENVIRONMENT: Final = (
+    "FASTNORM_NUM_THREADS",
+    "FASTNORM_SIMD_TARGET",
+    "FASTNORM_POOL_MB",
+    "FASTNORM_STREAM_MB",
+    "OMP_NUM_THREADS",
+)
 
-_ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "FASTNORM_POOL_MB", "OMP_NUM_THREADS")
+
+def warn_of_environment() -> None:
+    """Warn, in the name of the program that imports the package, of settings that could not be understood."""
+    settings: dict[str, tuple[str, Callable[[], int | str]]] = {
+        "FASTNORM_NUM_THREADS": ("a number from 1 to 1024", _core.default_num_threads),
+        "FASTNORM_SIMD_TARGET": (f"one of {', '.join(_core.simd_targets())}", _core.simd_target),
+        "FASTNORM_POOL_MB": ("a number from 0 to 1048576", lambda: _core.pool_limit() >> 20),
+        "FASTNORM_STREAM_MB": ("a number from 0 to 1048576", lambda: _core.caches()["stream"] >> 20),
+    }
+    for name, (expected, in_use) in settings.items():
+        text = os.environ.get(name, "").strip()
+        given = (text.lstrip("0") or "0") if text.isdecimal() else text
+        if given and given.lower() != str(in_use()).lower():
+            warnings.warn(f"{name} must be {expected}, got {text!r}: {in_use()} is used", RuntimeWarning, stacklevel=3)
 
 
 def get_num_threads() -> int:
@@ -123,7 +142,7 @@ def set_simd_target(name: str) -> None:
     Parameters
     ----------
     name : str
-        One of :func:`simd_targets`.
+        One of :func:`simd_targets`, in upper or lower case.
 
     Raises
     ------
@@ -135,7 +154,9 @@ def set_simd_target(name: str) -> None:
     >>> import fastnorm as fn
     >>> fn.set_simd_target(fn.simd_targets()[0])
     """
-    _core.set_simd_target(check.choice("name", name, _core.simd_targets()))
+    targets = _core.simd_targets()
+    same = [target for target in targets if target.lower() == str(name).lower()]
+    _core.set_simd_target(check.choice("name", same[0] if same else name, targets))
 
 
 def get_pool_limit() -> int:
@@ -155,8 +176,8 @@ def set_pool_limit(megabytes: int) -> None:
 
     Filling fresh memory takes longer than normalizing, so results of 1 MB and more take over the memory of earlier
     ones. At the start the limit is ``FASTNORM_POOL_MB``, or else 256; the memory above it goes back to the system at
-    once. Arrays from the pool do not own their memory (``y.flags.owndata``), but nothing else has it as long as they or
-    views of them are alive.
+    once. Arrays from the pool do not own their memory (``y.flags.owndata`` is False, ``y.resize`` raises
+    ValueError, `tracemalloc` does not count it), but nothing else has it as long as they or views of them are alive.
 
     Parameters
     ----------
@@ -200,7 +221,7 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     --------
     >>> import fastnorm as fn
     >>> sorted(fn.show_config(mode="dicts"))
-    ['build', 'environment', 'memory', 'simd', 'threads', 'versions']
+    ['build', 'caches', 'environment', 'memory', 'simd', 'threads', 'versions']
     """
     check.choice("mode", mode, ("stdout", "dicts"))
     report = _report()
@@ -224,7 +245,22 @@ def _report() -> dict[str, dict[str, Any]]:
         "versions": {**versions, "platform": f"{sys.platform} {platform.machine()}"},
         "simd": {"target": simd_target(), "targets": simd_targets()},
         "threads": {"in use": get_num_threads(), "default": _core.default_num_threads(), "processors": os.cpu_count()},
+        "caches": _caches(),
         "memory": {"limit of the pool": f"{get_pool_limit()} MB", "kept in it": f"{_core.pool_held() >> 20} MB"},
         "environment": {name: os.environ.get(name, "not set") for name in _ENVIRONMENT},
         "build": dict(_core.build_info()),
+    }
+
+
+def _caches() -> dict[str, str]:
+    """Sizes that the limits follow from, and the size of outputs from which on they are written past the caches."""
+
+    def text(size: int) -> str:
+        return f"{size / 2**20:g} MB" if size else "not known"
+
+    sizes = _core.caches()
+    return {
+        "second level": text(sizes["l2"]),
+        "third level": text(sizes["l3"]),
+        "written past from": text(sizes["stream"]),
     }

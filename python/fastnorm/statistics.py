@@ -9,19 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, _layout
+from . import _core
 from . import _validate as check
-from ._dtypes import DATA, FLOAT64
-from ._layout import Layout
 from ._tree import merged
 from ._types import Array, BatchNormSums, Moments
-from .runtime import run
 
 
 def moments(
     x: npt.ArrayLike,
     *,
-    axis: int | tuple[int, ...] | None = None,
+    axis: int | Sequence[int] | None = None,
     keepdims: bool = False,
     where: npt.ArrayLike | None = None,
 ) -> Moments:
@@ -31,7 +28,7 @@ def moments(
     ----------
     x : array_like, floating point
         Data in any memory layout.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The axes that they are taken over; None stands for all.
     keepdims : bool, optional
         Whether these axes stay, with length 1.
@@ -63,18 +60,12 @@ def moments(
     >>> mean, m2 / count
     (array([2., 5.]), array([1., 0.]))
     """
-    x = check.data("x", x)
-    axes = tuple(range(x.ndim)) if axis is None else check.normalized_axes(axis, x)
     keepdims = check.boolean("keepdims", keepdims)
-    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
-    mask = check.mask(where, x)
-    mean, m2 = np.zeros(kept), np.zeros(kept)
-    count = np.full(kept, float(np.prod([x.shape[a] for a in axes])))
-    if x.size:
-        roles = bytes(_core.REDUCED if a in axes else 0 for a in range(x.ndim))
-        run(_core.moments, x, roles, mean, m2, mask, None if mask is None else count)
-    shape = kept if keepdims else tuple(n for a, n in enumerate(x.shape) if a not in axes)
-    return Moments(count.reshape(shape), mean.reshape(shape), m2.reshape(shape))
+    result = Moments(*_core.moments(x, axis, where))
+    if keepdims:
+        return result
+    reduced = tuple(range(result.mean.ndim)) if axis is None else axis if isinstance(axis, int) else tuple(axis)
+    return Moments(*(values.squeeze(reduced) for values in result))
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
@@ -170,11 +161,7 @@ def batch_norm_backward_reduce(
     >>> fn.batch_norm_backward_reduce(dy, x, [2.0], [1.0])
     BatchNormSums(sum_dy=array([5.]), sum_dy_xhat=array([1.]))
     """
-    dy, x, layout, mean, rstd = _part(dy, x, mean, rstd, axis)
-    sum_dy, sum_dy_xhat = np.zeros(layout.statistics), np.zeros(layout.statistics)
-    if x.size:
-        run(_core.backward, dy, x, None, layout.roles, None, _core.VARIANCE, True, mean, rstd, sum_dy_xhat, sum_dy)
-    return BatchNormSums(sum_dy, sum_dy_xhat)
+    return BatchNormSums(*_core.batch_norm_backward_reduce(dy, x, mean, rstd, axis))
 
 
 def batch_norm_backward_apply(
@@ -232,30 +219,5 @@ def batch_norm_backward_apply(
     array([[-0.204],
            [ 0.102]])
     """
-    dy, x, layout, mean, rstd = _part(dy, x, mean, rstd, axis)
-    weight = check.parameter("weight", weight, layout, x)
-    sum_dy = check.statistic("sum_dy", sum_dy, layout)
-    sum_dy_xhat = check.statistic("sum_dy_xhat", sum_dy_xhat, layout)
-    n = check.count(count, layout)
-    dx = np.empty_like(x)
-    if x.size:
-        with np.errstate(all="ignore"):
-            share = (np.ones(layout.parameters) if weight is None else weight.astype(FLOAT64)) / n
-            averages = share * sum_dy, share * sum_dy_xhat
-        scale = _layout.side(weight, DATA[x.dtype].compute)
-        run(_core.input_gradient, dy, x, dx, layout.roles, scale, mean, rstd, *averages)
-    return dx
-
-
-def _part(
-    dy: npt.ArrayLike, x: npt.ArrayLike, mean: npt.ArrayLike, rstd: npt.ArrayLike, axis: int
-) -> tuple[Array, Array, Layout, Array, Array]:
-    """Checked arguments, the statistics as the core takes them."""
-    x = check.data("x", x)
-    layout = _layout.batch(x.shape, check.channel_axis(axis, x))
-    dy = check.like("dy", dy, x)
-    mean, rstd = (
-        np.array(check.statistic(name, value, layout), FLOAT64, order="C")
-        for name, value in (("mean", mean), ("rstd", rstd))
-    )
-    return dy, x, layout, mean, rstd
+    sums = sum_dy, sum_dy_xhat, check.reals("count", count)
+    return _core.batch_norm_backward_apply(dy, x, weight, mean, rstd, *sums, axis)

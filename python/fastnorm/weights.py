@@ -4,15 +4,11 @@ Both are the normalization of :mod:`fastnorm.batch` with another scale. They act
 mode, and nothing is running.
 """
 
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
-from . import _core, _engine, _layout, _running
-from . import _validate as check
-from ._dtypes import DATA, FLOAT64, rounded
-from ._layout import Layout
+from . import _core
 from ._types import (
     Array,
     WeightNormForward,
@@ -20,28 +16,8 @@ from ._types import (
     WeightStandardizationForward,
     WeightStandardizationGradients,
 )
-from .runtime import run, threads_overridden
 
 Mode: TypeAlias = Literal["var", "std_unbiased", "std_biased", "max"]
-
-
-class _Form(NamedTuple):
-    """What a mode of standardization divides by: a statistic of the core, and its usual eps."""
-
-    statistic: int
-    eps: float
-
-
-# Arguments left as they are: what plain calls are told by, as in layer.py.
-_VAR: Final = "var"
-_ONE: Final = 1.0
-
-_FORMS: Final[dict[str, _Form]] = {
-    _VAR: _Form(_core.VARIANCE, 1e-6),
-    "std_unbiased": _Form(_core.STD_UNBIASED, 1e-5),
-    "std_biased": _Form(_core.STD_BIASED, 1e-5),
-    "max": _Form(_core.MAX, 1e-4),
-}
 
 
 # ---- weight normalization --------------------------------------------------------------------------------------------
@@ -94,13 +70,7 @@ def weight_norm(
     array([[6., 8.],
            [0., 1.]])
     """
-    if not threads_overridden():
-        w = _core.plain_weight_norm(v, g, axis, eps, out)
-        if w is not None:
-            return w
-    v, layout, length = _directions(v, g, axis)
-    check.out(out, v, "v")
-    return _engine.forward(v, layout, length, None, eps, out, statistic=_core.NORM)
+    return _core.weight_norm(v, g, axis, eps, out)
 
 
 def weight_norm_forward(
@@ -131,12 +101,7 @@ def weight_norm_forward(
     array([[5.],
            [2.]])
     """
-    v, layout, length = _directions(v, g, axis)
-    check.out(out, v, "v")
-    (m2,) = layout.statistic_arrays(1)
-    w = _engine.forward(v, layout, length, None, eps, out, statistic=_core.NORM, m2=m2)
-    kept = tuple(n if a in layout.axes else 1 for a, n in enumerate(v.shape))
-    return WeightNormForward(w, np.sqrt(m2 + eps).reshape(kept))
+    return WeightNormForward(*_core.weight_norm_forward(v, g, axis, eps, out))
 
 
 def weight_norm_backward(
@@ -181,30 +146,7 @@ def weight_norm_backward(
     >>> dv.round(2), dg
     (array([[ 1.28, -0.96]]), array([[0.6]]))
     """
-    if not threads_overridden():
-        gradients = _core.plain_weight_norm_backward(dw, v, g, norm, axis)
-        if gradients is not None:
-            return WeightNormGradients(*gradients)
-    v, layout, length = _directions(v, g, axis)
-    dw = check.like("dw", dw, v, "v")
-    norms = check.norm(norm, layout).reshape(layout.statistics).astype(FLOAT64)
-    with np.errstate(all="ignore"):
-        rstd = 1.0 / np.where(norms == 0.0, np.nan, norms)
-    mask = (True, True, False)
-    dv, dg, _ = _engine.backward(dw, v, layout, length, None, rstd, mask, statistic=_core.NORM)
-    assert dv is not None
-    assert dg is not None
-    return WeightNormGradients(dv, dg.reshape(check.array("g", g).shape))
-
-
-def _directions(v: npt.ArrayLike, g: npt.ArrayLike, axis: int | None) -> tuple[Array, Layout, Array]:
-    """Directions, their layout, and the lengths in the shape of its parameters."""
-    v = check.data("v", v)
-    if axis is None:
-        layout = Layout(v.shape, None, bytes([_core.REDUCED] * v.ndim), (), (), (), v.size)
-    else:
-        layout = _layout.batch(v.shape, check.filter_axis(axis, v, "v"))
-    return v, layout, check.length(g, layout, v).reshape(layout.parameters)
+    return WeightNormGradients(*_core.weight_norm_backward(dw, v, g, norm, axis))
 
 
 # ---- weight standardization ------------------------------------------------------------------------------------------
@@ -215,9 +157,9 @@ def weight_standardization(
     gain: npt.ArrayLike | None = None,
     *,
     axis: int = 0,
-    mode: Mode = _VAR,
+    mode: Mode = "var",
     eps: float | None = None,
-    scale: float = _ONE,
+    scale: float = 1.0,
     out: Array | None = None,
 ) -> Array:
     """Give every filter mean 0 and one spread [1]_.
@@ -279,14 +221,7 @@ def weight_standardization(
     array([[-1.,  1.],
            [ 0.,  0.]])
     """
-    if mode is _VAR and scale is _ONE and not threads_overridden():
-        result = _core.plain_weight_standardization(w, gain, axis, _FORMS[_VAR].eps if eps is None else eps, out)
-        if result is not None:
-            return result
-    w, layout, form = _filters(w, axis, mode, eps)
-    factor = _factor(gain, scale, layout, w)
-    check.out(out, w, "w")
-    return _engine.forward(w, layout, factor, None, form.eps, out, statistic=form.statistic)
+    return _core.weight_standardization(w, gain, axis, mode, eps, scale, out)
 
 
 def weight_standardization_forward(
@@ -294,9 +229,9 @@ def weight_standardization_forward(
     gain: npt.ArrayLike | None = None,
     *,
     axis: int = 0,
-    mode: Mode = _VAR,
+    mode: Mode = "var",
     eps: float | None = None,
-    scale: float = _ONE,
+    scale: float = 1.0,
     out: Array | None = None,
 ) -> WeightStandardizationForward:
     """Do :func:`weight_standardization` and keep the statistics for the backward.
@@ -324,12 +259,7 @@ def weight_standardization_forward(
     >>> result.mean, result.var
     (array([2., 5.]), array([1., 0.]))
     """
-    w, layout, form = _filters(w, axis, mode, eps)
-    factor = _factor(gain, scale, layout, w)
-    check.out(out, w, "w")
-    mean, m2 = layout.statistic_arrays(2)
-    result = _engine.forward(w, layout, factor, None, form.eps, out, statistic=form.statistic, mean=mean, m2=m2)
-    return WeightStandardizationForward(result, mean, m2 / max(layout.group_size, 1))
+    return WeightStandardizationForward(*_core.weight_standardization_forward(w, gain, axis, mode, eps, scale, out))
 
 
 def weight_standardization_backward(
@@ -340,9 +270,9 @@ def weight_standardization_backward(
     var: npt.ArrayLike,
     *,
     axis: int = 0,
-    mode: Mode = _VAR,
+    mode: Mode = "var",
     eps: float | None = None,
-    scale: float = _ONE,
+    scale: float = 1.0,
 ) -> WeightStandardizationGradients:
     """Gradients of weight standardization.
 
@@ -383,62 +313,6 @@ def weight_standardization_backward(
     >>> fn.weight_standardization_backward(dw, w, None, mean, var).dw.round(3)
     array([[-0.204,  0.408, -0.204]])
     """
-    if mode is _VAR and scale is _ONE and not threads_overridden():
-        plain_eps = _FORMS[_VAR].eps if eps is None else eps
-        gradients = _core.plain_weight_standardization_backward(dw, w, gain, mean, var, axis, plain_eps)
-        if gradients is not None:
-            return WeightStandardizationGradients(*gradients)
-    w, layout, form = _filters(w, axis, mode, eps)
-    factor = _factor(gain, scale, layout, w)
-    dw = check.like("dw", dw, w, "w")
-    mean = check.statistic("mean", mean, layout, "w")
-    var = check.statistic("var", var, layout, "w")
-    dx, dgain = np.empty_like(w), np.zeros(layout.parameters)
-    if w.size:
-        s, slope = _multiplier(form, var.astype(FLOAT64), layout.group_size)
-        centre = _engine._centre(mean, w, layout, True)
-        weight = _layout.side(factor, DATA[w.dtype].compute)
-        sides = weight, _core.VARIANCE, True, centre, s, dgain, None, slope
-        run(_core.backward, dw, w, dx, layout.roles, *sides)
-    with np.errstate(all="ignore"):
-        dgain = rounded(scale * dgain, w.dtype if gain is None else check.array("gain", gain).dtype)
-    return WeightStandardizationGradients(dx, dgain)
-
-
-def _filters(w: npt.ArrayLike, axis: int, mode: Mode, eps: float | None) -> tuple[Array, Layout, _Form]:
-    """Weights, their layout, and the statistic with the eps to use."""
-    w = check.data("w", w)
-    layout = _layout.batch(w.shape, check.filter_axis(axis, w, "w"))
-    form = _FORMS[check.choice("mode", mode, tuple(_FORMS))]
-    if form.statistic == _core.STD_UNBIASED:
-        check.several_weights(layout)
-    return w, layout, form if eps is None else _Form(form.statistic, check.eps(eps))
-
-
-def _factor(gain: npt.ArrayLike | None, scale: float, layout: Layout, w: Array) -> Array | None:
-    """``gain * scale`` in float64; None stands for ones."""
-    gain, scale = check.parameter("gain", gain, layout, w, "w"), check.scale(scale)
-    if scale == 1.0:
-        return gain
-    with np.errstate(all="ignore"):
-        return np.full(layout.parameters, scale) if gain is None else np.multiply(gain, scale, dtype=FLOAT64)
-
-
-@np.errstate(all="ignore")
-def _multiplier(form: _Form, var: Array, size: int) -> tuple[Array, Array | None]:
-    """What deviations are multiplied by, and how that follows the variance, as the core takes it.
-
-    The slope is ``-ds/dvar * 2 / size / s**3``, which is ``1 / size`` (None to the core) for the inverse root of the
-    variance.
-    """
-    if form.statistic == _core.VARIANCE:
-        return _running.scale(var, form.eps), None
-    if form.statistic == _core.MAX:
-        m2 = size * var
-        return _running.scale(np.maximum(m2, form.eps), 0.0), (m2 > form.eps).astype(FLOAT64)
-    divisor = size - (form.statistic == _core.STD_UNBIASED)
-    std = np.sqrt(var * (size / divisor))
-    total = std + form.eps
-    s, slope = 1.0 / total, total / (std * divisor)
-    s[total == 0.0], slope[std == 0.0] = 0.0, 0.0
-    return s, slope
+    return WeightStandardizationGradients(
+        *_core.weight_standardization_backward(dw, w, gain, mean, var, axis, mode, eps, scale)
+    )

@@ -1,11 +1,13 @@
-// Layer norm of a buffer, forward and backward, and group norm of images, in a program that knows no Python. Prints
-// what it computed, one named array a line, for the test to compare.
-#include <fastnorm/fastnorm.h>
+// A program that knows no Python: the operations by name, forward and backward, and the texts of errors. Prints what it
+// computed, one named array a line, for the test to compare.
+#include <fastnorm/operations.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <vector>
+
+namespace fn = fastnorm;
 
 namespace {
 
@@ -27,26 +29,21 @@ std::vector<float> numbers(std::size_t count, unsigned seed) {
 }
 
 void layer_norm() {
-    const std::size_t shape[] = {5, 37};  // statistics run along the second axis, weight and bias vary along it
-    const std::uint8_t roles[] = {fastnorm::kept, fastnorm::reduced_param};
-    const fastnorm::Space space{fastnorm::DType::f32, 2, shape, roles};
-    const fastnorm::Scale scale{fastnorm::Statistic::variance, 1e-5};
-
+    const std::size_t shape[] = {5, 37}, channels[] = {37}, statistics[] = {5, 1};
     const auto x = numbers(5 * 37, 1), weight = numbers(37, 2), bias = numbers(37, 3), dy = numbers(5 * 37, 4);
-    std::vector<float> y(x.size()), dx(x.size());
-    std::vector<double> mean(5), rstd(5), dweight(37), dbias(37);
+    std::vector<float> y(x.size()), dx(x.size()), dweight(37), dbias(37);
+    std::vector<double> mean(5), rstd(5);
 
-    fastnorm::Saved saved;
-    saved.mean = mean.data();
-    saved.rstd = rstd.data();
-    fastnorm::forward(space, {x.data()}, {y.data()}, {weight.data(), bias.data()}, scale, saved);
+    fn::NormOptions options;
+    options.weight = {weight.data(), channels};
+    options.bias = {bias.data(), channels};
+    fn::layer_norm_forward({x.data(), shape}, -1, options,
+                           {{y.data(), shape}, {mean.data(), statistics}, {rstd.data(), statistics}});
 
-    fastnorm::Gradients gradients;
-    gradients.dx = {dx.data()};
-    gradients.dweight = dweight.data();
-    gradients.dbias = dbias.data();
-    fastnorm::backward(space, {dy.data()}, {x.data()}, weight.data(), scale, true, mean.data(), rstd.data(), gradients);
-
+    fn::BackwardOptions backward;
+    backward.weight = options.weight;
+    fn::layer_norm_backward({dy.data(), shape}, {x.data(), shape}, {mean.data(), statistics}, {rstd.data(), statistics},
+                            -1, backward, {{dx.data(), shape}, {dweight.data(), channels}, {dbias.data(), channels}});
     print("layer.x", x);
     print("layer.weight", weight);
     print("layer.bias", bias);
@@ -60,27 +57,100 @@ void layer_norm() {
 }
 
 void group_norm() {
-    // 2 images of 6 channels in 3 groups, channel last: the buffer is (n, h, w, group, channel), and strides show it to
-    // the library in the order (n, group, channel, h, w).
-    const std::size_t shape[] = {2, 3, 2, 4, 5};
-    const std::uint8_t roles[] = {fastnorm::kept, fastnorm::param, fastnorm::reduced_param, fastnorm::reduced,
-                                  fastnorm::reduced};
-    const fastnorm::Space space{fastnorm::DType::f32, 5, shape, roles};
-    const std::ptrdiff_t size = sizeof(float);
-    const std::ptrdiff_t strides[] = {120 * size, 2 * size, size, 30 * size, 6 * size};
-
+    // 2 images of 6 channels in 3 groups, channel last: the buffer is (n, h, w, c).
+    const std::size_t shape[] = {2, 4, 5, 6};
     const auto x = numbers(2 * 4 * 5 * 6, 5);
     std::vector<float> y(x.size());
-    fastnorm::forward(space, {x.data(), strides}, {y.data(), strides}, {}, {fastnorm::Statistic::variance, 1e-5});
+    fn::group_norm({x.data(), shape}, 3, -1, {}, {{y.data(), shape}});
     print("group.x", x);
     print("group.y", y);
+}
+
+void batch_norm() {
+    const std::size_t shape[] = {8, 3}, channels[] = {3};
+    const auto x = numbers(24, 6);
+    std::vector<float> y(x.size()), running_mean(3, 0.0f), running_var(3, 1.0f);
+    fn::RunningStatistics running;
+    running.mean = {running_mean.data(), channels};
+    running.var = {running_var.data(), channels};
+    fn::batch_norm_forward({x.data(), shape}, 1, {}, running, {{y.data(), shape}});
+    print("batch.x", x);
+    print("batch.y", y);
+    print("batch.running_mean", running_mean);
+    print("batch.running_var", running_var);
+}
+
+void weights() {
+    const std::size_t shape[] = {4, 9}, lengths[] = {4, 1};
+    const auto v = numbers(36, 7), g = numbers(4, 8);
+    std::vector<float> w(v.size());
+    fn::weight_norm({v.data(), shape}, {g.data(), lengths}, 0, 0.0, {{w.data(), shape}});
+    print("weight.v", v);
+    print("weight.g", g);
+    print("weight.w", w);
+}
+
+void whitening() {
+    const std::size_t shape[] = {6, 3}, square[] = {3, 3}, features[] = {3};
+    const auto x = numbers(18, 9);
+    const std::vector<double> matrix{1, 0, 0, 0.5, 2, 0, 0.25, 0, 4}, mean{10, 10.5, 11};
+    std::vector<float> y(x.size());
+    fn::whitening_transform({x.data(), shape}, {mean.data(), features}, {matrix.data(), square}, {}, {y.data(), shape});
+    print("whitening.x", x);
+    print("whitening.y", y);
+}
+
+// Every wrong call throws, and writes nothing.
+void errors() {
+    const std::size_t shape[] = {2, 4, 3}, three[] = {3}, four[] = {4}, two[] = {2, 4};
+    const auto x = numbers(24, 10), small = numbers(4, 11);
+    const std::vector<double> wide(24);
+    std::vector<float> y(24, 7.0f), buffer(4, 7.0f);
+    const fn::Tensor data(x.data(), shape);
+    const fn::NormResults out{{y.data(), shape}};
+    const auto with = [](auto&& set) {
+        fn::NormOptions options;
+        set(options);
+        return options;
+    };
+    using Options = fn::NormOptions;
+    fn::RunningStatistics running;
+    running.mean = {buffer.data(), four};
+    const std::function<void()> calls[] = {
+        [&] { fn::layer_norm(data, 3, {}, out); },
+        [&] { fn::layer_norm(data, {1, -2}, {}, out); },
+        [&] { fn::layer_norm(data, -1, with([&](Options& o) { o.weight = {small.data(), four}; }), out); },
+        [&] { fn::layer_norm(data, -1, with([&](Options& o) { o.eps = -1.0; }), out); },
+        [&] {
+            fn::layer_norm({wide.data(), shape}, -1, with([&](Options& o) { o.bias = {small.data(), three}; }), out);
+        },
+        [&] { fn::batch_norm({small.data(), four}, {small.data(), four}, {small.data(), four}, 0, {}, out); },
+        [&] { fn::group_norm(data, 3, 1, {}, out); },
+        [&] { fn::group_norm(data, 1, 0, {}, out); },
+        [&] { fn::rms_norm(data, -1, {}, {{y.data(), two}}); },
+        [&] { fn::batch_norm_forward(data, 1, {}, running, out); },
+        [&] { fn::layer_norm(data, -1, {}, {}); },
+    };
+    for (const auto& call : calls) {
+        try {
+            call();
+            std::printf("error none\n");
+        } catch (const fn::Error& error) {
+            std::printf("error %s: %s\n", error.kind() == fn::Error::Kind::type ? "type" : "value", error.what());
+        }
+    }
+    print("error.y", y);
 }
 
 }  // namespace
 
 int main() {
-    fastnorm::set_num_threads(2);
+    fn::set_num_threads(2);
     layer_norm();
     group_norm();
-    for (const auto& target : fastnorm::simd_targets()) std::fprintf(stderr, "target %s\n", target.c_str());
+    batch_norm();
+    weights();
+    whitening();
+    errors();
+    for (const auto& target : fn::simd_targets()) std::fprintf(stderr, "target %s\n", target.c_str());
 }

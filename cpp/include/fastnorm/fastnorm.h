@@ -23,7 +23,20 @@
 
 namespace fastnorm {
 
-enum class DType : std::uint8_t { f16, bf16, f32, f64 };
+/// Data have one of the first four; the next are those of masks, of quantized output and of its zero points.
+enum class DType : std::uint8_t {
+    f16,
+    bf16,
+    f32,
+    f64,
+    boolean,
+    i8,
+    u8,
+    i32,
+    other,    ///< a dtype that the library does not have
+    swapped,  ///< of another byte order
+    none,     ///< no array
+};
 
 enum Role : std::uint8_t { kept = 0, reduced = 1, param = 2, reduced_param = 3 };
 
@@ -173,16 +186,22 @@ struct LinearMap {
 FASTNORM_API void transform(const Space& space, const LinearMap& map, Input x, const double* centre_x, Input dy,
                             const double* centre_dy, Output y);
 
-/// A plain copy by as many threads as the kernels would use: the memory-bound limit in benchmarks.
-FASTNORM_API void copy(const void* from, void* to, std::size_t bytes);
-
 /// Threads a call may use: this thread's override if set, else the process-wide number.
 FASTNORM_API int get_num_threads();
 /// Sets the process-wide number, at least 1.
 FASTNORM_API void set_num_threads(int n);
 /// Sets the calling thread's own number (0: none) and returns the one before.
 FASTNORM_API int set_local_num_threads(int n);
-/// FASTNORM_NUM_THREADS if set, else the least of CPU affinity, cgroup quota and OMP_NUM_THREADS.
+/// What limits the default number of threads: the environment variables FASTNORM_NUM_THREADS and OMP_NUM_THREADS, the
+/// processors that the process may run on, and the CPU quota of its control groups, rounded up. 0 stands for no limit.
+struct ThreadLimits {
+    int fastnorm_num_threads;
+    int affinity;
+    int cgroup_quota;
+    int omp_num_threads;
+};
+FASTNORM_API ThreadLimits thread_limits();
+/// FASTNORM_NUM_THREADS if set, else the least of the other limits.
 FASTNORM_API int default_num_threads();
 /// The OpenMP specification date the library was built with, 0 without OpenMP.
 FASTNORM_API int openmp_version();

@@ -1,142 +1,81 @@
 #include "pool.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <mutex>
-#include <new>
-#include <numeric>
-#include <vector>
+#include <pybind11/stl.h>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include <memory>
+#include <utility>
+
+#include "gil.h"
+#include "memory/result_pool.h"
+#include "shape/result_order.h"
 
 namespace py = pybind11;
 
 namespace {
 
-struct Block {
-    void* data;
-    std::size_t bytes;
-};
+using fastnorm::Block;
+using fastnorm::result_pool;
 
-class Pool {
+// A block of the pool while an array lives on it.
+class Owned {
 public:
-    explicit Pool(std::size_t limit) : limit_(limit) {}
+    explicit Owned(std::size_t bytes) : block_(result_pool().take(bytes)) {}
+    ~Owned() { result_pool().give(block_); }
+    Owned(const Owned&) = delete;
+    Owned& operator=(const Owned&) = delete;
 
-    // Never waits: a fork may have left the lock taken.
-    Block take(std::size_t bytes) {
-        const std::size_t rounded = (bytes + kGrain - 1) / kGrain * kGrain;
-        if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) {
-            // The latest that fits without wasting an eighth.
-            for (auto it = free_.rbegin(); it != free_.rend(); ++it) {
-                if (it->bytes < rounded || it->bytes > rounded + rounded / 8) continue;
-                const Block block = *it;
-                free_.erase(std::next(it).base());
-                held_ -= block.bytes;
-                return block;
-            }
-        }
-        return fresh(rounded);
-    }
-
-    void give(Block block) {
-        {
-            const std::unique_lock lock(mutex_, std::try_to_lock);
-            if (lock && block.bytes <= limit_) {
-                free_.push_back(block);
-                held_ += block.bytes;
-                shrink();
-                return;
-            }
-        }
-        release(block);
-    }
-
-    std::size_t limit() const { return limit_; }
-    std::size_t held() const { return held_; }
-    void set_limit(std::size_t bytes) {
-        const std::lock_guard lock(mutex_);
-        limit_ = bytes;
-        shrink();
-    }
+    void* data() const { return block_.data; }
 
 private:
-    static constexpr std::size_t kGrain = 256 * 1024, kHugePage = 2 << 20;
-
-    static Block fresh(std::size_t bytes) {
-        const std::size_t alignment = bytes >= kHugePage ? kHugePage : 4096;
-        void* data = ::operator new(bytes, std::align_val_t(alignment), std::nothrow);
-        if (!data) throw std::bad_alloc();
-#if defined(__linux__)
-        if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
-#endif
-        return {data, bytes};
-    }
-    static void release(const Block& block) {
-        const std::size_t alignment = block.bytes >= kHugePage ? kHugePage : 4096;
-        ::operator delete(block.data, std::align_val_t(alignment));
-    }
-    // The oldest go first.
-    void shrink() {
-        std::size_t n = 0;
-        for (; held_ > limit_; ++n) {
-            held_ -= free_[n].bytes;
-            release(free_[n]);
-        }
-        free_.erase(free_.begin(), free_.begin() + static_cast<std::ptrdiff_t>(n));
-    }
-
-    std::mutex mutex_;
-    std::vector<Block> free_;
-    std::size_t held_ = 0, limit_;
+    const Block block_;
 };
 
-// FASTNORM_POOL_MB if that is a number, else 256 MB.
-std::size_t first_limit() {
-    const char* text = std::getenv("FASTNORM_POOL_MB");
-    char* end = nullptr;
-    const unsigned long megabytes = text ? std::strtoul(text, &end, 10) : 0;
-    const bool number = text && *text >= '0' && *text <= '9' && *end == '\0' && megabytes <= (1ul << 20);
-    return (number ? megabytes : 256) << 20;
-}
-
-// Never destroyed: arrays may outlive everything else.
-Pool& pool() {
-    static Pool* const instance = new Pool(first_limit());
-    return *instance;
-}
-
-py::capsule owner(const Block& block) {
-    return {new Block(block), [](void* owned) {
-                const auto* const block = static_cast<Block*>(owned);
-                pool().give(*block);
-                delete block;
-            }};
+py::capsule owner(std::size_t bytes) {
+    auto owned = std::make_unique<Owned>(bytes);
+    py::capsule result(owned.get(), [](void* owned) { delete static_cast<Owned*>(owned); });
+    static_cast<void>(owned.release());
+    return result;
 }
 
 }  // namespace
 
-py::array empty_like(const py::array& x, const py::dtype& dtype) {
-    const auto ndim = static_cast<std::size_t>(x.ndim());
-    std::vector<std::size_t> order(ndim);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return std::abs(x.strides()[a]) > std::abs(x.strides()[b]); });
-    std::vector<py::ssize_t> strides(ndim);
-    py::ssize_t bytes = dtype.itemsize();
-    for (std::size_t i = ndim; i-- > 0;) {
-        strides[order[i]] = bytes;
-        bytes *= x.shape()[order[i]];
+PyObject* new_array(PyObject* descr, std::size_t ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
+                    std::size_t bytes) {
+    const auto& api = py::detail::npy_api::get();
+    const auto make = [&](void* data, int flags) {
+        return api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, static_cast<int>(ndim), shape, strides, data, flags,
+                                         nullptr);
+    };
+    if (bytes < kPooledBytes) return make(nullptr, 0);
+    py::capsule base = owner(bytes);
+    constexpr int kFlags = py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    PyObject* const array = make(static_cast<Owned*>(base.get_pointer())->data(), kFlags);
+    if (array && api.PyArray_SetBaseObject_(array, base.release().ptr()) < 0) {
+        Py_DECREF(array);
+        return nullptr;
     }
-    const Block block = pool().take(static_cast<std::size_t>(bytes));
-    return py::array(dtype, std::vector<py::ssize_t>(x.shape(), x.shape() + ndim), strides, block.data, owner(block));
+    return array;
+}
+
+py::array empty_like(const py::dtype& dtype, const std::vector<py::array>& inputs) {
+    const py::array& x = inputs.front();
+    const auto ndim = static_cast<std::size_t>(x.ndim()), item = static_cast<std::size_t>(dtype.itemsize());
+    std::vector<const Py_ssize_t*> given;
+    for (const py::array& input : inputs) given.push_back(input.strides());
+    std::vector<Py_ssize_t> strides(ndim);
+    fastnorm::result_strides(ndim, x.shape(), given.data(), given.size(), item, strides.data());
+    PyObject* const array = new_array(py::dtype(dtype).release().ptr(), ndim, x.shape(), strides.data(),
+                                      static_cast<std::size_t>(x.size()) * item);
+    if (!array) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(array);
 }
 
 void add_pool_functions(py::module_& m) {
-    m.attr("POOLED_BYTES") = kPooledBytes;
-    m.def("empty_like", &empty_like, py::arg("x"), py::arg("dtype"));
-    m.def("pool_limit", [] { return pool().limit(); });
-    m.def("pool_held", [] { return pool().held(); });
-    m.def("set_pool_limit", [](std::size_t bytes) { pool().set_limit(bytes); }, py::arg("bytes"));
+    m.def("empty_like", &empty_like, py::arg("dtype"), py::arg("inputs"));
+    m.def("pool_limit", [] { return result_pool().limit(); });
+    m.def("pool_held", [] { return result_pool().held(); });
+    m.def(
+        "set_pool_limit",
+        [](std::size_t bytes) { fastnorm_python::without_gil([&] { result_pool().set_limit(bytes); }); },
+        py::arg("bytes"));
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "gil.h"
 #include "whitening/triangular.h"
 
 namespace fastnorm_python {
@@ -24,15 +25,13 @@ void triangular_factor(const py::array& x, const std::optional<py::array>& centr
     const fn::Input input{x.data(), reinterpret_cast<const std::ptrdiff_t*>(x.strides())};
     const auto* const shift = centre ? static_cast<const double*>(centre->data()) : nullptr;
     auto* const factor = static_cast<double*>(upper.mutable_data());
-    const py::gil_scoped_release release;
-    fn::triangular_factor(space, input, shift, factor);
+    without_gil([&] { fn::triangular_factor(space, input, shift, factor); });
 }
 
 void orthogonal_rows(py::array matrix, std::size_t columns) {
     auto* const data = static_cast<double*>(matrix.mutable_data());
     const auto rows = static_cast<std::size_t>(matrix.shape(0)), step = static_cast<std::size_t>(matrix.shape(1));
-    const py::gil_scoped_release release;
-    fn::orthogonal_rows(data, rows, columns, step);
+    without_gil([&] { fn::orthogonal_rows(data, rows, columns, step); });
 }
 
 }  // namespace

@@ -86,11 +86,11 @@ inline void ReflectPanel(const Reflect& p) {
     }
 }
 
-// Sums of a*a, b*b and a*b.
+// Sums of a*a, b*b, a*b and |a*b|.
 inline void PairProducts(const double* a, const double* b, std::size_t n, double* to) {
     const Tag<double> d;
     using V = Virtual<decltype(d)>;
-    constexpr std::size_t kCount = 3;
+    constexpr std::size_t kCount = 4;
     HWY_ALIGN double lanes[V::kLanes];
     hn::Vec<decltype(d)> sums[kCount][V::kParts];
     for (auto& part : sums) {
@@ -102,6 +102,7 @@ inline void PairProducts(const double* a, const double* b, std::size_t n, double
             sums[0][v] = hn::MulAdd(x, x, sums[0][v]);
             sums[1][v] = hn::MulAdd(y, y, sums[1][v]);
             sums[2][v] = hn::MulAdd(x, y, sums[2][v]);
+            sums[3][v] = hn::MulAdd(hn::Abs(x), hn::Abs(y), sums[3][v]);
         }
     }
     for (std::size_t k = 0; k < kCount; ++k) {

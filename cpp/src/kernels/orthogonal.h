@@ -23,7 +23,7 @@ struct Reflect {
 struct OrthogonalKernels : MatrixKernels {
     void (*reflect)(const Reflect&);
     // Rows of a multiple of kReflections elements.
-    void (*pair_products)(const double* a, const double* b, std::size_t n, double* to);  // a*a, b*b, a*b
+    void (*pair_products)(const double* a, const double* b, std::size_t n, double* to);  // a*a, b*b, a*b, |a*b|
     void (*rotate)(double* a, double* b, std::size_t n, double cosine, double sine);     // c a - s b, s a + c b
 };
 

@@ -32,6 +32,7 @@ void run_tasks(std::size_t tasks, int threads, Task task, void* body) {
     Shares shares(tasks, static_cast<std::size_t>(threads));
 #pragma omp parallel num_threads(threads)
     shares.work(static_cast<std::size_t>(omp_get_thread_num()), [&](std::size_t i) { task(body, i); });
+    shares.rethrow();  // an exception must not leave the region above
 }
 
 int openmp_version() { return _OPENMP; }

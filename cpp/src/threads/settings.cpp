@@ -3,15 +3,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "fastnorm/fastnorm.h"
+#include "once.h"
 #include "parallel.h"
+#include "shape/limits.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -20,17 +20,16 @@
 namespace fastnorm {
 namespace {
 
-// A thread is worth waking for this much work: below, waking costs more than it saves.
-constexpr std::size_t kBytesPerThread = 128 * 1024;
-constexpr std::size_t kLine = 64;  // of the cache
-
 thread_local int local_threads = 0;
 
 // A positive whole number at the start of the text (OMP_NUM_THREADS may be a list), else 0.
-int parse_count(const char* text) {
+// A number of threads, 0 if there is none in `text`. OpenMP's may be the first of a list.
+int parse_count(const char* text, bool list) {
     if (!text) return 0;
-    const long value = std::strtol(text, nullptr, 10);
-    return value > 0 && value < 1 << 16 ? static_cast<int>(value) : 0;
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    while (*end == ' ') ++end;
+    return (list || *end == '\0') && value > 0 && value <= 1024 ? static_cast<int>(value) : 0;
 }
 
 int affinity_count() {
@@ -77,37 +76,31 @@ int cgroup_count() {
 }
 
 std::atomic<int>& global_threads() {
-    static std::atomic<int> threads{default_num_threads()};
+    static std::atomic<int> threads{0};
+    once(threads, default_num_threads);
     return threads;
 }
 
 }  // namespace
 
 int threads_for(std::size_t bytes) {
-    if (bytes < 2 * kBytesPerThread) return 1;
-    return std::min(get_num_threads(), static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16)));
+    if (bytes < 2 * limits::kBytesPerThread) return 1;
+    return std::min(get_num_threads(),
+                    static_cast<int>(std::min<std::size_t>(bytes / limits::kBytesPerThread, 1 << 16)));
 }
 
-void* scratch_bytes(std::size_t bytes) {
-    struct Free {
-        void operator()(void* p) const { ::operator delete(p, std::align_val_t{kLine}); }
-    };
-    thread_local std::unique_ptr<void, Free> memory;
-    thread_local std::size_t size = 0;
-    if (bytes > size) {
-        size = 0;
-        memory.reset();
-        memory.reset(::operator new(bytes, std::align_val_t{kLine}));
-        size = bytes;
-    }
-    return memory.get();
+ThreadLimits thread_limits() {
+    return {parse_count(std::getenv("FASTNORM_NUM_THREADS"), false), affinity_count(), cgroup_count(),
+            parse_count(std::getenv("OMP_NUM_THREADS"), true)};
 }
 
 int default_num_threads() {
-    if (const int wanted = parse_count(std::getenv("FASTNORM_NUM_THREADS"))) return wanted;
-    int threads = affinity_count();
-    if (const int quota = cgroup_count()) threads = std::min(threads, quota);
-    if (const int openmp = parse_count(std::getenv("OMP_NUM_THREADS"))) threads = std::min(threads, openmp);
+    const ThreadLimits limits = thread_limits();
+    if (limits.fastnorm_num_threads) return limits.fastnorm_num_threads;
+    int threads = limits.affinity;
+    for (const int limit : {limits.cgroup_quota, limits.omp_num_threads}) {
+        if (limit) threads = std::min(threads, limit);
+    }
     return std::max(1, threads);
 }
 

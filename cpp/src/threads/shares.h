@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <exception>
+
+#include "float_mode.h"
 
 namespace fastnorm {
 
@@ -17,17 +20,27 @@ public:
         }
     }
 
-    // Calls f(task) until no task is left. Any number of threads may do so, each with any number of its own.
+    // Calls f(task) until no task is left. Any number of threads may do so, each with any number of its own. After an
+    // exception there are no more tasks.
     template <class F>
-    void work(std::size_t thread, F&& f) {
+    void work(std::size_t thread, F&& f) noexcept {
+        const WithFloatMode with(mode_);
         for (std::size_t k = 0; k < count_; ++k) {
             Share& share = shares_[(thread + k) % count_];
-            for (std::size_t i; (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) f(i);
+            for (std::size_t i; (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+                try {
+                    f(i);
+                } catch (...) {
+                    if (!failed_.test_and_set()) error_ = std::current_exception();
+                    abandon();
+                }
+            }
         }
     }
 
-    void abandon() {
-        for (std::size_t i = 0; i < count_; ++i) shares_[i].next.store(shares_[i].end, std::memory_order_relaxed);
+    // What a task has thrown first, once all threads have left.
+    void rethrow() const {
+        if (error_) std::rethrow_exception(error_);
     }
 
 private:
@@ -38,6 +51,13 @@ private:
         std::size_t end;
     };
 
+    void abandon() {
+        for (std::size_t i = 0; i < count_; ++i) shares_[i].next.store(shares_[i].end, std::memory_order_relaxed);
+    }
+
+    const FloatMode mode_ = float_mode();  // the caller's
+    std::exception_ptr error_;
+    std::atomic_flag failed_ = ATOMIC_FLAG_INIT;
     std::size_t count_;
     Share shares_[kMost];
 };

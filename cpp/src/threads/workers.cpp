@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <memory>
 #include <system_error>
 #include <thread>
 
@@ -45,6 +47,37 @@ bool wait_awake(F&& done) {
     return false;
 }
 
+// False where the system has no more threads.
+template <class F>
+bool start_thread(F run) {
+#if defined(_WIN32)
+    try {
+        std::thread(run).detach();
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+#else
+    // The system's choice may be 8 MiB, which counts against a limit of memory, or 128 KiB.
+    constexpr std::size_t kStack = 1 << 20;
+    std::unique_ptr<F> body(new F(run));
+    const auto start = [](void* body) -> void* {
+        const std::unique_ptr<F> run(static_cast<F*>(body));
+        (*run)();
+        return nullptr;
+    };
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    pthread_attr_setstacksize(&attributes, kStack);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    const bool started = pthread_create(&thread, &attributes, start, body.get()) == 0;
+    pthread_attr_destroy(&attributes);
+    if (started) static_cast<void>(body.release());
+    return started;
+#endif
+}
+
 int current_processor() {
 #if defined(__linux__)
     return sched_getcpu();
@@ -62,15 +95,8 @@ Job::Job(std::size_t tasks, int helpers, Task task, void* body)
       processor_(current_processor()),
       shares_(tasks, static_cast<std::size_t>(helpers) + 1) {}
 
-void Job::work(std::size_t thread) noexcept {
-    shares_.work(thread, [&](std::size_t i) {
-        try {
-            task_(body_, i);
-        } catch (...) {
-            if (!failed_.test_and_set()) error_ = std::current_exception();
-            shares_.abandon();
-        }
-    });
+void Job::work(std::size_t thread) {
+    shares_.work(thread, [&](std::size_t i) { task_(body_, i); });
 }
 
 // A thread that was woken beside its caller takes turns with it, until the system finds the idle processor some
@@ -83,13 +109,11 @@ void Job::leave_processor() const {
     cpu_set_t others = all;
     CPU_CLR(processor_, &others);
     if (CPU_COUNT(&others) == 0) return;
-    sched_setaffinity(0, sizeof(others), &others);
+    if (sched_setaffinity(0, sizeof(others), &others) != 0 || sched_setaffinity(0, sizeof(all), &all) == 0) return;
+    // Since then all of those were taken from the process: whatever it may use now.
+    std::memset(&all, 0xFF, sizeof(all));
     sched_setaffinity(0, sizeof(all), &all);
 #endif
-}
-
-void Job::rethrow() const {
-    if (error_) std::rethrow_exception(error_);
 }
 
 void Workers::run(Job& job) {
@@ -116,11 +140,7 @@ void Workers::run(Job& job) {
 // Threads come when they are first wanted. Where the system has no more of them, there are fewer.
 void Workers::start(int wanted) {
     for (; threads_ < static_cast<std::size_t>(wanted); ++threads_) {
-        try {
-            std::thread([this, thread = threads_ + 1] { serve(thread); }).detach();
-        } catch (const std::system_error&) {
-            return;
-        }
+        if (!start_thread([this, thread = threads_ + 1] { serve(thread); })) return;
     }
 }
 

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
-#include <exception>
 #include <mutex>
 #include <vector>
 
@@ -17,9 +16,9 @@ namespace fastnorm {
 class Job {
 public:
     Job(std::size_t tasks, int helpers, Task task, void* body);
-    void work(std::size_t thread) noexcept;  // tasks, as long as there are some; the caller is thread 0
-    void leave_processor() const;            // moves a helper off the one that the caller was on
-    void rethrow() const;                    // what a task has thrown first
+    void work(std::size_t thread);  // tasks, as long as there are some; the caller is thread 0
+    void leave_processor() const;   // moves a helper off the one that the caller was on
+    void rethrow() const { shares_.rethrow(); }
 
     int seats;                    // for helpers to come; the pool's lock guards it
     std::atomic<int> helpers{0};  // who have come and not left
@@ -28,8 +27,6 @@ private:
     const Task task_;
     void* const body_;
     const int processor_;
-    std::exception_ptr error_;
-    std::atomic_flag failed_ = ATOMIC_FLAG_INIT;
     Shares shares_;
 };
 

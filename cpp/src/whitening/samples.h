@@ -6,9 +6,10 @@
 #include <cmath>
 #include <vector>
 
-#include "axes.h"
 #include "kernels/matrix.h"
-#include "tile.h"
+#include "memory/thread_memory.h"
+#include "shape/axes.h"
+#include "shape/tile.h"
 
 namespace fastnorm {
 
@@ -97,8 +98,8 @@ private:
             kernels_.read({rows, lanes, reinterpret_cast<const T*>(from), line / size, to, to_line, h, l, shift_lanes});
             return;
         }
-        T strided[kTileLines * kTileLanes];
-        C tile[kTileLines * kTileLanes];
+        const Borrowed<T> strided(kTileLines * kTileLanes);
+        const Borrowed<C> tile(kTileLines * kTileLanes);
         for (std::size_t i = 0; i < rows; i += kTileLines) {
             const std::size_t some = std::min(kTileLines, rows - i);
             for (std::size_t j = 0; j < lanes; j += kTileLanes) {
@@ -168,13 +169,13 @@ private:
             kernels_.write({rows, lanes, from, step, reinterpret_cast<T*>(to), line / size, shift, shift, shift_lanes});
             return;
         }
-        T tile[kTileLanes];
+        const Borrowed<T> tile(kTileLanes);
         for (std::size_t i = 0; i < rows; ++i, from += step, to += line) {
             for (std::size_t j = 0; j < lanes; j += kTileLanes) {
                 const std::size_t n = std::min(kTileLanes, lanes - j);
                 const C* const at = shift + (shift_lanes ? j : i);
                 kernels_.write({1, n, from + j, step, tile, std::ptrdiff_t{kTileLanes}, at, at, shift_lanes});
-                scatter(tile, n, to + static_cast<std::ptrdiff_t>(j) * lane, lane);
+                scatter<T>(tile, n, to + static_cast<std::ptrdiff_t>(j) * lane, lane);
             }
         }
     }

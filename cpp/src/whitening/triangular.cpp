@@ -9,10 +9,10 @@
 #include <cmath>
 #include <memory>
 
-#include "dispatch.h"
+#include "kernels/dispatch.h"
 #include "kernels/orthogonal.h"
-#include "parallel.h"
 #include "samples.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 namespace {
@@ -135,8 +135,9 @@ void orthogonal_rows(double* matrix, std::size_t rows, std::size_t columns, std:
     if (rows < 2) return;
     const OrthogonalKernels& table = orthogonal_kernels(kernels());
     const std::size_t width = round_up(columns, kReflections);
-    const double tolerance = std::sqrt(static_cast<double>(columns)) * 0x1p-52;
-    const int threads = threads_for(rows * width * sizeof(double) / 2);
+    // Relative to what the products add up from: of rows of very different sizes nothing is lost.
+    const double tolerance = (4.0 + std::sqrt(static_cast<double>(columns))) * 0x1p-52;
+    const int threads = threads_for(rows * width / 2);
     // Every sweep meets every pair once, in rounds of pairs that have no row in common: one player of a tournament
     // keeps his seat, the others move on.
     const std::size_t players = round_up(rows, 2);
@@ -149,10 +150,10 @@ void orthogonal_rows(double* matrix, std::size_t rows, std::size_t columns, std:
                 const auto [i, j] = std::minmax({seat(k), seat(players - 1 - k)});
                 if (j >= rows) return;
                 double *const a = matrix + i * step, *const b = matrix + j * step;
-                double products[3];
+                double products[4];
                 table.pair_products(a, b, width, products);
-                const auto [aa, bb, ab] = products;
-                if (!(std::abs(ab) > tolerance * std::sqrt(aa) * std::sqrt(bb))) return;
+                const auto [aa, bb, ab, size] = products;
+                if (!(std::abs(ab) > tolerance * size)) return;
                 const double zeta = (bb - aa) / (2.0 * ab);
                 const double tangent = (zeta < 0.0 ? -1.0 : 1.0) / (std::abs(zeta) + std::hypot(1.0, zeta));
                 const double cosine = 1.0 / std::sqrt(1.0 + tangent * tangent);

@@ -5,17 +5,19 @@ raise `ValueError`, types raise `TypeError`. Checks are ordered so that an ordin
 or two. The rest of the library uses the names below and no module of the package itself.
 """
 
-from .arrays import array, data, like, mask, out, out_of_shape, outs
+from .arrays import array, data, like, mask, numbers, out, out_of_shape
+from .arrays import real as reals
 from .axes import (
     channel_axis,
     channel_axis_of_samples,
     filter_axis,
     groups_of_weight,
+    is_sequence,
     normalized_axes,
     num_groups,
 )
 from .dask import dask_array, some_samples, split_every, table_in_blocks
-from .fused import activation, quantization, quantization_shape
+from .fused import quantization
 from .parameters import parameter, per_channel, running
 from .ranks import (
     as_many_blocks,
@@ -33,18 +35,18 @@ from .scalars import (
     ddof,
     eps,
     grad_mask,
+    integer,
     iterations,
     kind,
     megabytes,
     momentum,
     num_threads,
     offset,
+    real_number,
     relative_eps,
-    scale,
-    training,
 )
-from .statistics import count, moments, several_values, statistic
-from .weights import length, norm, representable, several_weights, variances
+from .statistics import count, moments, several_values
+from .weights import representable, variances
 from .whitening import (
     components,
     covariances,
@@ -65,8 +67,8 @@ from .whitening import (
 )
 
 __all__ = [
-    "activation",
     "array",
+    "as",
     "as_many_blocks",
     "blocks",
     "boolean",
@@ -88,30 +90,32 @@ __all__ = [
     "gathered",
     "grad_mask",
     "groups_of_weight",
+    "integer",
+    "is_sequence",
     "iterations",
     "kind",
-    "length",
     "like",
     "mask",
     "megabytes",
     "moments",
     "momentum",
     "no_error",
-    "norm",
     "normalized_axes",
     "num_groups",
     "num_threads",
+    "numbers",
     "of_groups",
     "offset",
     "one_order",
     "out",
     "out_of_shape",
-    "outs",
     "parameter",
     "per_channel",
     "power",
     "quantization",
-    "quantization_shape",
+    "real",
+    "real_number",
+    "reals",
     "relative_eps",
     "representable",
     "running",
@@ -120,18 +124,14 @@ __all__ = [
     "samples",
     "samples_for_ddof",
     "samples_of_covariance",
-    "scale",
     "several_values",
-    "several_weights",
     "shrinkage",
     "singular",
     "solver",
     "some_samples",
     "split_every",
-    "statistic",
     "table_in_blocks",
     "the_same",
-    "training",
     "values_per_group",
     "variances",
     "whitening_saved",

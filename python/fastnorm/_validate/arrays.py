@@ -1,13 +1,13 @@
 """Arrays: what can be looked at as one, what is normalized, what goes with it, what is written to, masks."""
 
+import sys
 from typing import Any
 
 import numpy as np
 
-from .._dtypes import DATA, DATA_NAMES, FLOAT64
+from .._dtypes import DATA, DATA_NAMES, FLOAT64, bfloat16
 from .._layout import Shape, overlap, overlaps_itself
 from .._types import Array
-from .dask import in_memory
 from .texts import type_name
 
 
@@ -19,9 +19,9 @@ def array(name: str, value: object) -> Array:
         raise TypeError(f"{name} must be an array, got None")
     if isinstance(value, np.ndarray):
         _not_masked(name, value)
-    in_memory(name, value)
+    _in_memory(name, value)
     try:
-        result = np.asarray(value)
+        result = np.asarray(_without_bfloat16(value))
         if result.dtype == object and hasattr(value, "__dlpack__"):  # NumPy took the exporter for a scalar object
             result = np.from_dlpack(value)
     except ValueError as error:
@@ -30,6 +30,14 @@ def array(name: str, value: object) -> Array:
         raise
     except Exception as error:  # whatever a foreign array type says when it cannot be read from the CPU
         raise TypeError(f"{name} must be an array, got {type_name(value)} that is none: {error}") from error
+    return result
+
+
+def numbers(name: str, value: object) -> Array:
+    """An array of parameters or statistics, where a Python list may have integers: float64, as lists of floats are."""
+    result = array(name, value)
+    if result.dtype.kind in "iu" and isinstance(value, (int, list, tuple, range)):
+        return result.astype(FLOAT64)
     return result
 
 
@@ -89,18 +97,6 @@ def out(
     return result
 
 
-def outs(value: object, x: Array, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
-    """Where the two results of a fused sum go: an array for y, or a pair for y and h."""
-    if not isinstance(value, tuple):
-        return out(value, x, dtype=dtype), None
-    if len(value) != 2:
-        raise ValueError(f"out must be an array or a pair (y, h), got a tuple of {len(value)}")
-    y, h = out(value[0], x, name="out[0]", dtype=dtype), out(value[1], x, name="out[1]")
-    if y is not None and h is not None:
-        apart("out[0]", y, "out[1]", h)
-    return y, h
-
-
 def out_of_shape(value: object, shape: Shape, x: Array) -> Array | None:
     """Where a result of another shape than the data's goes, if the caller says so."""
     if value is None:
@@ -137,6 +133,25 @@ def apart(name: str, value: Array, other: str, values: Array) -> None:
     """Two arrays of which one is written to."""
     if overlap(value, values):
         raise ValueError(f"{name} must not share memory with {other}, got overlapping arrays")
+
+
+def _in_memory(name: str, value: object) -> None:
+    """Not a Dask collection: NumPy would compute the whole of it. Told by its module, which is not imported here."""
+    if type(value).__module__.partition(".")[0] == "dask":
+        raise TypeError(
+            f"{name} must be an array in memory, got a Dask {type_name(value)}: use fastnorm.dask, or compute() it"
+        )
+
+
+def _without_bfloat16(value: Any) -> Any:
+    """A bfloat16 tensor of PyTorch as an array, by way of int16, since NumPy does not know the type; else `value`."""
+    torch: Any = sys.modules.get("torch")
+    is_tensor = torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+    if not is_tensor or value.dtype is not torch.bfloat16:
+        return value
+    if value.requires_grad:  # a view as integers would lose that without a word
+        raise TypeError("a tensor that requires grad has to be detached: use tensor.detach()")
+    return value.view(torch.int16).numpy().view(bfloat16())
 
 
 def _same_form(name: str, value: Array, x: Array, of: str) -> None:

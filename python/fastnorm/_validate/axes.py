@@ -1,6 +1,7 @@
 """Axes and the groups that channels fall into."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 
@@ -38,10 +39,10 @@ def normalized_axes(value: object, x: Array, of: str = "x") -> Shape:
     """One or more axes of `x`, whose name is `of`, counted from the front, in ascending order."""
     if x.ndim == 0:
         raise ValueError(f"{of} must have one or more dimensions, got {of} with shape ()")
-    if not isinstance(value, tuple):
+    if not is_sequence(value):
         return (_axis(value, x, of),)
-    if not value:
-        raise ValueError("axis must name one axis or more, got ()")
+    if not len(value):
+        raise ValueError(f"axis must name one axis or more, got {value}")
     axes = tuple(sorted(_axis(entry, x, of) for entry in value))
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis must not repeat an axis of {of} with shape {x.shape}, got {value}")
@@ -74,6 +75,11 @@ def groups_of_weight(value: object, weight: Array) -> int:
             f" got {groups}"
         )
     return groups
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether several axes or lengths were given."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
 
 
 def _axis(value: object, x: Array, of: str = "x") -> int:

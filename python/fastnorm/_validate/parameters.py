@@ -3,7 +3,7 @@
 from .._dtypes import DATA
 from .._layout import Layout
 from .._types import Array
-from .arrays import apart, array, native, writeable, written
+from .arrays import apart, array, native, numbers, writeable, written
 from .texts import dtype_names, of_axes
 
 
@@ -14,7 +14,7 @@ def parameter(name: str, value: object, layout: Layout, x: Array, of: str = "x")
 
 def per_channel(name: str, value: object, layout: Layout, x: Array, of: str = "x") -> Array:
     """An array with one value per index of the parameter axes, of the dtype of `x` or a wider one."""
-    result = array(name, value)
+    result = numbers(name, value)
     dtype_of_parameter(name, result, x, of)
     if result.shape != layout.parameters:
         raise ValueError(

@@ -32,11 +32,6 @@ def momentum(value: object) -> float:
     return number("momentum", value, "a number from 0 to 1", 0.0, 1.0)
 
 
-def scale(value: object) -> float:
-    """What the weight is multiplied by."""
-    return number("scale", value, "a finite number", -math.inf, math.inf)
-
-
 def offset(value: object) -> float:
     """What is added to the weight."""
     return number("offset", value, "a finite number", -math.inf, math.inf)
@@ -79,16 +74,22 @@ def megabytes(value: object) -> int:
 
 def number(name: str, value: object, expected: str, low: float, high: float) -> float:
     """A real number from `low` to `high`, in the words of `expected`."""
-    if type(value) is not float:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-            raise TypeError(f"{name} must be {expected}, got {type_name(value)}")
-        try:
-            value = float(value)
-        except OverflowError:
-            raise ValueError(f"{name} must be {expected}, got an integer that no float can hold") from None
+    value = real_number(name, value, expected)
     if not (low <= value <= high and math.isfinite(value)):
         raise ValueError(f"{name} must be {expected}, got {value}")
     return value
+
+
+def real_number(name: str, value: object, expected: str) -> float:
+    """Any real number, in the words of `expected`."""
+    if type(value) is float:
+        return value
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {expected}, got {type_name(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be {expected}, got an integer that no float can hold") from None
 
 
 def integer(name: str, value: Any) -> int:
@@ -101,11 +102,6 @@ def integer(name: str, value: Any) -> int:
         except TypeError:
             pass
     raise TypeError(f"{name} must be an integer, got {type_name(value)}")
-
-
-def training(value: object) -> bool:
-    """Whether the statistics were the batch's own."""
-    return boolean("training", value)
 
 
 def boolean(name: str, value: object) -> bool:

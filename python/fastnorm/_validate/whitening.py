@@ -10,7 +10,7 @@ from .._dtypes import FLOAT64
 from .._layout import Layout, Shape
 from .._shrinkage import ESTIMATORS
 from .._types import Array, BatchWhiteningSaved
-from .arrays import apart, array, data, writeable, written
+from .arrays import apart, array, data, numbers, writeable, written
 from .parameters import dtype_of_parameter, running_buffer
 from .scalars import choice, integer, kind, number
 from .texts import type_name
@@ -123,7 +123,7 @@ def singular(eps: float) -> np.linalg.LinAlgError:
 
 def covariances(name: str, value: object, shape: Shape, x: Array) -> Array:
     """A square matrix for every group of channels, of the dtype of `x` or a wider one."""
-    result = array(name, value)
+    result = numbers(name, value)
     dtype_of_parameter(name, result, x, "x")
     if result.shape != shape:
         raise ValueError(f"{name} must have shape {shape} to match x with shape {x.shape}, got {result.shape}")

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _batch_products as _products
-from .. import _engine, _running
+from .. import _running
 from .. import _validate as check
 from .._batch_products import Batch, Products
 from .._batch_whiteners import BatchMethod, Root
+from .._dtypes import rounded_sums
 from .._types import Array, BatchWhiteningForward, BatchWhiteningSaved, Gradients, GradMask
 from ._blocks import blocks_of, like
 from ._exchange import Allgather, Part, exchange, merge
@@ -139,7 +140,7 @@ def batch_whitening_backward(
     _, gradients = exchange(allgather, lambda: work.take(grad_mask), _products.merged_pair, work.finish)
     dx, dweight, dbias = gradients
     dtype = work.blocks[0].x.dtype if work.weight is None else work.weight.dtype
-    return Gradients(None if dx is None else like(x, dx), *_engine.rounded_sums(dtype, dweight, dbias))
+    return Gradients(None if dx is None else like(x, dx), *rounded_sums(dtype, dweight, dbias))
 
 
 class _Forward:

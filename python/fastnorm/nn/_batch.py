@@ -35,7 +35,7 @@ class RunningVariance(Tracking):
         # Copies: training may go on before the backward.
         mean, rstd = self.running_mean.astype(FLOAT64), scale(self.running_var, self.eps)
         constants = {"mean": mean, "rstd": rstd, "training": False}
-        self._remember(batch_norm_backward, x, weight=self.weight, axis=self.axis, **constants)
+        self._remember(batch_norm_backward, x, constant=True, axis=self.axis, **constants)
         return y
 
 
@@ -107,12 +107,12 @@ class BatchNorm(RunningVariance):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, axis=axis, dtype=dtype)
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        """Normalize `x`, which is kept for the backward without a copy."""
+        """Normalize `x`, which training keeps for the backward without a copy."""
         x = self._data(x)
         if not self._from_batch:
             return self._evaluate(x)
         arguments = {"axis": self.axis, "eps": self.eps, **self._buffers_to_update()}
         y, mean, rstd = batch_norm_forward(x, self.weight, self.bias, **arguments)
         self._count(x)
-        self._remember(batch_norm_backward, x, weight=self.weight, mean=mean, rstd=rstd, axis=self.axis)
+        self._remember(batch_norm_backward, x, mean=mean, rstd=rstd, axis=self.axis)
         return y

@@ -67,12 +67,12 @@ class GroupNorm(Norm):
         super().__init__((self.num_channels,), dtype, weight=affine, bias=affine and check.boolean("bias", bias))
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        """Normalize `x`, which is kept for the backward without a copy."""
-        x = check.data("x", x)
+        """Normalize `x`, which training keeps for the backward without a copy."""
+        x = self._data(x)
         _check.features(x, self.axis, self.num_channels)
         common: dict[str, Any] = {"num_groups": self.num_groups, "axis": self.axis}
         y, mean, rstd = group_norm_forward(x, weight=self.weight, bias=self.bias, eps=self.eps, **common)
-        self._remember(group_norm_backward, x, weight=self.weight, mean=mean, rstd=rstd, **common)
+        self._remember(group_norm_backward, x, mean=mean, rstd=rstd, **common)
         return y
 
 
@@ -134,12 +134,12 @@ class InstanceNorm(RunningVariance):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, axis=axis, dtype=dtype)
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        """Normalize `x`, which is kept for the backward without a copy."""
+        """Normalize `x`, which training keeps for the backward without a copy."""
         x = self._data(x)
         if not self._from_batch:
             return self._evaluate(x)
         arguments = {"axis": self.axis, "eps": self.eps, **self._buffers_to_update()}
         y, mean, rstd = instance_norm_forward(x, self.weight, self.bias, **arguments)
         self._count(x)
-        self._remember(instance_norm_backward, x, weight=self.weight, mean=mean, rstd=rstd, axis=self.axis)
+        self._remember(instance_norm_backward, x, mean=mean, rstd=rstd, axis=self.axis)
         return y

@@ -1,5 +1,6 @@
 """Layer and root mean square normalization."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,21 +18,20 @@ class _Rows(Norm):
 
     def __init__(
         self,
-        normalized_shape: int | tuple[int, ...],
+        normalized_shape: int | Sequence[int],
         elementwise_affine: bool,
         bias: bool,
-        axis: int | tuple[int, ...] | None,
+        axis: int | Sequence[int] | None,
         dtype: npt.DTypeLike,
     ) -> None:
         self.normalized_shape = _check.normalized_shape(normalized_shape)
         self.elementwise_affine = check.boolean("elementwise_affine", elementwise_affine)
-        trailing = tuple(range(-len(self.normalized_shape), 0))
-        self.axis = trailing if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        self.axis = _check.axes(axis, len(self.normalized_shape))
         bias = elementwise_affine and check.boolean("bias", bias)
         super().__init__(self.normalized_shape, dtype, weight=elementwise_affine, bias=bias)
 
     def _data(self, x: npt.ArrayLike) -> Array:
-        x = check.data("x", x)
+        x = super()._data(x)
         _check.lengths(x, self.axis, self.normalized_shape)
         return x
 
@@ -41,7 +41,7 @@ class LayerNorm(_Rows):
 
     Parameters
     ----------
-    normalized_shape : int or tuple of ints
+    normalized_shape : int or sequence of ints
         Lengths of the normalized axes, in the order they stand in `x`.
     eps : float, optional
         Added to the variance.
@@ -49,7 +49,7 @@ class LayerNorm(_Rows):
         Whether there are a weight and a bias.
     bias : bool, optional
         Whether `elementwise_affine` means a bias, too.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes; the last ones if None.
     dtype : dtype_like, optional
         Of the parameters: that of the data or a wider one.
@@ -76,22 +76,22 @@ class LayerNorm(_Rows):
 
     def __init__(
         self,
-        normalized_shape: int | tuple[int, ...],
+        normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
         *,
-        axis: int | tuple[int, ...] | None = None,
+        axis: int | Sequence[int] | None = None,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         super().__init__(normalized_shape, elementwise_affine, bias, axis, dtype)
         self.eps = check.eps(eps)
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        """Normalize `x`, which is kept for the backward without a copy."""
+        """Normalize `x`, which training keeps for the backward without a copy."""
         x = self._data(x)
         y, mean, rstd = layer_norm_forward(x, self.weight, self.bias, axis=self.axis, eps=self.eps)
-        self._remember(layer_norm_backward, x, weight=self.weight, mean=mean, rstd=rstd, axis=self.axis)
+        self._remember(layer_norm_backward, x, mean=mean, rstd=rstd, axis=self.axis)
         return y
 
 
@@ -100,7 +100,7 @@ class RMSNorm(_Rows):
 
     Parameters
     ----------
-    normalized_shape : int or tuple of ints
+    normalized_shape : int or sequence of ints
         Lengths of the normalized axes, in the order they stand in `x`.
     eps : float or None, optional
         Added to the mean square; None is the machine epsilon of the arithmetic, as in PyTorch.
@@ -108,7 +108,7 @@ class RMSNorm(_Rows):
         Whether there is a weight.
     offset : float, optional
         Added to the weight; 1 as in Gemma. The weight starts at ``1 - offset``.
-    axis : int or tuple of ints, optional
+    axis : int or sequence of ints, optional
         The normalized axes; the last ones if None.
     dtype : dtype_like, optional
         Of the weight: that of the data or a wider one.
@@ -132,12 +132,12 @@ class RMSNorm(_Rows):
 
     def __init__(
         self,
-        normalized_shape: int | tuple[int, ...],
+        normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
         *,
         offset: float = 0.0,
-        axis: int | tuple[int, ...] | None = None,
+        axis: int | Sequence[int] | None = None,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         super().__init__(normalized_shape, elementwise_affine, False, axis, dtype)
@@ -147,9 +147,9 @@ class RMSNorm(_Rows):
             self.weight -= self.weight.dtype.type(self.offset)
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        """Normalize `x`, which is kept for the backward without a copy."""
+        """Normalize `x`, which training keeps for the backward without a copy."""
         x = self._data(x)
         common: dict[str, Any] = {"axis": self.axis, "offset": self.offset}
         y, rstd = rms_norm_forward(x, self.weight, eps=self.eps, **common)
-        self._remember(rms_norm_backward, x, weight=self.weight, rstd=rstd, **common)
+        self._remember(rms_norm_backward, x, rstd=rstd, **common)
         return y

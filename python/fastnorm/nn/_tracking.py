@@ -46,7 +46,7 @@ class Tracking(Norm):
             self.num_batches_tracked = np.zeros((), np.int64)
 
     def _data(self, x: npt.ArrayLike) -> Array:
-        x = check.data("x", x)
+        x = super()._data(x)
         _check.features(x, self.axis, self.num_features)
         return x
 

@@ -1,5 +1,6 @@
 """Weight normalization and weight standardization: layers that hold weights and make others of them."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _validate as check
+from .._dtypes import FLOAT32
 from .._types import Array, WeightNormGradients, WeightStandardizationGradients
 from ..weights import (
     Mode,
@@ -15,10 +17,23 @@ from ..weights import (
     weight_standardization_backward,
     weight_standardization_forward,
 )
-from ._layer import Layer
+from . import _check
+from ._layer import Layer, _no_inputs
 
 
-class WeightNorm(Layer):
+class _Weights(Layer):
+    """Base of the two. The weights are parameters and data in one: calls that go back keep a copy of them."""
+
+    def _remember(self, backward: Callable[..., Any], arrays: dict[str, Array | None], **arguments: Any) -> None:
+        """Keep what `backward` needs besides `dw`: `arrays` as they are now."""
+        if not self._keeps:
+            self._backward = _no_inputs
+            return
+        copies = {name: None if array is None else array.copy() for name, array in arrays.items()}
+        self._backward = partial(backward, **copies, **arguments)
+
+
+class WeightNorm(_Weights):
     """Weight normalization, as :func:`torch.nn.utils.parametrizations.weight_norm` does it.
 
     ``layer()`` makes the weights of a filter from its length and its direction (:func:`fastnorm.weight_norm`), both
@@ -37,9 +52,15 @@ class WeightNorm(Layer):
     Attributes
     ----------
     original0 : ndarray
-        Lengths, of length 1 along all axes but `axis`; a 0-d array for ``axis=None``. Gradients go by the same name.
+        Lengths, of length 1 along all axes but `axis`; a 0-d array for ``axis=None``. In the dtype of `weight`, of 16
+        bits in float32: a length may lie beyond float16, and rounded ones would not give the weights back. Gradients
+        go by the same name.
     original1 : ndarray
-        Directions, of the shape of `weight`.
+        Directions, of the shape and dtype of `weight`.
+
+    Notes
+    -----
+    A call in training copies both parameters: its backward is that of the weights that the call made.
 
     Examples
     --------
@@ -64,9 +85,9 @@ class WeightNorm(Layer):
         if axis is not None:
             axis = check.filter_axis(axis, self.original1, "weight")
             kept[axis] = self.original1.shape[axis]
-        ones = np.ones(kept, self.original1.dtype)
-        norm = weight_norm_forward(self.original1, ones, axis=axis, eps=eps).norm
-        self.original0: Array = norm.astype(self.original1.dtype).reshape(() if axis is None else kept)
+        dtype = np.result_type(self.original1, FLOAT32)
+        norm = weight_norm_forward(self.original1, np.ones(kept, dtype), axis=axis, eps=eps).norm
+        self.original0: Array = norm.astype(dtype).reshape(() if axis is None else kept)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,8 +98,27 @@ class WeightNorm(Layer):
         """Make the weights."""
         v, g = self.original1, self.original0
         w, norm = weight_norm_forward(v, g, axis=self.axis, eps=self.eps)
-        self._backward = partial(weight_norm_backward, v=v, g=g, norm=norm, axis=self.axis)
+        self._remember(weight_norm_backward, {"v": v, "g": g}, norm=norm, axis=self.axis)
         return w
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy a state into the layer's arrays, in their dtype.
+
+        Parameters
+        ----------
+        state : mapping of str to array_like
+            What :meth:`state_dict` returned, or that of PyTorch, with its newer names ``original0`` and ``original1``
+            or its older ones ``weight_g`` and ``weight_v``, both behind the same path or none: for instance
+            ``conv.parametrizations.weight.original0``.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or too much, or a shape does not fit; then nothing has changed.
+        TypeError
+            If something is not an array of numbers.
+        """
+        super().load_state_dict(_check.names_of_weight_norm(state))
 
     def backward(self, dw: npt.ArrayLike) -> Array:
         """Go back through the latest call.
@@ -96,16 +136,16 @@ class WeightNorm(Layer):
         Raises
         ------
         RuntimeError
-            If the layer has not been called yet.
+            If the layer has not been called yet, or in evaluation, where calls keep nothing; see :meth:`eval`.
         ValueError, TypeError
             If `dw` does not fit.
         """
-        gradients: WeightNormGradients = self._latest()(dw)
+        gradients: WeightNormGradients = self._backward(dw)
         self._gradients = {"original0": gradients.dg, "original1": gradients.dv}
         return gradients.dv
 
 
-class WeightStandardization(Layer):
+class WeightStandardization(_Weights):
     """Weight standardization (:func:`fastnorm.weight_standardization`).
 
     ``layer()`` makes the standardized weights from its parameter ``weight``.
@@ -173,8 +213,8 @@ class WeightStandardization(Layer):
         """Make the weights."""
         form: dict[str, Any] = {"axis": self.axis, "mode": self.mode, "eps": self.eps, "scale": self.scale}
         w, mean, var = weight_standardization_forward(self.weight, self.gain, **form)
-        saved: dict[str, Any] = {"w": self.weight, "gain": self.gain, "mean": mean, "var": var}
-        self._backward = partial(weight_standardization_backward, **saved, **form)
+        arrays = {"w": self.weight, "gain": self.gain}
+        self._remember(weight_standardization_backward, arrays, mean=mean, var=var, **form)
         return w
 
     def backward(self, dw: npt.ArrayLike) -> Array:
@@ -193,11 +233,11 @@ class WeightStandardization(Layer):
         Raises
         ------
         RuntimeError
-            If the layer has not been called yet.
+            If the layer has not been called yet, or in evaluation, where calls keep nothing; see :meth:`eval`.
         ValueError, TypeError
             If `dw` does not fit.
         """
-        gradients: WeightStandardizationGradients = self._latest()(dw)
+        gradients: WeightStandardizationGradients = self._backward(dw)
         both = {"weight": gradients.dw, "gain": gradients.dgain}
         self._gradients = {name: both[name] for name in self.parameters()}
         return gradients.dw

@@ -95,21 +95,21 @@ class BatchWhitening(Tracking):
         self.running_cov: Array | None = identities.copy() if track_running_stats else None
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        """Whiten `x`, which is kept for the backward without a copy."""
+        """Whiten `x`, which training keeps for the backward without a copy."""
         x = self._data(x)
         form: dict[str, Any] = {"method": self.method, "iterations": self.iterations, "eps": self.eps}
         place: dict[str, Any] = {"axis": self.axis, "groups": self.groups}
         if self._from_batch:
             y, saved = batch_whitening_forward(x, self.weight, self.bias, **place, **form, **self._buffers_to_update())
             self._count(x)
-            self._remember(batch_whitening_backward, x, weight=self.weight, saved=saved)
+            self._remember(batch_whitening_backward, x, saved=saved)
             return y
         assert self.running_mean is not None
         assert self.running_cov is not None
         y = batch_whitening(x, self.running_mean, self.running_cov, self.weight, self.bias, **place, **form)
         # Copies: training may go on before the backward.
         constants = {"mean": self.running_mean.astype(FLOAT64), "cov": self.running_cov.astype(FLOAT64)}
-        self._remember(_backward_of_evaluation, x, weight=self.weight, **constants, **place, form=form)
+        self._remember(_backward_of_evaluation, x, constant=True, **constants, **place, form=form)
         return y
 
 
@@ -130,8 +130,10 @@ def _backward_of_evaluation(
     if x.size:
         features = channels(x.shape, axis % x.ndim, groups)
         matrix = root((cov + transpose(cov)) / 2.0, **form).matrix
-        dweight = np.einsum("gij,gij->gi", features.comoments(dy, None, x, mean), matrix).ravel()
-        dbias = batch_norm_backward_reduce(dy, x, mean, np.ones_like(mean), axis=axis).sum_dy
+        if grad_mask[1]:
+            dweight = np.einsum("gij,gij->gi", features.comoments(dy, None, x, mean), matrix).ravel()
+        if grad_mask[2]:
+            dbias = batch_norm_backward_reduce(dy, x, mean, np.ones_like(mean), axis=axis).sum_dy
         scale = np.ones_like(mean) if weight is None else weight.astype(FLOAT64)
         features.transform(dy, dx, transpose(matrix * scale.reshape(*matrix.shape[:2], 1)), None)
     dtype = x.dtype if weight is None else weight.dtype

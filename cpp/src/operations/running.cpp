@@ -1,0 +1,98 @@
+#include "running.h"
+
+#include <cmath>
+
+namespace fastnorm {
+namespace {
+
+void check_buffer(const char* name, const MutableTensor& buffer, const Layout& layout, const Tensor& x) {
+    check_per_channel(name, buffer, layout, x);
+    check_places(name, buffer);
+}
+
+}  // namespace
+
+void scale_of_variance(double* values, std::size_t n, double eps) {
+    for (std::size_t i = 0; i < n; ++i) values[i] = 1.0 / std::sqrt(values[i] + eps);
+    for (std::size_t i = 0; i < n; ++i) values[i] = std::isinf(values[i]) ? 0.0 : values[i];
+}
+
+RunningUpdate::RunningUpdate(const RunningStatistics& running, const Layout& layout, const Tensor& x,
+                             const NormOptions& options, const MutableTensor& out)
+    : running_(running),
+      channels_(layout.parameters.count()),
+      size_(static_cast<double>(layout.group_size)),
+      is_empty_(layout.is_empty()) {
+    samples_ = channels_ ? layout.statistics.count() / channels_ : 0;
+    check_several_values(layout);
+    if (static_cast<bool>(running.mean) != static_cast<bool>(running.var)) {
+        wrong_value(std::string("running_mean and running_var must be given together, got ") +
+                    (running.mean ? "running_var" : "running_mean") + "=None");
+    }
+    if (running.mean) {
+        check_buffer("running_mean", running.mean, layout, x);
+        check_buffer("running_var", running.var, layout, x);
+        check_apart("running_var", running.var, "running_mean", running.mean);
+        const std::pair<const char*, const Tensor*> others[] = {{"x", &x},
+                                                                {"weight", &options.weight},
+                                                                {"bias", &options.bias},
+                                                                {"where", &options.where},
+                                                                {"out", &out.view}};
+        for (const auto& [name, tensor] : others) {
+            check_apart("running_mean", running.mean, name, *tensor);
+            check_apart("running_var", running.var, name, *tensor);
+        }
+    }
+    check_number("momentum", running.momentum);
+    check_number("ddof", running.ddof);
+    if (running.mean && !is_empty_ && running.ddof >= size_) {
+        const double ddof = running.ddof;
+        const bool whole = ddof == std::floor(ddof) && ddof < 0x1p53;
+        wrong_value("ddof must be less than the " + text(layout.group_size) + " values per channel of " +
+                    shape_of("x", layout.data) + ", got " +
+                    (whole ? text(static_cast<std::ptrdiff_t>(ddof)) : text(ddof)));
+    }
+}
+
+void RunningUpdate::advance(const double* mean, const double* m2, const double* count) const {
+    if (!running_.mean || is_empty_) return;
+    advance(running_.mean, mean, count, 0.0, false);
+    advance(running_.var, m2, count, running_.ddof, true);
+}
+
+void RunningUpdate::advance(const MutableTensor& buffer, const double* batch, const double* count, double least,
+                            bool is_variance) const {
+    const double momentum = running_.momentum;
+    if (momentum == 0.0) return;  // whatever the batch holds
+    CallMemory memory;
+    const Doubles old(buffer, memory, true);
+    double* const fresh = memory.take<double>(channels_);
+    average(batch, count, least, is_variance, old.get(), fresh);
+    store_rounded(fresh, buffer);
+}
+
+void RunningUpdate::average(const double* batch, const double* count, double least, bool is_variance, const double* old,
+                            double* fresh) const {
+    const double momentum = running_.momentum;
+    // A share of one leaves nothing of the old value, whatever it was.
+    const auto mixed = [momentum](double before, double now) {
+        return momentum == 1.0 ? now : (1.0 - momentum) * before + momentum * now;
+    };
+    if (samples_ == 1 && !count) {
+        const double divisor = is_variance ? size_ - least : 1.0;
+        for (std::size_t c = 0; c < channels_; ++c) fresh[c] = mixed(old[c], batch[c] / divisor);
+        return;
+    }
+    for (std::size_t c = 0; c < channels_; ++c) {
+        double sum = 0, seen = 0;
+        for (std::size_t i = c; i < samples_ * channels_; i += channels_) {
+            const double n = count ? count[i] : size_;
+            if (!(n > least)) continue;
+            sum += is_variance ? batch[i] / (n - least) : batch[i];
+            seen += 1;
+        }
+        fresh[c] = seen > 0 ? mixed(old[c], sum / seen) : old[c];
+    }
+}
+
+}  // namespace fastnorm
