@@ -118,7 +118,9 @@ EVERY = {
     "fastnorm in place": fastnorm_in_place,
     "numpy": numpy,
     "pytorch": pytorch,
-    **{f"scikit-learn {solver}": scikit_learn(solver) for solver in ("full", "covariance_eigh", "randomized", "arpack")},
+    **{
+        f"scikit-learn {solver}": scikit_learn(solver) for solver in ("full", "covariance_eigh", "randomized", "arpack")
+    },
 }
 
 
@@ -162,7 +164,9 @@ def take_turns(
 
 
 def of_tables(options: argparse.Namespace) -> None:
-    print(f"fit and transform, {options.threads} threads: least ms, others' time over fastnorm's, MB of the fastest two")
+    print(
+        f"fit and transform, {options.threads} threads: least ms, others' time over fastnorm's, MB of the fastest two"
+    )
     ratios = []
     for n, d in options.shapes:
         for dtype in options.dtypes:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from . import _fitting, _layout
 from . import _validate as check
 from ._fitting import State
+from ._tree import merged
 from ._types import Array
 from ._whiteners import METHODS, SIGNS, Method, Options, Shrinkage, Sign, Solver, Whitener
 
@@ -457,11 +458,8 @@ def merge_whitenings(fits: Sequence[Whitening]) -> Whitening:
     options = every[0]._options
     for i, fit in enumerate(every):
         check.same_features(f"fits[{i}]", fit._features, every[0]._features)
-    states = [fit._comoments for fit in every]
-    while len(states) > 1:
-        pairs = [_fitting.joined(*states[i : i + 2], options) for i in range(0, len(states) - 1, 2)]
-        states = pairs + states[2 * len(pairs) :]
-    return Whitening(states[0], options)
+    state = merged((fit._comoments for fit in every), lambda a, b: _fitting.joined(a, b, options))
+    return Whitening(state, options)
 
 
 def _options(

@@ -9,14 +9,26 @@ from .arrays import array, data, like, mask, numbers, out, out_of_shape
 from .arrays import real as reals
 from .axes import (
     channel_axis,
+    channel_axis_of_samples,
     filter_axis,
     groups_of_weight,
     is_sequence,
     normalized_axes,
     num_groups,
 )
+from .dask import dask_array, some_samples, split_every, table_in_blocks
 from .fused import quantization
 from .parameters import parameter, per_channel, running
+from .ranks import (
+    as_many_blocks,
+    blocks,
+    gathered,
+    no_error,
+    of_groups,
+    one_order,
+    the_same,
+    values_per_group,
+)
 from .scalars import (
     boolean,
     choice,
@@ -56,12 +68,16 @@ from .whitening import (
 
 __all__ = [
     "array",
+    "as_many_blocks",
+    "blocks",
     "boolean",
     "channel_axis",
+    "channel_axis_of_samples",
     "choice",
     "components",
     "count",
     "covariances",
+    "dask_array",
     "data",
     "ddof",
     "ddof_of_samples",
@@ -70,6 +86,7 @@ __all__ = [
     "finite_features",
     "fits",
     "full_rank",
+    "gathered",
     "grad_mask",
     "groups_of_weight",
     "integer",
@@ -81,11 +98,14 @@ __all__ = [
     "megabytes",
     "moments",
     "momentum",
+    "no_error",
     "normalized_axes",
     "num_groups",
     "num_threads",
     "numbers",
+    "of_groups",
     "offset",
+    "one_order",
     "out",
     "out_of_shape",
     "parameter",
@@ -106,6 +126,12 @@ __all__ = [
     "shrinkage",
     "singular",
     "solver",
+    "some_samples",
+    "split_every",
+    "statistic",
+    "table_in_blocks",
+    "the_same",
+    "values_per_group",
     "variances",
     "whitening_saved",
 ]

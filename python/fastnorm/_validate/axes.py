@@ -20,6 +20,14 @@ def channel_axis(value: object, x: Array) -> int:
     return _axis(value, x)
 
 
+def channel_axis_of_samples(value: object, x: Array) -> int:
+    """The same where axis 0 is the sample axis."""
+    axis = channel_axis(value, x)
+    if axis == 0:
+        raise ValueError(f"axis must not be 0, the sample axis of x with shape {x.shape}, got {value}")
+    return axis
+
+
 def filter_axis(value: object, w: Array, of: str) -> int:
     """The axis along which weights, whose name is `of`, have one filter per index, counted from the front."""
     if w.ndim == 0:
