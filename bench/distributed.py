@@ -67,15 +67,15 @@ def measure(client: Client, blocks: int, features: int, start_memory: float) -> 
 
 
 def busiest(client: Client, used: dict[str, float]) -> float:
-    return max(now - used[worker] for worker, now in client.run(time.process_time).items())
+    return float(max(now - used[worker] for worker, now in client.run(time.process_time).items()))
 
 
 def total_received(client: Client) -> float:
-    return sum(client.run(bytes_received).values())
+    return float(sum(client.run(bytes_received).values()))
 
 
 def peak_memory(client: Client) -> float:
-    return max(client.run(memory).values())
+    return float(max(client.run(memory).values()))
 
 
 def memory() -> float:

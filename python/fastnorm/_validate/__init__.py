@@ -68,6 +68,7 @@ from .whitening import (
 
 __all__ = [
     "array",
+    "as",
     "as_many_blocks",
     "blocks",
     "boolean",
@@ -112,6 +113,7 @@ __all__ = [
     "per_channel",
     "power",
     "quantization",
+    "real",
     "real_number",
     "reals",
     "relative_eps",
@@ -128,7 +130,6 @@ __all__ = [
     "solver",
     "some_samples",
     "split_every",
-    "statistic",
     "table_in_blocks",
     "the_same",
     "values_per_group",

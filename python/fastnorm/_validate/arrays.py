@@ -8,7 +8,6 @@ import numpy as np
 from .._dtypes import DATA, DATA_NAMES, FLOAT64, bfloat16
 from .._layout import Shape, overlap, overlaps_itself
 from .._types import Array
-from .dask import in_memory
 from .texts import type_name
 
 

@@ -40,13 +40,3 @@ def split_every(value: object) -> int:
     if result < 2:
         raise ValueError(f"split_every must be 2 or more, got {result}")
     return result
-
-
-def in_memory(name: str, value: object) -> None:
-    """An array that is no lazy one of Dask, which NumPy would compute as a whole, in silence."""
-    graph = getattr(value, "__dask_graph__", None)
-    if callable(graph) and graph() is not None:
-        raise TypeError(
-            f"{name} must be an array in memory, got a lazy {type_name(value)} of Dask: use the functions of"
-            f" fastnorm.dask, or {name}.compute()"
-        )

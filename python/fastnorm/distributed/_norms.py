@@ -49,7 +49,7 @@ class Block(NamedTuple):
 
     def normalized(self, mean: Array, var: Array, weight: Any, bias: Any, **options: Any) -> Array:
         """Normalize with the statistics of all ranks."""
-        y = np.empty_like(self.x)
+        y = _layout.empty_like(self.x.dtype, self.x)
         for part, m, v in self.parts(mean, var):
             batch_norm(self.x[part], m, v, weight, bias, axis=self.axis, out=y[part], **options)
         if not len(y):  # whose parameters nothing has looked at
@@ -68,7 +68,7 @@ class Block(NamedTuple):
 
     def input_gradient(self, dy: Array, weight: Any, *saved: Array) -> Array:
         """Input gradient from mean, rstd and the sums and counts of all ranks."""
-        dx = np.empty_like(self.x)
+        dx = _layout.empty_like(self.x.dtype, self.x)
         for part, *values in self.parts(*saved):
             dx[part] = statistics.batch_norm_backward_apply(dy[part], self.x[part], weight, *values, axis=self.axis)
         return dx
