@@ -1,5 +1,6 @@
 """The modules of fastnorm that need other packages: the module and the name on PyPI of each of those."""
 
 PEERS = {
+    "onnx": {"onnx": "onnx"},
     "sklearn": {"sklearn": "scikit-learn"},
 }

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 # Each example's peer, and what it prints.
 EXAMPLES = {
+    "onnx_unet.py": ("onnx", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
 
