@@ -2,6 +2,7 @@
 
 PEERS = {
     "autograd": {"autograd": "autograd"},
+    "dask": {"dask": "dask", "distributed": "distributed"},
     "keras": {"keras": "keras", "jax": "jax"},
     "onnx": {"onnx": "onnx"},
     "sklearn": {"sklearn": "scikit-learn"},

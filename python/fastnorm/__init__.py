@@ -76,7 +76,7 @@ from .weights import (
     weight_standardization_backward,
     weight_standardization_forward,
 )
-from .whitening import Whitening, fit_whitening, whiten
+from .whitening import Whitening, fit_whitening, merge_whitenings, whiten
 
 __version__: str = _core.build_info()["version"]
 
@@ -133,6 +133,7 @@ __all__ = [
     "layer_norm_backward",
     "layer_norm_forward",
     "merge_moments",
+    "merge_whitenings",
     "moments",
     "nn",
     "reference",

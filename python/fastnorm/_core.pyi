@@ -125,6 +125,8 @@ def input_gradient(
     mean_g: _F64,
     mean_gx: _F64,
 ) -> None: ...
+def triangular_factor(x: _Data, centre: _F64 | None, upper: _F64) -> None: ...
+def orthogonal_rows(matrix: _F64, columns: int) -> None: ...
 def comoments(
     a: _Data,
     b: _Data | None,
@@ -143,6 +145,7 @@ def transform(
     centre_dy: _F64 | None,
     matrix: _F64,
     shift: _F64 | None,
+    wide: bool = False,
 ) -> None: ...
 
 # For plain arguments: exact arrays, C-contiguous, of fitting shapes and dtypes, of which none that is written overlaps

@@ -55,13 +55,17 @@ class Layout(NamedTuple):
         return [np.empty(self.statistics) for _ in range(number)]
 
 
-@lru_cache(_CACHED)
 def batch(shape: Shape, axis: int) -> Layout:
     """One group per index of `axis`."""
-    channels = shape[axis]
-    others = shape[:axis] + shape[axis + 1 :]
-    roles = bytes(_core.PARAM if a == axis else _core.REDUCED for a in range(len(shape)))
-    return Layout(shape, None, roles, (axis,), (channels,), (channels,), prod(others))
+    return kept(shape, (axis,))
+
+
+@lru_cache(_CACHED)
+def kept(shape: Shape, axes: Shape) -> Layout:
+    """One group, with a parameter of its own, per index of `axes`, which ascend."""
+    roles = bytes(_core.PARAM if a in axes else _core.REDUCED for a in range(len(shape)))
+    groups = tuple(shape[a] for a in axes)
+    return Layout(shape, None, roles, axes, groups, groups, prod(n for a, n in enumerate(shape) if a not in axes))
 
 
 @lru_cache(_CACHED)

@@ -35,7 +35,7 @@ class Step(NamedTuple):
         between. Without any values nothing changes; with a mask, `count` values are in each group, and a group counts
         that has enough of them.
         """
-        if self.buffers is None or 0 in self.layout.shape:
+        if self.buffers is None or (count is None and 0 in self.layout.shape):
             return
         running_mean, running_var = self.buffers
         samples = mean.shape[0] if mean.ndim == 2 else 1

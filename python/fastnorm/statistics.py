@@ -13,6 +13,7 @@ from . import _core, _layout
 from . import _validate as check
 from ._dtypes import DATA, FLOAT64
 from ._layout import Layout
+from ._tree import merged
 from ._types import Array, BatchNormSums, Moments
 from .runtime import run
 
@@ -115,15 +116,12 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
     >>> float(mean), float(m2 / count)
     (5.0, 8.0)
     """
-    level = check.moments(parts)
     with np.errstate(all="ignore"):
-        while len(level) > 1:
-            pairs = [_merge(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
-            level = pairs + level[2 * len(pairs) :]
-    return level[0]
+        return merged(check.moments(parts), pair_of_moments)
 
 
-def _merge(a: Moments, b: Moments) -> Moments:
+def pair_of_moments(a: Moments, b: Moments) -> Moments:
+    """Those of both; with errors of NumPy ignored."""
     count = a.count + b.count
     share = b.count / np.where(count == 0.0, 1.0, count)
     delta = b.mean - a.mean
@@ -172,11 +170,7 @@ def batch_norm_backward_reduce(
     >>> fn.batch_norm_backward_reduce(dy, x, [2.0], [1.0])
     BatchNormSums(sum_dy=array([5.]), sum_dy_xhat=array([1.]))
     """
-    dy, x, layout, mean, rstd = _part(dy, x, mean, rstd, axis)
-    sum_dy, sum_dy_xhat = np.zeros(layout.statistics), np.zeros(layout.statistics)
-    if x.size:
-        run(_core.backward, dy, x, None, layout.roles, None, _core.VARIANCE, True, mean, rstd, sum_dy_xhat, sum_dy)
-    return BatchNormSums(sum_dy, sum_dy_xhat)
+    return reduced(*_part(dy, x, mean, rstd, axis))
 
 
 def batch_norm_backward_apply(
@@ -239,11 +233,26 @@ def batch_norm_backward_apply(
     sum_dy = check.statistic("sum_dy", sum_dy, layout)
     sum_dy_xhat = check.statistic("sum_dy_xhat", sum_dy_xhat, layout)
     n = check.count(count, layout)
+    return applied(dy, x, layout, mean, rstd, weight, BatchNormSums(sum_dy, sum_dy_xhat), n)
+
+
+def reduced(dy: Array, x: Array, layout: Layout, mean: Array, rstd: Array) -> BatchNormSums:
+    """Sums over the groups of any layout without a split; all arguments checked."""
+    sum_dy, sum_dy_xhat = np.zeros(layout.statistics), np.zeros(layout.statistics)
+    if x.size:
+        run(_core.backward, dy, x, None, layout.roles, None, _core.VARIANCE, True, mean, rstd, sum_dy_xhat, sum_dy)
+    return BatchNormSums(sum_dy, sum_dy_xhat)
+
+
+def applied(
+    dy: Array, x: Array, layout: Layout, mean: Array, rstd: Array, weight: Array | None, sums: BatchNormSums, n: Array
+) -> Array:
+    """Input gradient from the sums over the whole groups, of `n` values each; all arguments checked."""
     dx = np.empty_like(x)
     if x.size:
         with np.errstate(all="ignore"):
             share = (np.ones(layout.parameters) if weight is None else weight.astype(FLOAT64)) / n
-            averages = share * sum_dy, share * sum_dy_xhat
+            averages = share * sums.sum_dy, share * sums.sum_dy_xhat
         scale = _layout.side(weight, DATA[x.dtype].compute)
         run(_core.input_gradient, dy, x, dx, layout.roles, scale, mean, rstd, *averages)
     return dx

@@ -18,8 +18,22 @@ EXAMPLES = {
     "autograd_mlp.py": ("autograd", r"^layer norm of NumPy .* ms a step.*\nlayer norm of fastnorm .* ms a step"),
     "keras_predict.py": ("keras", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
     "onnx_unet.py": ("onnx", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
+    "dask_whitening.py": (
+        "dask",
+        r"^corpus: 6 files(?s:.*)^covariance of what was written: .* but for \d\.\de-0[5-9]$",
+    ),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
+
+# Those of a module and, if it is a package, of all its modules.
+DOCTEST = """
+import doctest, importlib, pkgutil, sys
+names = [sys.argv[1]]
+for name in names:
+    module = importlib.import_module(name)
+    names += [f"{name}.{inner.name}" for inner in pkgutil.iter_modules(getattr(module, "__path__", []))]
+raise SystemExit(sum(doctest.testmod(sys.modules[name]).failed for name in names))
+"""
 
 pytestmark = [pytest.mark.nosanitize, pytest.mark.skipif(not (ROOT / "docs").exists(), reason="no checkout")]
 
@@ -51,7 +65,7 @@ def test_code_of_the_page(peer: str) -> None:
 @pytest.mark.parametrize("peer", PEERS)
 def test_docstrings(peer: str) -> None:
     require(peer)
-    run("-c", f"import doctest, fastnorm.{peer} as m; raise SystemExit(doctest.testmod(m).failed)")
+    run("-c", DOCTEST, f"fastnorm.{peer}")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -10,6 +10,8 @@
 #include "fastnorm/fastnorm.h"
 #include "plain_functions.h"
 #include "pool.h"
+#include "whitening.h"
+#include "whitening/transform.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -174,7 +176,7 @@ void comoments(const py::array& a, const OptionalArray& b, const py::bytes& role
 
 void transform(const py::array& x, const OptionalArray& dy, py::array y, const py::bytes& roles,
                const OptionalArray& centre_x, const OptionalArray& centre_dy, const py::array& matrix,
-               const OptionalArray& shift) {
+               const OptionalArray& shift, bool wide) {
     const ArraySpace space(x, roles);
     const fn::Input second = input(dy);
     const fn::Output out = output(y);
@@ -183,7 +185,7 @@ void transform(const py::array& x, const OptionalArray& dy, py::array y, const p
                             static_cast<const double*>(data(shift))};
     const py::gil_scoped_release release;
     fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
-                  static_cast<const double*>(data(centre_dy)), out);
+                  static_cast<const double*>(data(centre_dy)), out, wide);
 }
 
 void copy(const py::array& from, py::array to) {
@@ -244,9 +246,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
           "sums"_a, "totals"_a = py::none());
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
-          "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
+          "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true), "wide"_a = false);
     fastnorm_python::add_plain_functions(m);
     add_pool_functions(m);
+    fastnorm_python::add_whitening_functions(m);
 
     m.def("copy", &copy, "from_"_a, "to"_a);
     m.def("get_num_threads", &fn::get_num_threads);

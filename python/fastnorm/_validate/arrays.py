@@ -7,6 +7,7 @@ import numpy as np
 from .._dtypes import DATA, DATA_NAMES, FLOAT64
 from .._layout import Shape, overlap, overlaps_itself
 from .._types import Array
+from .dask import in_memory
 from .texts import type_name
 
 
@@ -18,6 +19,7 @@ def array(name: str, value: object) -> Array:
         raise TypeError(f"{name} must be an array, got None")
     if isinstance(value, np.ndarray):
         _not_masked(name, value)
+    in_memory(name, value)
     try:
         result = np.asarray(value)
         if result.dtype == object and hasattr(value, "__dlpack__"):  # NumPy took the exporter for a scalar object
