@@ -6,4 +6,5 @@ PEERS = {
     "keras": {"keras": "keras", "jax": "jax"},
     "onnx": {"onnx": "onnx"},
     "sklearn": {"sklearn": "scikit-learn"},
+    "torch": {"torch": "torch"},
 }

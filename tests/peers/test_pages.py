@@ -22,6 +22,7 @@ EXAMPLES = {
         "dask",
         r"^corpus: 6 files(?s:.*)^covariance of what was written: .* but for \d\.\de-0[5-9]$",
     ),
+    "torch_nnunet.py": ("torch", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[567]$"),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
 
