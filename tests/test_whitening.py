@@ -80,7 +80,7 @@ def test_what_is_whitened(method: Any, n: int, d: int, eps: float) -> None:
     if eps == 0 and n <= d:
         rank = f"{n} samples of {d} features have rank {n - 1}"
         with pytest.raises(np.linalg.LinAlgError, match=f"^the covariance has no full rank: {rank}; pass eps > 0"):
-            fn.fit_whitening(x, method=method).matrix  # noqa: B018
+            fn.fit_whitening(x, method=method).matrix
         return
     fit = fn.fit_whitening(x, method=method, eps=eps)
     a = decomposed(fit, eps)

@@ -15,10 +15,14 @@ ROOT = Path(__file__).parents[2]
 
 # Each example's peer, and what it prints.
 EXAMPLES = {
+    "autograd_mlp.py": ("autograd", r"^layer norm of NumPy .* ms a step.*\nlayer norm of fastnorm .* ms a step"),
+    "keras_predict.py": ("keras", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
+    "onnx_unet.py": ("onnx", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
     "dask_whitening.py": (
         "dask",
         r"^corpus: 6 files(?s:.*)^covariance of what was written: .* but for \d\.\de-0[5-9]$",
     ),
+    "torch_nnunet.py": ("torch", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[567]$"),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
 

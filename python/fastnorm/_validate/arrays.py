@@ -19,7 +19,7 @@ def array(name: str, value: object) -> Array:
         raise TypeError(f"{name} must be an array, got None")
     if isinstance(value, np.ndarray):
         _not_masked(name, value)
-    in_memory(name, value)
+    _in_memory(name, value)
     try:
         result = np.asarray(_without_bfloat16(value))
         if result.dtype == object and hasattr(value, "__dlpack__"):  # NumPy took the exporter for a scalar object
@@ -133,6 +133,14 @@ def apart(name: str, value: Array, other: str, values: Array) -> None:
     """Two arrays of which one is written to."""
     if overlap(value, values):
         raise ValueError(f"{name} must not share memory with {other}, got overlapping arrays")
+
+
+def _in_memory(name: str, value: object) -> None:
+    """Not a Dask collection: NumPy would compute the whole of it. Told by its module, which is not imported here."""
+    if type(value).__module__.partition(".")[0] == "dask":
+        raise TypeError(
+            f"{name} must be an array in memory, got a Dask {type_name(value)}: use fastnorm.dask, or compute() it"
+        )
 
 
 def _without_bfloat16(value: Any) -> Any:
