@@ -15,7 +15,7 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format tidy bench bench-quick asan tsan openmp clean distclean
+.PHONY: help demo test test-peers lint format tidy bench bench-quick asan tsan openmp clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,12 @@ demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy
 
 test: $(VENV)/.installed-test ## build, install into .venv and run the tests
 	@$(PYTEST) tests -q
+
+# PEERS=peers-oldest: the oldest versions that are supported, in a virtual environment of their own (VENV=.venv-oldest).
+PEERS ?= peers
+
+test-peers: $(VENV)/.installed-test $(VENV)/.installed-$(PEERS) ## install PyTorch, ONNX, Keras and others, and test the modules for them
+	@$(PYTEST) tests/peers -q
 
 lint: $(VENV)/.installed-dev ## formatting, lint and type checks of Python and C++
 	$(BIN)/ruff check .

@@ -7,8 +7,10 @@ import pkgutil
 import pytest
 
 import fastnorm as fn
+from peer_packages import PEERS
 
-SKIPPED = ("fastnorm._core", "fastnorm.__main__")
+# Modules for other packages are in tests/peers.
+SKIPPED = ("fastnorm._core", "fastnorm.__main__", *(f"fastnorm.{name}" for name in PEERS))
 MODULES = [m.name for m in pkgutil.walk_packages(fn.__path__, "fastnorm.") if not m.name.startswith(SKIPPED)]
 
 

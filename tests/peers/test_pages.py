@@ -1,0 +1,62 @@
+"""The pages and examples of the peers run, each in a process of its own, with what it needs installed."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from peer_packages import PEERS
+
+ROOT = Path(__file__).parents[2]
+
+# Each example's peer, and what it prints.
+EXAMPLES = {
+    "autograd_mlp.py": ("autograd", r"^layer norm of NumPy .* ms a step.*\nlayer norm of fastnorm .* ms a step"),
+    "keras_predict.py": ("keras", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
+    "onnx_unet.py": ("onnx", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
+    "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
+}
+
+pytestmark = [pytest.mark.nosanitize, pytest.mark.skipif(not (ROOT / "docs").exists(), reason="no checkout")]
+
+
+def require(peer: str) -> None:
+    for module, package in PEERS[peer].items():
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{package} is not installed")
+
+
+def run(*command: str) -> str:
+    environment = {**os.environ, "KERAS_BACKEND": "numpy", "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=300, env=environment, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_code_of_the_page(peer: str) -> None:
+    require(peer)
+    page = (ROOT / "docs" / "peers" / f"{peer}.md").read_text(encoding="utf-8")
+    code = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert code
+    run("-c", "\n".join(code))
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_docstrings(peer: str) -> None:
+    require(peer)
+    run("-c", f"import doctest, fastnorm.{peer} as m; raise SystemExit(doctest.testmod(m).failed)")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example(example: str) -> None:
+    peer, expected = EXAMPLES[example]
+    require(peer)
+    text = run(str(ROOT / "examples" / "peers" / example), "--quick")
+    assert re.search(expected, text, re.MULTILINE), text
