@@ -188,15 +188,47 @@ def test_strides_of_zero(call: Call, axis: int) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@st.composite
+def views(draw: st.DrawFn, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Float32 of any strides: permuted, stepped, reversed and broadcast axes, and axes of length one."""
+    sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=5)) if shape is None else list(shape)
+    order = draw(st.permutations(range(len(sizes))))
+    kept = [1 if draw(st.booleans()) and draw(st.booleans()) else n for n in sizes]
+    memory = np.zeros([2 * kept[a] for a in order], np.float32)
+    steps = [slice(None, 2 * kept[a], 2) if draw(st.booleans()) else slice(kept[a] - 1, None, -1) for a in order]
+    steps = [step if draw(st.booleans()) else slice(0, kept[a]) for a, step in zip(order, steps, strict=True)]
+    return np.broadcast_to(memory[tuple(steps)].transpose(np.argsort(order)), sizes)
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_results_lie_in_memory_as_those_of_numpy(data: st.DataObject) -> None:
+    x = data.draw(views())
+    other = data.draw(views(x.shape))
+    ones = np.ones((*x.shape[:-1], 1))
+    assert fn.layer_norm(x).strides == np.add(x, 1).strides
+    assert fn.layer_norm_backward(x, x, None, ones, ones).dx.strides == np.add(x, 1).strides
+    assert fn.rms_norm(x, activation="relu").strides == np.add(x, 1).strides
+    assert fn.layer_norm(x, quantize=fn.Quantize(0.1)).strides == tuple(s // 4 for s in np.add(x, 1).strides)
+    y, h = fn.add_layer_norm(x, other)
+    assert y.strides == h.strides == np.add(x, other).strides
+
+
+def test_a_large_result_of_broadcast_rows_lies_in_order() -> None:
+    x = np.broadcast_to(values(64, 256), (32, 64, 256))
+    assert fn.layer_norm(x).strides == np.add(x, 1).strides
+    assert fn.batch_norm_forward(x).y.strides == np.add(x, 1).strides
+
+
 @pytest.mark.parametrize("call", CALLS, ids=name)
 @pytest.mark.parametrize("place", ["Fortran", "channels last", "reversed", "stepped"])
 def test_results_have_the_order_of_axes_of_x(call: Call, place: str) -> None:
     x = PLACES[place].put(values(*call.shape))
-    like = np.empty_like(x)
+    strides = np.add(x, x).strides
     result = call.forward(x)
     gradients = call.backward(x, x, None, result[1:])
     for array in (call.inference(x), result.y, gradients.dx):
-        assert array.strides == like.strides
+        assert array.strides == strides
         assert array.dtype == x.dtype
 
 

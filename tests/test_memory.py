@@ -1,4 +1,5 @@
-"""Strided, permuted and broadcast arrays are normalized where they lie: no call copies one of them as a whole."""
+"""Strided, permuted and broadcast arrays are normalized where they lie: no call copies one of them as a whole, and
+many small groups need little beside their data."""
 
 import os
 import re
@@ -21,6 +22,8 @@ pytestmark = [
 MEGABYTES = 32
 # Partial sums, statistics and tiles may take this part of the array at most. A copy takes all of it.
 LIMIT = 0.2
+# What sums and statistics of small groups may take beside arguments and results.
+SMALL_LIMIT = 0.1
 
 
 def test_no_call_on_a_view_copies_the_array() -> None:
@@ -30,5 +33,8 @@ def test_no_call_on_a_view_copies_the_array() -> None:
     assert done.returncode == 0, done.stderr
     parts = {(a, b): float(part) for a, b, part in re.findall(r"^(\w+) +(.+?) +(-?[\d.]+)$", done.stdout, re.MULTILINE)}
     assert parts.pop(("copy", "transposed")) > 0.9, "a copy shows"
+    names = [(a, "mask") for a in memory_growth.MASKED] + [(a, "columns") for a in memory_growth.COLUMNS]
+    small = {name: parts.pop(name) for name in names}
+    assert not {name: part for name, part in small.items() if part > SMALL_LIMIT}
     assert parts.keys() == {(a, b) for a in memory_growth.OPERATIONS for b in memory_growth.LAYOUTS}
     assert not {name: part for name, part in parts.items() if part > LIMIT}

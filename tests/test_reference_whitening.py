@@ -84,7 +84,7 @@ def test_deficient_rank() -> None:
     x = samples(n=4)
     for method in METHODS:
         with pytest.raises(np.linalg.LinAlgError, match="eps > 0"):
-            ref.fit_whitening(x, method=method)
+            ref.whiten(x, method=method)
     fit = ref.fit_whitening(x, eps=0.1)
     z = fit.transform(x)
     assert_allclose(np.cov(z.T), np.eye(5) - 0.1 * fit.matrix @ fit.matrix.T, atol=1e-13)

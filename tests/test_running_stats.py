@@ -203,3 +203,38 @@ def test_instance_statistics_are_averaged_over_the_samples() -> None:
     fn.instance_norm_forward(x, None, None, mean, var)
     np.testing.assert_allclose(mean, 0.1 * x.mean(axis=(0, 2, 3)))
     np.testing.assert_allclose(var, 0.9 + 0.1 * x.var(axis=(2, 3), ddof=1).mean(axis=0))
+
+
+@pytest.mark.parametrize("forward", UPDATES)
+@pytest.mark.parametrize("where", [False, True])
+@pytest.mark.parametrize("strided", [False, True])
+def test_momentum_zero_leaves_statistics_as_they_are(forward, where: bool, strided: bool) -> None:
+    """Whatever the batch holds."""
+    x = data(16, 3, 4)
+    x[3, 1], x[4, 2] = np.inf, np.nan
+    mean, var = buffers(3)
+    before = mean.copy(), var.copy()
+    x = np.asfortranarray(x) if strided else x
+    forward(x, None, None, mean, var, momentum=0.0, where=np.ones_like(x, bool) if where else None)
+    for a, b in zip((mean, var), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("forward", UPDATES)
+@pytest.mark.parametrize("where", [False, True])
+@pytest.mark.parametrize("strided", [False, True])
+def test_momentum_one_replaces_statistics(forward, where: bool, strided: bool) -> None:
+    """Whatever they held."""
+    x = data(16, 3, 4)
+    x = np.asfortranarray(x) if strided else x
+    want = buffers(3)
+    options = {"where": np.ones_like(x, bool) if where else None, "momentum": 1.0}
+    forward(x, None, None, *want, **options)
+    mean, var = np.full(3, np.nan, np.float32), np.full(3, np.inf, np.float32)
+    forward(x, None, None, mean, var, **options)
+    np.testing.assert_array_equal(mean, want[0])
+    np.testing.assert_array_equal(var, want[1])
+    mean, var = np.full(3, np.nan, np.float32), np.full(3, np.inf, np.float32)
+    DEFINITION[forward](x, None, None, mean, var, **options)
+    np.testing.assert_allclose(mean, want[0], rtol=1e-5)
+    np.testing.assert_allclose(var, want[1], rtol=1e-5)

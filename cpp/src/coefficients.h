@@ -14,11 +14,11 @@
 
 namespace fastnorm {
 
-// Statistics outside of these bounds go through double arithmetic, element by element: x - h may overflow, the scale
+// Statistics outside of these bounds go through other arithmetic, element by element: x - h may overflow, the scale
 // may not be a normal number of the compute type.
 template <class C>
 bool is_extreme(double mean, double rstd) {
-    if constexpr (sizeof(C) == 8) return false;
+    if constexpr (sizeof(C) == 8) return (rstd != 0 && rstd < 0x1p-1000) || std::fabs(mean) > 0x1p1000;
     const bool scale = rstd == 0 || std::isnan(rstd) || (rstd >= 0x1p-100 && rstd <= 0x1p100);
     return !scale || std::fabs(mean) > 0x1p126;
 }
@@ -81,8 +81,20 @@ public:
         d2[i] = mean_gx;
         c1[i] = static_cast<C>(mean_g);
         c2[i] = static_cast<C>(mean_gx);
+        if (large_gradient(i)) any_extreme.store(true, std::memory_order_relaxed);
     }
     bool extreme(std::size_t i) const { return is_extreme<C>(mean[i], rstd[i]); }
+    // Whether what is made of the gradient's sums may overflow in the compute type.
+    bool large_gradient(std::size_t i) const {
+        const auto large = [](double v) { return std::fabs(v) > kLargeGradient && std::isfinite(v); };
+        return sizeof(C) == 4 && (large(d1[i]) || large(d2[i]));
+    }
+    // A normalized value in double. An extreme group of double has differences that may overflow.
+    double xhat(std::size_t i, double x) const {
+        constexpr double kPart = 0x1p-4;
+        if (sizeof(C) == 4 || !extreme(i)) return (x - mean[i]) * rstd[i];
+        return ((x * kPart - h[i] * kPart) - l[i] * kPart) * (rstd[i] / kPart);
+    }
 
     double *mean, *rstd, *d1, *d2;
     C *h, *l, *r, *c1, *c2;

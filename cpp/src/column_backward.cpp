@@ -18,57 +18,85 @@ public:
           call_(gradient.call),
           columns_(call_.plan),
           outer_(call_.plan.kept.count()),
-          partial_(outer_ * columns_.parts() * columns_.lanes()),
-          cells_(outer_ * columns_.lanes()),
-          stats_(outer_ * columns_.lanes()) {
-        for (std::size_t outer = 0; outer < outer_; ++outer) {
-            gradient_.set_statistics(stats_, outer * columns_.lanes(), columns_.lanes() / columns_.width(),
-                                     call_.plan.kept.offset(outer).stat, call_.plan.lane.stat, columns_.width());
-        }
-    }
+          cells_(outer_ * columns_.lanes()) {}
 
     void run() {
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
         if (2 * columns_.rows() * columns_.tile() * sizeof(T) <= kCacheBytes &&
             outer_ * tiles >= static_cast<std::size_t>(call_.threads)) {
             parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
-                for (std::size_t part = 0; part < parts; ++part) sum(task / tiles, part, task % tiles);
-                finish(task / tiles, task % tiles);
-                if (gradient_.wants_dx()) sweep(task / tiles, task % tiles);
+                const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();
+                Lanes own(*this, {outer, 1, lane, columns_.lanes_of(tile)});
+                for (std::size_t part = 0; part < parts; ++part) sum(own, outer, part, tile);
+                finish(own, outer, tile);
+                if (!gradient_.wants_dx()) return;
+                const Planes<T> planes = plane_of(columns_.lanes_of(tile));
+                const Offset first = offset(outer, lane);
+                planes.run(at(call_.bases, first), own.stats, 0, planes.units(), 0, first.param);
             });
         } else {
+            Lanes all(*this, {0, outer_, 0, columns_.lanes()});
             parallel_for(outer_ * parts * tiles, call_.threads,
-                         [&](std::size_t task) { sum(task / tiles / parts, task / tiles % parts, task % tiles); });
-            parallel_for(outer_ * tiles, threads_for(partial_.size() * sizeof(Cell)),
-                         [&](std::size_t task) { finish(task / tiles, task % tiles); });
+                         [&](std::size_t task) { sum(all, task / tiles / parts, task / tiles % parts, task % tiles); });
+            parallel_for(outer_ * tiles, threads_for(all.partial.size() * sizeof(Cell)),
+                         [&](std::size_t task) { finish(all, task / tiles, task % tiles); });
             if (gradient_.wants_dx()) {
                 plane_of(columns_.lanes())
-                    .run_groups(call_.bases, stats_, call_.plan.kept, columns_.lanes(), call_.threads);
+                    .run_groups(call_.bases, all.stats, call_.plan.kept, columns_.lanes(), call_.threads);
             }
         }
         sum_parameters(gradient_, call_.plan.axes, cells_);
     }
 
 private:
+    struct Range {
+        std::size_t outer, outers, lane, lanes;
+    };
+    // What is known of a range of lanes: their statistics, and the sums of superblocks.
+    struct Lanes {
+        Lanes(const ColumnBackward& driver, const Range& range)
+            : range(range),
+              parts(driver.columns_.parts()),
+              partial(range.outers * parts * range.lanes),
+              stats(range.outers * range.lanes) {
+            const std::size_t width = driver.columns_.width();
+            const std::ptrdiff_t step = driver.call_.plan.lane.stat;
+            const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(range.lane / width) * step;
+            for (std::size_t i = 0; i < range.outers; ++i) {
+                driver.gradient_.set_statistics(stats, i * range.lanes, range.lanes / width,
+                                                driver.call_.plan.kept.offset(range.outer + i).stat + first, step,
+                                                width);
+            }
+        }
+        Cell& cell(std::size_t outer, std::size_t part, std::size_t lane) {
+            return partial[((outer - range.outer) * parts + part) * range.lanes + lane - range.lane];
+        }
+        std::size_t stat(std::size_t outer, std::size_t lane) const {
+            return (outer - range.outer) * range.lanes + lane - range.lane;
+        }
+
+        Range range;
+        std::size_t parts;
+        std::vector<Cell> partial;
+        Coefficients<C> stats;
+    };
+
     Offset offset(std::size_t outer, std::size_t lane) const {
         Offset offset = call_.plan.kept.offset(outer);
         offset.advance(columns_.lane_axis(), lane);
         return offset;
     }
-    Cell& partial(std::size_t outer, std::size_t part, std::size_t lane) {
-        return partial_[(outer * columns_.parts() + part) * columns_.lanes() + lane];
-    }
 
-    void sum(std::size_t outer, std::size_t part, std::size_t tile) {
+    void sum(Lanes& to, std::size_t outer, std::size_t part, std::size_t tile) {
         static constexpr C one = 1;
         const std::size_t lanes = columns_.lanes_of(tile), rows = columns_.rows_of(part);
         const std::size_t lane = tile * columns_.tile(), first_row = columns_.first_row(part);
         const Bases first = at(call_.bases, offset(outer, lane));
-        const std::size_t stat = outer * columns_.lanes() + lane;
+        const std::size_t stat = to.stat(outer, lane);
         RowReader<T> x(columns_, kX), dy(columns_, kDy);
         std::vector<double> s1(lanes), s2(lanes);
         Plane<T> p{};
-        p.h = stats_.h + stat, p.l = stats_.l + stat, p.r = stats_.r + stat;
+        p.h = to.stats.h + stat, p.l = to.stats.l + stat, p.r = to.stats.r + stat;
         p.stat_lanes = true;
         p.w = p.b = &one;
         p.lanes = lanes;
@@ -81,26 +109,25 @@ private:
             call_.kernels.column_gradients(p, s1.data(), s2.data());
         }
         for (std::size_t i = 0; i < lanes; ++i) {
-            partial(outer, part, lane + i) =
-                stats_.extreme(stat + i) ? exact(first, i, first_row, rows, stat + i) : Cell{s1[i], s2[i]};
+            const auto own = [&] { return exact(to.stats, first, i, first_row, rows, stat + i); };
+            to.cell(outer, part, lane + i) = to.stats.extreme(stat + i) ? own() : repaired({s1[i], s2[i]}, own);
         }
     }
 
-    Cell exact(const Bases& first, std::size_t lane, std::size_t first_row, std::size_t rows, std::size_t stat) const {
+    Cell exact(const Coefficients<C>& stats, const Bases& first, std::size_t lane, std::size_t first_row,
+               std::size_t rows, std::size_t stat) const {
         static constexpr C one = 1;
         Cell total{};
-        for (std::size_t row = 0; row < rows; ++row) {
-            const Bases place = at(first, columns_.row(first_row + row));
-            T x, dy;
-            std::memcpy(&x, place[kX] + columns_.lane_bytes(kX, lane), sizeof(T));
-            std::memcpy(&dy, place[kDy] + columns_.lane_bytes(kDy, lane), sizeof(T));
-            total = merge(total, exact_sums(&dy, &x, 1, stats_.mean[stat], stats_.rstd[stat], &one, 0));
+        for (std::size_t row = first_row; row < first_row + rows; ++row) {
+            const T x = element<T>(columns_, kX, first[kX], row, lane);
+            const T dy = element<T>(columns_, kDy, first[kDy], row, lane);
+            total = merge(total, exact_sums(&dy, &x, 1, stats, stat, &one, 0));
         }
         return total;
     }
 
     // Merges the superblocks of a tile's lanes into cells, and the cells of a group into its sums.
-    void finish(std::size_t outer, std::size_t tile) {
+    void finish(Lanes& of, std::size_t outer, std::size_t tile) {
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
         const Offset own = call_.plan.kept.offset(outer);
         const std::ptrdiff_t step = columns_.lane_axis().param;
@@ -110,37 +137,30 @@ private:
             Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * width;
             Cell total{};
             for (std::size_t j = 0; j < width; ++j) {
-                cell[j] = merged(outer, lane + j);
+                cell[j] = merged(of, outer, lane + j);
                 const double w = call_.affine.w[own.param + static_cast<std::ptrdiff_t>(lane + j) * step];
                 total = merge(total, {w * cell[j].db, w * cell[j].dh});
             }
-            gradient_.set_sums(stats_, outer * columns_.lanes() + lane, stat, total, inverse, width);
+            gradient_.set_sums(of.stats, of.stat(outer, lane), stat, total, inverse, width);
             stat += call_.plan.lane.stat;
         }
     }
-    Cell merged(std::size_t outer, std::size_t lane) {
-        if (columns_.parts() == 1) return partial(outer, 0, lane);
+    Cell merged(Lanes& of, std::size_t outer, std::size_t lane) {
+        if (columns_.parts() == 1) return of.cell(outer, 0, lane);
         Tree<Cell> tree;
-        for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(partial(outer, part, lane));
+        for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(of.cell(outer, part, lane));
         return tree.result();
     }
 
     Planes<T> plane_of(std::size_t lanes) const {
         return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, Step::input_gradient, call_.stream);
     }
-    void sweep(std::size_t outer, std::size_t tile) const {
-        const std::size_t lane = tile * columns_.tile();
-        const Planes<T> planes = plane_of(columns_.lanes_of(tile));
-        planes.run(at(call_.bases, offset(outer, lane)), stats_, 0, planes.units(),
-                   static_cast<std::ptrdiff_t>(outer * columns_.lanes() + lane), offset(outer, lane).param);
-    }
 
     const GradientCall<T>& gradient_;
     const Call<T>& call_;
     Columns columns_;
     std::size_t outer_;
-    std::vector<Cell> partial_, cells_;
-    Coefficients<C> stats_;
+    std::vector<Cell> cells_;
 };
 
 }  // namespace

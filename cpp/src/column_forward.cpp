@@ -18,14 +18,7 @@ public:
     using C = Compute<T>;
 
     ColumnForward(const Call<T>& call, const Saved& saved, bool output)
-        : call_(call),
-          saved_(saved),
-          output_(output),
-          columns_(call.plan),
-          outer_(call.plan.kept.count()),
-          partial_(outer_ * columns_.parts() * columns_.groups()),
-          finished_(outer_ * columns_.tiles()),
-          stats_(outer_ * columns_.lanes()) {}
+        : call_(call), saved_(saved), output_(output), columns_(call.plan), outer_(call.plan.kept.count()) {}
 
     void run() {
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
@@ -33,49 +26,79 @@ public:
         if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
         if (columns_.rows() * columns_.tile() * sizeof(T) <= kCacheBytes && outer_ * tiles >= threads) {
             parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
-                const std::size_t outer = task / tiles, tile = task % tiles;
-                for (std::size_t part = 0; part < parts; ++part) sum(outer, part, tile);
-                finish(outer, tile);
+                const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();
+                Lanes own(columns_, {outer, 1, lane, columns_.lanes_of(tile)}, output_);
+                bool finished = false;
+                for (std::size_t part = 0; part < parts; ++part) finished = sum(own, outer, part, tile);
+                if (!finished) finish(own, outer, tile);
                 if (!output_) return;
-                sweep(outer, tile);
+                const Planes<T> planes = plane_of(columns_.lanes_of(tile));
+                planes.run(bases(outer, lane), own.stats, 0, planes.units(), 0, offset(outer, lane).param);
             });
             return;
         }
-        parallel_for(outer_ * parts * tiles, call_.threads,
-                     [&](std::size_t task) { sum(task / tiles / parts, task / tiles % parts, task % tiles); });
-        parallel_for(outer_ * tiles, outer_ * columns_.lanes() < 4096 ? 1 : call_.threads,
-                     [&](std::size_t task) { finish(task / tiles, task % tiles); });
+        Lanes all(columns_, {0, outer_, 0, columns_.lanes()}, output_);
+        std::vector<char> finished(outer_ * tiles);  // not bool, whose bits threads would share
+        parallel_for(outer_ * parts * tiles, call_.threads, [&](std::size_t task) {
+            const std::size_t outer = task / tiles / parts, tile = task % tiles;
+            if (sum(all, outer, task / tiles % parts, tile)) finished[outer * tiles + tile] = 1;
+        });
+        parallel_for(outer_ * tiles, outer_ * columns_.lanes() < 4096 ? 1 : call_.threads, [&](std::size_t task) {
+            if (!finished[task]) finish(all, task / tiles, task % tiles);
+        });
         if (!output_) return;
-        plane_of(columns_.lanes()).run_groups(call_.bases, stats_, call_.plan.kept, columns_.lanes(), call_.threads);
+        plane_of(columns_.lanes()).run_groups(call_.bases, all.stats, call_.plan.kept, columns_.lanes(), call_.threads);
     }
 
 private:
-    Moments& partial(std::size_t outer, std::size_t part, std::size_t group) {
-        return partial_[(outer * columns_.parts() + part) * columns_.groups() + group];
-    }
-    Bases bases(std::size_t outer, std::size_t lane) const {
+    struct Range {
+        std::size_t outer, outers, lane, lanes;
+    };
+    // What is known of a range of lanes: moments of superblocks, and with output the statistics that follow.
+    struct Lanes {
+        Lanes(const Columns& columns, const Range& range, bool output)
+            : range(range),
+              width(columns.width()),
+              parts(columns.parts()),
+              partial(range.outers * parts * range.lanes / width),
+              stats(output ? range.outers * range.lanes : 0) {}
+
+        Moments& moments(std::size_t outer, std::size_t part, std::size_t group) {
+            return partial[((outer - range.outer) * parts + part) * (range.lanes / width) + group - range.lane / width];
+        }
+        std::size_t stat(std::size_t outer, std::size_t lane) const {
+            return (outer - range.outer) * range.lanes + lane - range.lane;
+        }
+
+        Range range;
+        std::size_t width, parts;
+        std::vector<Moments> partial;
+        Coefficients<C> stats;
+    };
+
+    Offset offset(std::size_t outer, std::size_t lane) const {
         Offset offset = call_.plan.kept.offset(outer);
         offset.advance(columns_.lane_axis(), lane);
-        return at(call_.bases, offset);
+        return offset;
     }
-    // Moments of one superblock of one tile of lanes.
-    void sum(std::size_t outer, std::size_t part, std::size_t tile) {
+    Bases bases(std::size_t outer, std::size_t lane) const { return at(call_.bases, offset(outer, lane)); }
+
+    // Moments of one superblock of one tile of lanes. True if the tile is finished with it.
+    bool sum(Lanes& to, std::size_t outer, std::size_t part, std::size_t tile) {
         const std::size_t lanes = columns_.lanes_of(tile);
         const std::size_t width = columns_.width(), first_group = tile * columns_.tile() / width;
         const char* const x = bases(outer, tile * columns_.tile())[kX];
         const ColumnMoments<T> moments(call_, columns_, x, part);
         const auto sums = moments.sums(lanes);
-        if (finish_at_once(outer, first_group, sums)) {
-            finished_[outer * columns_.tiles() + tile] = 1;
-            return;
-        }
+        if (finish_at_once(to, outer, first_group, sums)) return true;
         for (std::size_t g = 0; g < lanes / width; ++g) {
-            partial(outer, part, first_group + g) = moments.group(sums, g);
+            to.moments(outer, part, first_group + g) = moments.group(sums, g);
         }
+        return false;
     }
 
     // What `finish` does, in vectors, for groups of one superblock each that have ordinary statistics.
-    bool finish_at_once(std::size_t outer, std::size_t first_group, const ColumnSums<C>& sums) {
+    bool finish_at_once(Lanes& to, std::size_t outer, std::size_t first_group, const ColumnSums<C>& sums) {
         if (!is_mean_of_squares(call_.scale.statistic) || columns_.parts() > 1) return false;
         if (!std::all_of(sums.s2.begin(), sums.s2.end(), is_safe<C>)) return false;
         const std::size_t width = columns_.width(), elements = columns_.rows() * width;
@@ -92,7 +115,7 @@ private:
                                                 {mean, scale, m2, h, l, r})) {
                 return false;
             }
-            stats_.copy(outer * columns_.lanes() + group * width, n, width, {mean, scale, m2, h, l, r});
+            if (output_) to.stats.copy(to.stat(outer, group * width), n, width, {mean, scale, m2, h, l, r});
             for (std::size_t i = 0; saved_.any() && i < n; ++i) {
                 save(saved_, first + static_cast<std::ptrdiff_t>(group + i) * call_.plan.lane.stat, mean[i], scale[i],
                      m2[i]);
@@ -104,30 +127,21 @@ private:
     Planes<T> plane_of(std::size_t lanes) const {
         return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, Step::normalize, call_.stream);
     }
-    void sweep(std::size_t outer, std::size_t tile) const {
-        const std::size_t lane = tile * columns_.tile();
-        const Planes<T> planes = plane_of(columns_.lanes_of(tile));
-        Offset offset = call_.plan.kept.offset(outer);
-        offset.advance(columns_.lane_axis(), lane);
-        planes.run(at(call_.bases, offset), stats_, 0, planes.units(),
-                   static_cast<std::ptrdiff_t>(outer * columns_.lanes() + lane), offset.param);
-    }
 
     // Merges the superblocks of a tile's groups.
-    void finish(std::size_t outer, std::size_t tile) {
-        if (finished_[outer * columns_.tiles() + tile]) return;
+    void finish(Lanes& of, std::size_t outer, std::size_t tile) {
         const std::size_t width = columns_.width(), begin = tile * columns_.tile() / width;
         const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
         for (std::size_t group = begin; group < begin + columns_.lanes_of(tile) / width; ++group) {
             Tree<Moments> tree;
-            for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(partial(outer, part, group));
-            const Moments m = tree.result();
-            const double scale = rstd(call_.scale, m.m2, m.n);
-            for (std::size_t lane = group * width; lane < (group + 1) * width; ++lane) {
-                stats_.set(outer * columns_.lanes() + lane, m.origin, m.rest, scale);
+            for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(of.moments(outer, part, group));
+            const Moments m = tree.result(), own = unscaled(m);
+            const double scale = rstd(call_.scale, m);
+            for (std::size_t lane = group * width; output_ && lane < (group + 1) * width; ++lane) {
+                of.stats.set(of.stat(outer, lane), own.origin, own.rest, scale);
             }
             const std::ptrdiff_t stat = first + static_cast<std::ptrdiff_t>(group) * call_.plan.lane.stat;
-            save(saved_, stat, m.origin + m.rest, scale, m.m2);
+            save(saved_, stat, own.origin + own.rest, scale, own.m2);
         }
     }
 
@@ -136,9 +150,6 @@ private:
     bool output_;
     Columns columns_;
     std::size_t outer_;
-    std::vector<Moments> partial_;
-    std::vector<char> finished_;  // tiles; not bool, whose bits threads would share
-    Coefficients<C> stats_;
 };
 
 }  // namespace

@@ -9,12 +9,6 @@
 
 namespace fastnorm {
 
-// Squares whose sum lies outside may have lost bits in the compute type.
-template <class C>
-bool is_safe(double s2) {
-    return sizeof(C) == 4 ? s2 >= 0x1p-80 && s2 <= 0x1p120 : s2 >= 0x1p-960 && s2 <= 0x1p1000;
-}
-
 // Sums about pivots: of lanes, in the end of groups.
 template <class C>
 struct ColumnSums {
@@ -113,11 +107,8 @@ private:
     template <class F>
     void for_elements(std::size_t g, F&& f) const {
         for (std::size_t lane = g * width_; lane < (g + 1) * width_; ++lane) {
-            const char* const column = x_ + columns_.lane_bytes(kX, lane);
             for (std::size_t row = first_; row < first_ + rows_; ++row) {
-                T each;
-                std::memcpy(&each, column + columns_.row(row).at[kX], sizeof(T));
-                if (!f(each)) return;
+                if (!f(element<T>(columns_, kX, x_, row, lane))) return;
             }
         }
     }

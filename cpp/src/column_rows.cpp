@@ -70,22 +70,44 @@ private:
         for_rows(first, stats, lanes, [&](const Plane<T>& p, std::size_t row) {
             GradSums sums[kRows];
             call_.kernels.span_gradients(p, sums);
-            for (std::size_t i = 0; i < p.rows; ++i) out[row + i] = {sums[i].s1, sums[i].s2};
+            for (std::size_t i = 0; i < p.rows; ++i) {
+                out[row + i] = repaired({sums[i].s1, sums[i].s2}, [&] {
+                    Cell total{};
+                    for (std::size_t lane = 0; lane < lanes; ++lane) {
+                        total = merge(total, exact(first, stats, row + i, lane, C(1)));
+                    }
+                    return total;
+                });
+            }
         });
     }
 
+    // The share of one element in double.
+    Cell exact(const Bases& first, const Coefficients<C>& stats, std::size_t row, std::size_t lane, C weight) const {
+        const T x = element<T>(columns_, kX, first[kX], row, lane),
+                dy = element<T>(columns_, kDy, first[kDy], row, lane);
+        return exact_sums(&dy, &x, 1, stats, lane, &weight, 0);
+    }
+
     void write_dx(const Bases& first, const Offset& offset, Coefficients<C>& stats, std::size_t lanes) const {
+        const auto weight_of = [&](std::size_t row) { return call_.affine.w[offset.param + columns_.row(row).param]; };
         std::vector<double> s1(lanes), s2(lanes);
         std::vector<C> weight(kRows);
         for_rows(first, stats, lanes, [&](Plane<T> p, std::size_t row) {
-            for (std::size_t i = 0; i < p.rows; ++i)
-                weight[i] = call_.affine.w[offset.param + columns_.row(row + i).param];
+            for (std::size_t i = 0; i < p.rows; ++i) weight[i] = weight_of(row + i);
             p.w = weight.data(), p.param_row = 1;
             call_.kernels.column_gradients(p, s1.data(), s2.data());
         });
         for (std::size_t i = 0; i < lanes; ++i) {
             const std::ptrdiff_t group = offset.stat + static_cast<std::ptrdiff_t>(i) * call_.plan.lane.stat;
-            gradient_.set_sums(stats, i, group, {s1[i], s2[i]}, call_.inverse(rows_));
+            const Cell sums = repaired({s1[i], s2[i]}, [&] {
+                Cell total{};
+                for (std::size_t row = 0; row < rows_; ++row) {
+                    total = merge(total, exact(first, stats, row, i, weight_of(row)));
+                }
+                return total;
+            });
+            gradient_.set_sums(stats, i, group, sums, call_.inverse(rows_));
         }
         const Planes<T> planes(call_.kernels, columns_.box(lanes), call_.affine, Step::input_gradient, call_.stream);
         planes.run(first, stats, 0, planes.units(), 0, offset.param);

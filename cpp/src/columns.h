@@ -63,6 +63,14 @@ private:
     std::size_t width_, count_, parts_, part_, tile_;
 };
 
+// One element of some operand, `base` being at row zero and lane zero.
+template <class T>
+T element(const Columns& columns, Operand operand, const char* base, std::size_t row, std::size_t lane) {
+    T value;
+    std::memcpy(&value, base + columns.row(row).at[operand] + columns.lane_bytes(operand, lane), sizeof(T));
+    return value;
+}
+
 // Some rows of contiguous lanes.
 template <class T>
 struct Rows {

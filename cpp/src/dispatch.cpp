@@ -6,14 +6,14 @@
 #include <stdexcept>
 
 #include "kernels/targets.h"
+#include "threads/once.h"
 
 namespace fastnorm {
 namespace {
 
 const std::vector<Target>& targets() {
-    // Never destroyed: threads may be in calls while the process ends.
-    static const auto* const list = new std::vector<Target>(supported_targets());
-    return *list;
+    static std::atomic<const std::vector<Target>*> list{nullptr};
+    return *once(list, [] { return new std::vector<Target>(supported_targets()); });
 }
 
 std::string lower(std::string text) {
@@ -31,11 +31,12 @@ const Target* find(const std::string& name) {
 // An own pointer: Highway's is shared by every extension of the process. An unknown name in the environment is
 // ignored here, since nothing may throw while a library loads; the Python package warns about it.
 std::atomic<const Target*>& chosen() {
-    static std::atomic<const Target*> target = [] {
+    static std::atomic<const Target*> target{nullptr};
+    once(target, [] {
         const char* name = std::getenv("FASTNORM_SIMD_TARGET");
         const Target* wanted = name ? find(name) : nullptr;
         return wanted ? wanted : &targets().front();
-    }();
+    });
     return target;
 }
 

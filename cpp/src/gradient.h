@@ -55,15 +55,25 @@ struct GradientCall {
     }
 };
 
-// The sums of `n` elements in double, for groups that the compute type cannot handle. Steps in elements.
+// Sums of the compute type, or what `exact()` gives in double for one that is not finite: those of large gradients
+// overflow in float.
+template <class F>
+Cell repaired(const Cell& sums, F&& exact) {
+    const bool db = std::isfinite(sums.db), dh = std::isfinite(sums.dh);
+    if (db && dh) return sums;
+    const Cell other = exact();
+    return {db ? sums.db : other.db, dh ? sums.dh : other.dh};
+}
+
+// The sums of `n` elements of group `stat` in double, where the compute type cannot have them. Steps in elements.
 template <class T>
-Cell exact_sums(const T* dy, const T* x, std::size_t n, double mean, double rstd, const Compute<T>* weight,
-                std::ptrdiff_t weight_step) {
+Cell exact_sums(const T* dy, const T* x, std::size_t n, const Coefficients<Compute<T>>& stats, std::size_t stat,
+                const Compute<T>* weight, std::ptrdiff_t weight_step) {
     Cell sums{};
     for (std::size_t i = 0; i < n; ++i) {
-        const double g = widen(dy[i]) * weight[static_cast<std::ptrdiff_t>(i) * weight_step];
+        const double g = static_cast<double>(widen(dy[i])) * weight[static_cast<std::ptrdiff_t>(i) * weight_step];
         sums.db += g;
-        sums.dh += g * ((widen(x[i]) - mean) * rstd);
+        sums.dh += g * stats.xhat(stat, widen(x[i]));
     }
     return sums;
 }

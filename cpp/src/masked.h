@@ -1,6 +1,7 @@
 // Normalization where only some elements count: sums over these, in double with the rounding errors kept, one element
 // after the other in the order of the memory. Masks are rare next to plain calls, so this is plain C++; everything that
-// is written goes through the same sweep as without a mask.
+// is written goes through the same sweep as without a mask. Many groups are taken a part at a time, since sums take
+// more room than small groups do.
 #pragma once
 
 #include "call.h"
@@ -36,10 +37,40 @@ struct ExactPair {
     void add(const ExactPair& other) { a.add(other.a), b.add(other.b); }
 };
 
+// Some of the groups, which are numbered anew, and so are their parameters.
+struct MaskedPart {
+    Axes axes;                           // with the new numbers
+    Axes sweep;                          // the same with the parameters' own numbers
+    Offset first;                        // of the part in all data
+    std::vector<std::ptrdiff_t> groups;  // their own numbers
+    std::vector<std::ptrdiff_t> parameters;
+};
+
+// Cuts along axes whose indices have groups of their own, by the shape only.
+class MaskedParts {
+public:
+    MaskedParts(const Axes& axes, std::size_t bytes);
+
+    std::size_t count() const { return outer_.count() * pieces_; }
+    MaskedPart part(std::size_t i) const;
+    // Whether every parameter belongs to one part.
+    bool own_parameters() const;
+    // In how many stretches a part is summed: one thread has a part, several have what is not cut.
+    std::size_t stretches() const { return count() > 1 ? 1 : kStretches; }
+
+private:
+    static constexpr std::size_t kStretches = 16, kGroups = 1024;
+
+    Axes inner_, outer_;
+    Axis cut_ = kNoAxis;
+    std::size_t chunk_ = 1, pieces_ = 1;
+};
+
 // Visits the elements that count: rows of lanes in stretches, which depend on the shape only.
 class MaskedWalk {
 public:
-    explicit MaskedWalk(Axes axes);
+    // At most so many stretches.
+    MaskedWalk(Axes axes, std::size_t most);
 
     std::size_t stretches() const { return stretches_; }
 
@@ -55,8 +86,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t kMost = 16;
-
     Axes outer_;
     Axis lanes_ = kNoAxis;
     std::size_t first_ = 1, stretches_ = 1;

@@ -139,16 +139,21 @@ private:
                 call_.kernels.span_gradients(p, sums.data() + block * GroupTasks::kMost);
             }
             for (std::size_t k = 0; k < p.rows; ++k) {
-                if (blocks_.count() == 1) {
-                    out[done + k] = {sums[k].s1, sums[k].s2};
-                    continue;
-                }
                 Tree<Cell> tree;
                 for (std::size_t block = 0; block < blocks_.count(); ++block) {
                     const GradSums& each = sums[block * GroupTasks::kMost + k];
-                    tree.add({each.s1, each.s2});
+                    const Cell cell = repaired({each.s1, each.s2}, [&] {
+                        Offset own;
+                        own.advance(axis, done + k);
+                        return exact_sum(at(first, own), stats, i + (stat_row ? done + k : 0), block);
+                    });
+                    if (blocks_.count() == 1) {
+                        out[done + k] = cell;
+                    } else {
+                        tree.add(cell);
+                    }
                 }
-                out[done + k] = tree.result();
+                if (blocks_.count() > 1) out[done + k] = tree.result();
             }
         }
     }
@@ -169,17 +174,22 @@ private:
         p.rows = 1;
         for (; begin < end; ++begin) {
             if (stats.extreme(i)) {
-                const T *x = blocks_.read<T>(kX, bases[kX], begin, x_tile),
-                        *dy = blocks_.read<T>(kDy, bases[kDy], begin, dy_tile);
-                tree.add(exact_sums(dy, x, blocks_.length(begin), stats.mean[i], stats.rstd[i], p.w, 0));
+                tree.add(exact_sum(bases, stats, i, begin));
                 continue;
             }
             read(p, bases, begin, x_tile, dy_tile);
             GradSums sums;
             call_.kernels.span_gradients(p, &sums);
-            tree.add({sums.s1, sums.s2});
+            tree.add(repaired({sums.s1, sums.s2}, [&] { return exact_sum(bases, stats, i, begin); }));
         }
         return tree.result();
+    }
+
+    Cell exact_sum(const Bases& bases, const Coefficients<C>& stats, std::size_t i, std::size_t block) const {
+        static constexpr C one = 1;
+        T x_tile[kBlock], dy_tile[kBlock];
+        const T *x = blocks_.read(kX, bases[kX], block, x_tile), *dy = blocks_.read(kDy, bases[kDy], block, dy_tile);
+        return exact_sums(dy, x, blocks_.length(block), stats, i, &one, 0);
     }
 
     // Sums of a group, weighted over its cells.

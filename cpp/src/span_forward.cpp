@@ -72,9 +72,10 @@ private:
     }
 
     void finish(std::size_t i, std::ptrdiff_t stat, const Moments& m, Coefficients<C>& stats) {
-        const double scale = rstd(call_.scale, m.m2, m.n);
-        stats.set(i, m.origin, m.rest, scale);
-        save(saved_, stat, stats.mean[i], scale, m.m2);
+        const double scale = rstd(call_.scale, m);
+        const Moments own = unscaled(m);
+        stats.set(i, own.origin, own.rest, scale);
+        save(saved_, stat, stats.mean[i], scale, own.m2);
     }
 
     // Statistics of n neighbouring groups.

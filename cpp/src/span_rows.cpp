@@ -31,6 +31,8 @@ public:
         one_block_ = blocks_.count() == 1 && !gradient_.slope;
         batch_ = one_block_ ? kRows : std::clamp<std::size_t>(kBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
         inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
+        const Bases& bases = call_.bases;
+        overwrites_ = gradient_.wants_dx() && (bases[kY] == bases[kDy] || bases[kY] == bases[kX]);
     }
 
     void run() {
@@ -63,27 +65,41 @@ private:
     void micro_block(const Offset& owner, std::size_t row, std::size_t n, C* sums, double* part) const {
         Coefficients<C> stats(n);
         set_statistics(stats, owner, row, n);
-        if (stats.any_extreme) {
-            for (std::size_t i = 0; i < n; ++i) exact_row(row_at(owner, row + i), stats, i, part);
-            return;
+        const std::size_t done = stats.any_extreme ? 0 : ordinary_rows(owner, row, n, stats, sums);
+        for (std::size_t i = done; i < n; ++i) exact_row(row_at(owner, row + i), stats, i, part);
+        if (!parts_ || done == 0) return;
+        bool finite = true;
+        for (std::size_t j = 0; j < 2 * n_; ++j) finite &= std::isfinite(sums[j]);
+        if (finite || overwrites_ || !any_large(owner, row, done)) {
+            for (std::size_t j = 0; j < 2 * n_; ++j) part[j] += static_cast<double>(sums[j]);
+        } else {
+            for (std::size_t i = 0; i < done; ++i) exact_columns(row_at(owner, row + i), stats, i, part);
         }
+        std::fill_n(sums, 2 * n_, C(0));
+    }
+
+    // Rows from the first on whose sums fit into the compute type; returns how many.
+    std::size_t ordinary_rows(const Offset& owner, std::size_t row, std::size_t n, Coefficients<C>& stats,
+                              C* sums) const {
         for (std::size_t i = 0, some; i < n; i += some) {
             // Quads of rows stay together, for they are what column sums are made of.
             const std::size_t together = inner_.n - (row + i) % inner_.n;
             some = std::min(batch_, n - i);
             if (some > together) some = std::max<std::size_t>(together / 4 * 4, std::min<std::size_t>(4, n - i));
-            const Row first = row_at(owner, row + i);
-            if (some <= together && in_place(first.at)) {
-                direct(first, stats, i, some, sums);
-            } else {
-                for (std::size_t k = 0; k < some; k += 4) {
-                    through_tiles(owner, row + i + k, stats, i + k, std::min<std::size_t>(4, some - k), sums);
-                }
+            if (some <= together && in_place(row_at(owner, row + i).at)) {
+                const std::size_t done = direct(row_at(owner, row + i), stats, i, some, true, sums);
+                if (done == some) continue;
+                if (any_large(owner, row + i + done, some - done)) return i + done;
+                // No sum overflows: there are elements that are not finite.
+                direct(row_at(owner, row + i + done), stats, i + done, some - done, false, sums);
+                continue;
+            }
+            for (std::size_t k = 0; k < some; k += 4) {
+                const std::size_t rows = std::min<std::size_t>(4, some - k);
+                if (!through_tiles(owner, row + i + k, stats, i + k, rows, sums)) return i + k;
             }
         }
-        if (!parts_) return;
-        for (std::size_t j = 0; j < 2 * n_; ++j) part[j] += static_cast<double>(sums[j]);
-        std::fill_n(sums, 2 * n_, C(0));
+        return n;
     }
 
     // Of n rows.
@@ -120,8 +136,10 @@ private:
         return p;
     }
 
-    // n rows from row i of the statistics, along the innermost axis.
-    void direct(const Row& first, Coefficients<C>& stats, std::size_t i, std::size_t n, C* sums) const {
+    // n rows from row i of the statistics, along the innermost axis. If `checked`, it stops before one whose sums do
+    // not fit. Returns how many were done.
+    std::size_t direct(const Row& first, Coefficients<C>& stats, std::size_t i, std::size_t n, bool checked,
+                       C* sums) const {
         constexpr std::ptrdiff_t size = sizeof(T), kLine = 64;
         Plane<T> p = plane(stats, i, n, n_, first.param);
         p.far = call_.stream;
@@ -138,23 +156,28 @@ private:
             p.stream = call_.stream && lines && inner_.stride[kY] % kLine == 0 && first.at[kY] != first.at[kX] &&
                        first.at[kY] != first.at[kDy];
         }
-        for (std::size_t k = 0; gradient_.wants_dx() && !one_block_ && k < n; ++k) {
+        const bool by_kernel = one_block_ && checked;
+        for (std::size_t k = 0; gradient_.wants_dx() && !by_kernel && k < n; ++k) {
             Offset step;
             step.advance(inner_, k);
             set_sums({at(first.at, step), first.group + step.stat, first.param}, stats, i + k);
+            if (checked && stats.large_gradient(i + k)) return 0;
         }
-        const double inverse = gradient_.wants_dx() && one_block_ ? call_.inverse(n_) : 0.0;
-        call_.kernels.row_gradients(p, inverse, call_.centred(), sums, sums + n_);
+        const double inverse = gradient_.wants_dx() && by_kernel ? call_.inverse(n_) : 0.0;
+        return call_.kernels.row_gradients(p, inverse, call_.centred(), checked && overwrites_, sums, sums + n_);
     }
 
-    // The same for up to four rows anywhere.
-    void through_tiles(const Offset& owner, std::size_t row, Coefficients<C>& stats, std::size_t i, std::size_t n,
+    // The same for up to four rows anywhere, all of them or none.
+    bool through_tiles(const Offset& owner, std::size_t row, Coefficients<C>& stats, std::size_t i, std::size_t n,
                        C* sums) const {
         const Borrowed<T> x(4 * kBlock), dy(4 * kBlock), added(4 * kBlock), y(4 * kBlock);
         const bool adds = gradient_.wants_dx() && call_.bases[kExtra];
         Row rows[4];
         for (std::size_t k = 0; k < n; ++k) rows[k] = row_at(owner, row + k);
-        for (std::size_t k = 0; gradient_.wants_dx() && k < n; ++k) set_sums(rows[k], stats, i + k);
+        for (std::size_t k = 0; gradient_.wants_dx() && k < n; ++k) {
+            set_sums(rows[k], stats, i + k);
+            if (stats.large_gradient(i + k) || (overwrites_ && any_large(owner, row + k, 1))) return false;
+        }
         for (std::size_t begin = 0; begin < n_; begin += kBlock) {
             const std::size_t lanes = std::min(kBlock, n_ - begin);
             for (std::size_t k = 0; k < n; ++k) {
@@ -167,11 +190,12 @@ private:
             p.x = x, p.dy = dy, p.y = y;
             p.x_row = p.dy_row = p.y_row = kBlock;
             if (adds) p.added = added, p.added_row = kBlock;
-            call_.kernels.row_gradients(p, 0.0, true, sums + begin, sums + n_ + begin);
+            call_.kernels.row_gradients(p, 0.0, true, false, sums + begin, sums + n_ + begin);
             for (std::size_t k = 0; gradient_.wants_dx() && k < n; ++k) {
                 scatter_range(y + k * kBlock, lanes, blocks_.axes(), kY, rows[k].at[kY], begin);
             }
         }
+        return true;
     }
 
     void set_sums(const Row& row, Coefficients<C>& stats, std::size_t i) const {
@@ -188,19 +212,47 @@ private:
             p.x = blocks_.read<T>(kX, row.at[kX], block, x_tile);
             p.dy = blocks_.read<T>(kDy, row.at[kDy], block, dy_tile);
             p.w = p.b = call_.affine.w + row.param + blocks_.first(block);
+            const auto exact = [&] { return exact_sums(p.dy, p.x, p.lanes, stats, i, p.w, 1); };
             if (stats.extreme(i)) {
-                tree.add(exact_sums(p.dy, p.x, p.lanes, stats.mean[i], stats.rstd[i], p.w, 1));
+                tree.add(exact());
                 continue;
             }
             GradSums sums;
             call_.kernels.span_gradients(p, &sums);
-            tree.add({sums.s1, sums.s2});
+            tree.add(repaired({sums.s1, sums.s2}, exact));
         }
         return tree.result();
     }
 
+    // Whether gradients of some rows may overflow in sums.
+    bool any_large(const Offset& owner, std::size_t first, std::size_t rows) const {
+        T dy[kBlock];
+        bool any = false;
+        for (std::size_t k = first; k < first + rows && !any; ++k) {
+            const Row row = row_at(owner, k);
+            const C* const w = call_.affine.w + row.param;
+            for (std::size_t begin = 0; begin < n_; begin += kBlock) {
+                const std::size_t lanes = std::min(kBlock, n_ - begin);
+                gather_range(blocks_.axes(), kDy, row.at[kDy], begin, lanes, dy);
+                for (std::size_t j = 0; j < lanes; ++j) {
+                    const double g = std::fabs(static_cast<double>(widen(dy[j])));
+                    any |= std::isfinite(g) && std::max(g, std::fabs(g * w[begin + j])) > kLargeGradient;
+                }
+            }
+        }
+        return any;
+    }
+
     // A row of a micro-block in which some are beyond the compute type: column sums in double, then dx.
     void exact_row(const Row& row, Coefficients<C>& stats, std::size_t i, double* part) const {
+        exact_columns(row, stats, i, part);
+        if (!gradient_.wants_dx()) return;
+        set_sums(row, stats, i);
+        const Planes<T> planes(call_.kernels, call_.plan.reducing, call_.affine, Step::input_gradient, call_.stream);
+        planes.run(row.at, stats, 0, planes.units(), static_cast<std::ptrdiff_t>(i), row.param);
+    }
+
+    void exact_columns(const Row& row, const Coefficients<C>& stats, std::size_t i, double* part) const {
         static constexpr C one = 1;
         const Borrowed<T> x(kBlock), dy(kBlock);
         for (std::size_t begin = 0; parts_ && begin < n_; begin += kBlock) {
@@ -208,15 +260,11 @@ private:
             gather_range<T>(blocks_.axes(), kX, row.at[kX], begin, lanes, x);
             gather_range<T>(blocks_.axes(), kDy, row.at[kDy], begin, lanes, dy);
             for (std::size_t j = 0; j < lanes; ++j) {
-                const Cell sums = exact_sums(dy + j, x + j, 1, stats.mean[i], stats.rstd[i], &one, 0);
+                const Cell sums = exact_sums(dy + j, x + j, 1, stats, i, &one, 0);
                 part[begin + j] += sums.db;
                 part[n_ + begin + j] += sums.dh;
             }
         }
-        if (!gradient_.wants_dx()) return;
-        set_sums(row, stats, i);
-        const Planes<T> planes(call_.kernels, call_.plan.reducing, call_.affine, Step::input_gradient, call_.stream);
-        planes.run(row.at, stats, 0, planes.units(), static_cast<std::ptrdiff_t>(i), row.param);
     }
 
     // Adds up the tasks of every owner in the tree of statistics.h, all elements side by side.
@@ -246,7 +294,7 @@ private:
     const Call<T>& call_;
     SpanBlocks blocks_;
     std::size_t n_, count_, stretch_, stretches_, batch_;
-    bool one_block_;
+    bool one_block_, overwrites_;
     Axes rows_, owners_;
     Axis inner_;
     std::unique_ptr<double[]> parts_;

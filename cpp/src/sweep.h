@@ -237,13 +237,18 @@ private:
         }
     }
 
-    // The same with lanes of extreme groups.
+    bool is_exact(const Coefficients<C>& s, std::size_t stat) const {
+        const bool gradient = step_ == Step::input_gradient || step_ == Step::masked_gradient;
+        return s.extreme(stat) || (gradient && s.large_gradient(stat));
+    }
+
+    // The same with lanes of groups that take double arithmetic.
     void extreme(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t lanes) const {
         std::vector<std::pair<std::ptrdiff_t, T>> fixed;
         for (std::size_t i = 0; s.any_extreme && i < lanes; ++i) {
             const auto lane = static_cast<std::ptrdiff_t>(i);
             const auto stat = static_cast<std::size_t>(offset.stat + lane * lanes_.stat);
-            if (s.extreme(stat)) {
+            if (is_exact(s, stat)) {
                 fixed.emplace_back(lane, exact(bases, s, stat, offset.param + lane * lanes_.param, lane));
             }
         }
@@ -261,7 +266,7 @@ private:
 
     T exact(const Bases& bases, const Coefficients<C>& s, std::size_t stat, std::ptrdiff_t param,
             std::ptrdiff_t lane) const {
-        const double xhat = (value(bases, kX, lane) - s.mean[stat]) * s.rstd[stat];
+        const double xhat = s.xhat(stat, value(bases, kX, lane));
         const double w = affine_.w[param], z = xhat * w + affine_.b[param];
         if (step_ == Step::normalize) return narrow<T>(activate(affine_.activation, z));
         const double dy = value(bases, kDy, lane);

@@ -77,7 +77,7 @@ from .weights import (
     weight_standardization_backward,
     weight_standardization_forward,
 )
-from .whitening import Whitening, fit_whitening, whiten
+from .whitening import Whitening, fit_whitening, merge_whitenings, whiten
 
 __version__: str = _core.build_info()["version"]
 
@@ -134,6 +134,7 @@ __all__ = [
     "layer_norm_backward",
     "layer_norm_forward",
     "merge_moments",
+    "merge_whitenings",
     "moments",
     "nn",
     "reference",

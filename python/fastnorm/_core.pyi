@@ -10,6 +10,7 @@ and transform). Statistics have one value per index of the axes that are not RED
 Centres and shifts have one value per group and feature, matrices are (groups, rows, columns).
 """
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -27,9 +28,6 @@ _Gradients = tuple[Any, Any, Any]
 
 REDUCED: Final[int]
 PARAM: Final[int]
-
-# From this size on `empty_like` is used, whose memory is kept for other results.
-POOLED_BYTES: Final[int]
 
 # The numbers of the activations by their names; 0 is none. The names of the forms of weight standardization.
 ACTIVATIONS: Final[dict[str, int]]
@@ -72,6 +70,8 @@ def batch_norm_backward_apply(dy: Any, x: Any, weight: Any, mean: Any, rstd: Any
 def role_moments(
     x: _Data, roles: bytes, mean: _F64, m2: _F64, where: _Data | None = None, count: _F64 | None = None
 ) -> None: ...
+def triangular_factor(x: _Data, centre: _F64 | None, upper: _F64) -> None: ...
+def orthogonal_rows(matrix: _F64, columns: int) -> None: ...
 def comoments(
     a: _Data,
     b: _Data | None,
@@ -90,8 +90,9 @@ def transform(
     centre_dy: _F64 | None,
     matrix: _F64,
     shift: _F64 | None,
+    wide: bool = False,
 ) -> None: ...
-def empty_like(x: _Data, dtype: np.dtype[Any]) -> _Data: ...
+def empty_like(dtype: np.dtype[Any], inputs: Sequence[_Data]) -> _Data: ...
 def pool_limit() -> int: ...
 def pool_held() -> int: ...
 def set_pool_limit(bytes: int) -> None: ...

@@ -58,11 +58,15 @@ class Features(NamedTuple):
         shift: Array | None = None,
         dy: Array | None = None,
         centre_dy: Array | None = None,
+        wide: bool = False,
     ) -> None:
-        """Set ``y = matrix (x - centre) + shift``, per group; with `dy` the matrix acts on the features of both."""
+        """Set ``y = matrix (x - centre) + shift``, per group; with `dy` the matrix acts on the features of both.
+
+        In float64 if `wide`, else in float32 for data that are no wider.
+        """
         matrix = np.ascontiguousarray(matrix)
         second = None if dy is None else self.of(dy)
-        run(_core.transform, self.of(x), second, self.of(y), self.roles, centre, centre_dy, matrix, shift)
+        run(_core.transform, self.of(x), second, self.of(y), self.roles, centre, centre_dy, matrix, shift, wide)
 
 
 @lru_cache(_CACHED)

@@ -94,17 +94,15 @@ def groups(shape: Shape, axis: int, num_groups: int) -> Layout:
     return Layout(shape, split, roles, (axis,), (channels,), (shape[0], num_groups), group_size)
 
 
-def empty_like(x: Array, dtype: np.dtype[Any]) -> Array:
-    """A new array of this dtype in the shape and the order of axes in memory of `x`."""
-    if x.size * dtype.itemsize < _core.POOLED_BYTES:
-        return np.empty_like(x, dtype)
-    return _core.empty_like(x, dtype)
+def empty_like(dtype: np.dtype[Any], *inputs: Array) -> Array:
+    """A new array of this dtype in the shape of the inputs, axes in memory ordered as NumPy's functions would."""
+    return _core.empty_like(dtype, inputs)
 
 
 def target(out: Array | None, dtype: np.dtype[Any], x: Array) -> Array:
     """The array that the core writes: `out`, unless that would change `x` under the core's eyes."""
     if out is None or (out is not x and overlap(x, out) and not same_memory(x, out)):
-        return empty_like(x, dtype)
+        return empty_like(dtype, x)
     return np.asarray(out)
 
 

@@ -20,14 +20,21 @@ def spectrum(covariance: Array, eps: float) -> tuple[Array, Array]:
 
 
 def factor(covariance: Array, eps: float) -> Array:
-    """Lower Cholesky factor of ``covariance + eps I``."""
+    """Lower Cholesky factor of ``covariance + eps I``.
+
+    What is left of the variance of a feature behind those before it must be more than rounding. Both are in the unit of
+    the feature, so that features of any units do no harm.
+    """
     d = covariance.shape[-1]
-    if eps == 0.0:
-        check.full_rank(np.linalg.eigvalsh(covariance), d, eps)
+    total = covariance + eps * np.eye(d)
     try:
-        return np.linalg.cholesky(covariance + eps * np.eye(d))
+        lower = np.linalg.cholesky(total)
     except np.linalg.LinAlgError:
         raise check.singular(eps) from None
+    left, all_of_it = (np.diagonal(a, axis1=-2, axis2=-1) for a in (lower, total))
+    if (left**2 <= d * 2.0**-52 * all_of_it).any():
+        raise check.singular(eps)
+    return np.asarray(lower)
 
 
 def inverse_lower(lower: Array) -> Array:

@@ -33,9 +33,10 @@ class Step(NamedTuple):
         Where there is a group for each sample (instance normalization) the batch's statistics are the samples'
         average. Both new values are known before either buffer changes, and no setting of `numpy.seterr` comes in
         between. Without any values nothing changes; with a mask, `count` values are in each group, and a group counts
-        that has enough of them.
+        that has enough of them. A momentum of 0 changes nothing, whatever the batch holds; one of 1 replaces what was
+        there, whatever it was.
         """
-        if self.buffers is None or 0 in self.layout.shape:
+        if self.buffers is None or self.momentum == 0.0 or 0 in self.layout.shape:
             return
         running_mean, running_var = self.buffers
         samples = mean.shape[0] if mean.ndim == 2 else 1
@@ -53,7 +54,7 @@ class Step(NamedTuple):
         old = buffer.astype(FLOAT64).ravel()
         seen = counts.sum(axis=0)
         average = batch.sum(axis=0, where=counts) / seen
-        new = (1.0 - self.momentum) * old + self.momentum * average
+        new = average if self.momentum == 1.0 else (1.0 - self.momentum) * old + self.momentum * average
         return rounded(np.where(seen, new, old), buffer.dtype).reshape(buffer.shape)
 
 

@@ -194,7 +194,11 @@ def batch_whitening_forward(
     momentum, ddof = check.momentum(momentum), check.ddof(ddof, layout, buffers is not None)
     check.several_values(layout, x)
     check.samples_of_covariance(features.samples, features.size)
-    y, mean, sums = np.empty_like(x), np.full(layout.statistics, np.nan), np.full(_stack(features), np.nan)
+    y, mean, sums = (
+        _layout.empty_like(x.dtype, x),
+        np.full(layout.statistics, np.nan),
+        np.full(_stack(features), np.nan),
+    )
     if x.size:
         run(_core.role_moments, x, layout.roles, mean, np.empty_like(mean))
         sums, off = _centred(features, x, mean)
@@ -272,7 +276,7 @@ def batch_whitening_backward(
     dy = check.like("dy", dy, x)
     weight = check.parameter("weight", weight, layout, x)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
-    dx = np.empty_like(x) if want_dx else None
+    dx = _layout.empty_like(x.dtype, x) if want_dx else None
     dweight = np.zeros(layout.parameters) if want_dweight else None
     dbias = np.zeros(layout.parameters) if want_dbias else None
     if x.size and (want_dx or want_dweight or want_dbias):

@@ -155,12 +155,16 @@ void forks() {
         if (child == 0) {
             alarm(60);
             const int before = faults;
+#if !defined(__SANITIZE_THREAD__)  // whose own locks a fork may leave taken: there only the handlers run
             calls(3, 1);
             results();
+#endif
             _exit(faults == before ? 0 : 1);
         }
         int status = 0;
-        expect(child > 0 && waitpid(child, &status, 0) == child && status == 0, "a forked child failed");
+        expect(child > 0 && waitpid(child, &status, 0) == child, "no child");
+        expect(!WIFSIGNALED(status), "a forked child hung or crashed");
+        expect(WIFSIGNALED(status) || status == 0, "a forked child has other results");
     }
 #endif
 }

@@ -85,6 +85,8 @@ struct MutableTensor {
 /// Axes of a tensor, negative ones counted from the end: one, or several in any order.
 class AxisList {
 public:
+    static constexpr std::size_t kMost = 64;  ///< as NumPy
+
     AxisList(std::int64_t axis) : size_(1) { values_[0] = axis; }
     AxisList(std::initializer_list<std::int64_t> axes) : is_list_(true) {
         for (const std::int64_t axis : axes) push(axis);
@@ -104,7 +106,7 @@ private:
 
     std::size_t size_ = 0;
     bool is_list_ = false;
-    std::array<std::int64_t, 64> values_;  // uninitialized on purpose: calls are short
+    std::array<std::int64_t, kMost> values_;  // uninitialized on purpose: calls are short
 };
 
 /// Makes the arrays that a caller wants and has not brought: what binds the library to a language does this.

@@ -11,6 +11,8 @@
 #include "gil.h"
 #include "operations/check.h"
 #include "pool.h"
+#include "whitening.h"
+#include "whitening/transform.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -88,7 +90,7 @@ void comoments(const py::array& a, const OptionalArray& b, const py::bytes& role
 
 void transform(const py::array& x, const OptionalArray& dy, py::array y, const py::bytes& roles,
                const OptionalArray& centre_x, const OptionalArray& centre_dy, const py::array& matrix,
-               const OptionalArray& shift) {
+               const OptionalArray& shift, bool wide) {
     const ArraySpace space(x, roles);
     const fn::Input second = input(dy);
     const fn::Output out = output(y);
@@ -97,7 +99,7 @@ void transform(const py::array& x, const OptionalArray& dy, py::array y, const p
                             static_cast<const double*>(data(shift))};
     without_gil([&] {
         fn::transform(space.space, map, input(x), static_cast<const double*>(data(centre_x)), second,
-                      static_cast<const double*>(data(centre_dy)), out);
+                      static_cast<const double*>(data(centre_dy)), out, wide);
     });
 }
 
@@ -155,12 +157,13 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
           "sums"_a, "totals"_a = py::none());
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
-          "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true));
+          "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true), "wide"_a = false);
     fastnorm_python::add_norm_functions(m);
     fastnorm_python::add_weight_functions(m);
     fastnorm_python::add_statistics_functions(m);
     m.def("number_expectation", &fn::number_expectation, "name"_a);
     add_pool_functions(m);
+    fastnorm_python::add_whitening_functions(m);
 
     m.def("get_num_threads", &fn::get_num_threads);
     m.def("set_num_threads", &fn::set_num_threads, "n"_a);

@@ -1,12 +1,13 @@
 #include "pool.h"
 
-#include <algorithm>
+#include <pybind11/stl.h>
+
 #include <memory>
-#include <numeric>
-#include <vector>
+#include <utility>
 
 #include "gil.h"
 #include "memory/result_pool.h"
+#include "shape/result_order.h"
 
 namespace py = pybind11;
 
@@ -38,14 +39,17 @@ py::capsule owner(std::size_t bytes) {
 
 }  // namespace
 
-PyObject* pooled_array(PyObject* descr, int ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
-                       std::size_t bytes) {
+PyObject* new_array(PyObject* descr, std::size_t ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
+                    std::size_t bytes) {
     const auto& api = py::detail::npy_api::get();
+    const auto make = [&](void* data, int flags) {
+        return api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, static_cast<int>(ndim), shape, strides, data, flags,
+                                         nullptr);
+    };
+    if (bytes < kPooledBytes) return make(nullptr, 0);
     py::capsule base = owner(bytes);
-    void* const data = static_cast<Owned*>(base.get_pointer())->data();
     constexpr int kFlags = py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-    PyObject* const array =
-        api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, ndim, shape, strides, data, kFlags, nullptr);
+    PyObject* const array = make(static_cast<Owned*>(base.get_pointer())->data(), kFlags);
     if (array && api.PyArray_SetBaseObject_(array, base.release().ptr()) < 0) {
         Py_DECREF(array);
         return nullptr;
@@ -53,26 +57,21 @@ PyObject* pooled_array(PyObject* descr, int ndim, const Py_ssize_t* shape, const
     return array;
 }
 
-py::array empty_like(const py::array& x, const py::dtype& dtype) {
-    const auto ndim = static_cast<std::size_t>(x.ndim());
-    std::vector<std::size_t> order(ndim);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return std::abs(x.strides()[a]) > std::abs(x.strides()[b]); });
-    std::vector<py::ssize_t> strides(ndim);
-    py::ssize_t bytes = dtype.itemsize();
-    for (std::size_t i = ndim; i-- > 0;) {
-        strides[order[i]] = bytes;
-        bytes *= x.shape()[order[i]];
-    }
-    const py::capsule base = owner(static_cast<std::size_t>(bytes));
-    void* const data = static_cast<Owned*>(base.get_pointer())->data();
-    return py::array(dtype, std::vector<py::ssize_t>(x.shape(), x.shape() + ndim), strides, data, base);
+py::array empty_like(const py::dtype& dtype, const std::vector<py::array>& inputs) {
+    const py::array& x = inputs.front();
+    const auto ndim = static_cast<std::size_t>(x.ndim()), item = static_cast<std::size_t>(dtype.itemsize());
+    std::vector<const Py_ssize_t*> given;
+    for (const py::array& input : inputs) given.push_back(input.strides());
+    std::vector<Py_ssize_t> strides(ndim);
+    fastnorm::result_strides(ndim, x.shape(), given.data(), given.size(), item, strides.data());
+    PyObject* const array = new_array(py::dtype(dtype).release().ptr(), ndim, x.shape(), strides.data(),
+                                      static_cast<std::size_t>(x.size()) * item);
+    if (!array) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(array);
 }
 
 void add_pool_functions(py::module_& m) {
-    m.attr("POOLED_BYTES") = kPooledBytes;
-    m.def("empty_like", &empty_like, py::arg("x"), py::arg("dtype"));
+    m.def("empty_like", &empty_like, py::arg("dtype"), py::arg("inputs"));
     m.def("pool_limit", [] { return result_pool().limit(); });
     m.def("pool_held", [] { return result_pool().held(); });
     m.def(

@@ -5,16 +5,17 @@
 #include <pybind11/numpy.h>
 
 #include <cstddef>
+#include <vector>
 
 // From this size on.
 inline constexpr std::size_t kPooledBytes = 1 << 20;
 
-// The same by NumPy's own means: takes over the reference to `descr`, returns nullptr with an exception set. `strides` is
-// nullptr for C order.
-PyObject* pooled_array(PyObject* descr, int ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
-                       std::size_t bytes);
+// A new array by NumPy's own means: takes over the reference to `descr`, returns nullptr with an exception set. `strides`
+// is nullptr for C order.
+PyObject* new_array(PyObject* descr, std::size_t ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
+                    std::size_t bytes);
 
-// A new array of this dtype in the shape and the order of axes in memory of x.
-pybind11::array empty_like(const pybind11::array& x, const pybind11::dtype& dtype);
+// A new array of this dtype in the shape of the inputs, with the order of axes in memory that theirs give.
+pybind11::array empty_like(const pybind11::dtype& dtype, const std::vector<pybind11::array>& inputs);
 
 void add_pool_functions(pybind11::module_& m);

@@ -1,33 +1,10 @@
 #include "results.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include "pool.h"
+#include "shape/result_order.h"
 
 namespace fastnorm_python {
 namespace {
-
-// Strides in bytes of a new array whose axes lie in memory in the order of those of `like`. C order is nullptr.
-const Py_ssize_t* strides_like(const fn::Tensor& like, Py_ssize_t item, Py_ssize_t* strides) {
-    if (!like || !like.strides) return nullptr;
-    bool is_c_order = true;
-    auto step = static_cast<std::ptrdiff_t>(1);
-    for (std::size_t i = like.ndim; i-- > 0 && is_c_order; step = std::abs(like.strides[i])) {
-        is_c_order = like.shape[i] == 1 || std::abs(like.strides[i]) >= step;
-    }
-    if (is_c_order) return nullptr;
-    std::size_t order[64];
-    std::iota(order, order + like.ndim, std::size_t{0});
-    std::stable_sort(order, order + like.ndim, [&](std::size_t a, std::size_t b) {
-        return std::abs(like.strides[a]) > std::abs(like.strides[b]);
-    });
-    for (std::size_t i = like.ndim; i-- > 0;) {
-        strides[order[i]] = item;
-        item *= static_cast<Py_ssize_t>(like.shape[order[i]]);
-    }
-    return strides;
-}
 
 std::size_t item_size(fn::DType dtype) {
     switch (dtype) {
@@ -58,22 +35,19 @@ fn::MutableTensor Results::given(std::size_t index, const char* name, PyObject* 
 }
 
 fn::MutableTensor Results::make(std::size_t index, fn::DType dtype, std::size_t ndim, const std::size_t* shape,
-                                const fn::Tensor& like, const fn::Tensor&) {
-    const auto& api = NumPy::get();
-    const auto nd = static_cast<int>(ndim);
-    const auto* sizes = reinterpret_cast<const Py_ssize_t*>(shape);
-    const auto item = static_cast<Py_ssize_t>(item_size(dtype));
-    PyObject* const descr = descr_of(dtype, arguments_.bfloat16_array());
-    Py_ssize_t strides[64];
-    const Py_ssize_t* const steps = strides_like(like, item, strides);
-    Py_ssize_t bytes = item;
-    for (std::size_t i = 0; i < ndim; ++i) bytes *= sizes[i];
-    PyObject* array = nullptr;
-    if (static_cast<std::size_t>(bytes) >= kPooledBytes && like) {
-        array = pooled_array(descr, nd, sizes, steps, static_cast<std::size_t>(bytes));
-    } else {
-        array = api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, nd, sizes, steps, nullptr, 0, nullptr);
+                                const fn::Tensor& like, const fn::Tensor& other) {
+    const auto* const sizes = reinterpret_cast<const Py_ssize_t*>(shape);
+    const std::size_t item = item_size(dtype);
+    Py_ssize_t strides[fn::AxisList::kMost];
+    const bool ordered = like && like.strides;
+    if (ordered) {
+        const Py_ssize_t* const inputs[] = {like.strides, other.strides};
+        fn::result_strides(ndim, sizes, inputs, other && other.strides ? 2 : 1, item, strides);
     }
+    std::size_t bytes = item;
+    for (std::size_t i = 0; i < ndim; ++i) bytes *= shape[i];
+    PyObject* const array = new_array(descr_of(dtype, arguments_.bfloat16_array()), ndim, sizes,
+                                      ordered ? strides : nullptr, bytes);
     if (!array) throw PythonError();
     objects_[index] = array;
     fn::MutableTensor result;

@@ -12,6 +12,8 @@
 #define FASTNORM_GRADIENTS_INL_H_
 #endif
 
+#include <cmath>
+
 #include "elementwise-inl.h"
 #include "reduce-inl.h"
 
@@ -182,10 +184,34 @@ HWY_INLINE void PrefetchRows(const T* rows, std::ptrdiff_t step, std::size_t cou
     }
 }
 
+template <class T>
+HWY_INLINE bool AnyLarge(const T* rows, std::ptrdiff_t step, std::size_t count, std::size_t lanes) {
+    const Tag<T> d;
+    const auto limit = hn::Set(d, static_cast<Compute<T>>(kLargeGradient));
+    auto any = hn::Gt(hn::Zero(d), limit);
+    for (std::size_t k = 0; k < count; ++k, rows += step) {
+        ForVectors<Virtual<std::remove_const_t<decltype(d)>>::kN>(
+            lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+                any = hn::Or(any, hn::Gt(hn::Abs(LoadSome<decltype(full)::value>(d, rows + i, n)), limit));
+            });
+    }
+    return !hn::AllFalse(d, any);
+}
+
+// Whether sums of rows in float are of use, made into means.
+HWY_INLINE bool AreMeans(const GradSums* sums, std::size_t count, double inverse) {
+    bool fine = true;
+    for (std::size_t k = 0; k < count; ++k) {
+        fine &= std::fabs(sums[k].s1 * inverse) <= kLargeGradient && std::fabs(sums[k].s2 * inverse) <= kLargeGradient;
+    }
+    return fine;
+}
+
 // The sums of some rows, then their dx and columns while they are in the first-level cache. What comes from memory is
 // fetched while dx is written: reading and writing by turns would use half of the memory's rate each.
 template <class T>
-void RowGradients(const Plane<T>& p, double inverse, bool centred, Compute<T>* s1, Compute<T>* s2) {
+std::size_t RowGradients(const Plane<T>& p, double inverse, bool centred, bool overwrites, Compute<T>* s1,
+                         Compute<T>* s2) {
     using C = Compute<T>;
     // What is fetched ahead has to find room beside what is worked on.
     const std::size_t near = (p.far ? 12 : 24) * 1024;
@@ -197,10 +223,14 @@ void RowGradients(const Plane<T>& p, double inverse, bool centred, Compute<T>* s
     Plane<T>& q = terms.p;
     GradSums sums[kRows];
     C c1[kRows], c2[kRows];
-    for (std::size_t first = 0; first < p.rows; first += q.rows) {
+    constexpr bool kNarrow = sizeof(C) == 4;
+    std::size_t first = 0;
+    for (; first < p.rows; first += q.rows) {
         q.rows = std::min(most, p.rows - first);
+        if (kNarrow && overwrites && AnyLarge(q.dy, p.dy_row, q.rows, p.lanes)) break;
         if (inverse != 0) {
             SpanGradientsPlane<T, false, true>(q, sums);
+            if (kNarrow && !AreMeans(sums, q.rows, inverse)) break;
             for (std::size_t k = 0; k < q.rows; ++k) c1[k] = centred ? static_cast<C>(sums[k].s1 * inverse) : C(0);
             for (std::size_t k = 0; k < q.rows; ++k) c2[k] = static_cast<C>(sums[k].s2 * inverse);
             q.c1 = c1, q.c2 = c2;
@@ -216,6 +246,7 @@ void RowGradients(const Plane<T>& p, double inverse, bool centred, Compute<T>* s
         q.h += done, q.l += done, q.r += done, q.c1 += done, q.c2 += done;
     }
     if (p.stream) hwy::FlushStream();
+    return first;
 }
 
 }  // namespace HWY_NAMESPACE

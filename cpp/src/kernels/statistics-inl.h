@@ -45,7 +45,7 @@ bool GroupStatisticsOf(const BlockSums& sums, std::size_t count, std::size_t n, 
     // The bounds of is_extreme. A NaN of the data itself also takes the other way.
     const auto least = hn::Set(d, sizeof(C) == 4 ? 0x1p-100 : 0.0);
     const auto most = hn::Set(d, sizeof(C) == 4 ? 0x1p100 : std::numeric_limits<double>::max());
-    const auto far = hn::Set(d, sizeof(C) == 4 ? 0x1p126 : std::numeric_limits<double>::max());
+    const auto far = hn::Set(d, sizeof(C) == 4 ? 0x1p126 : 0x1p1000);
     bool ordinary = true;
     for (std::size_t i = 0; i < count; i += kN) {
         const auto s1 = hn::LoadU(d, sums.s1 + i), s2 = hn::LoadU(d, sums.s2 + i);

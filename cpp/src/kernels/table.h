@@ -35,6 +35,9 @@ struct Quantizer {
     C least, most;
 };
 
+// Gradients beyond this size may overflow in sums in float, which double has to take over then.
+inline constexpr double kLargeGradient = 0x1p100;
+
 // s1 = sum dy*weight, s2 = sum dy*weight*xhat.
 struct GradSums {
     double s1, s2;
@@ -113,7 +116,9 @@ struct Kernels {
     // dx of rows <= kRows with statistics row by row and the weight lane by lane; adds dy and dy*xhat to s1, s2, per
     // lane. With an inverse of n, rows of at most kBlock elements are summed on the way: c1 = s1/n, 0 if not centred,
     // and c2 = s2/n. Else c1 and c2 are given. To write past the caches, rows must be a multiple of 64 bytes apart.
-    void (*row_gradients)(const Plane<T>&, double inverse, bool centred, C* s1, C* s2);
+    // Returns how many rows are done: it stops before rows whose own sums do not fit into the compute type and, if dx
+    // `overwrites` dy, before those with gradients so large that s1 and s2 might not.
+    std::size_t (*row_gradients)(const Plane<T>&, double inverse, bool centred, bool overwrites, C* s1, C* s2);
 };
 
 struct KernelTable {

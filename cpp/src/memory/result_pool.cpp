@@ -36,20 +36,15 @@ std::size_t first_limit() {
 }
 
 // Never destroyed: results may outlive everything else.
-ResultPool* make_pool() {
-    auto* const pool = new ResultPool(first_limit());
+ResultPool* const pool = new ResultPool(first_limit());
+
 #if !defined(_WIN32)
-    pthread_atfork([] { result_pool().lock(); }, [] { result_pool().unlock(); }, [] { result_pool().unlock(); });
+const int registered = pthread_atfork([] { pool->lock(); }, [] { pool->unlock(); }, [] { pool->unlock(); });
 #endif
-    return pool;
-}
 
 }  // namespace
 
-ResultPool& result_pool() {
-    static ResultPool* const pool = make_pool();
-    return *pool;
-}
+ResultPool& result_pool() { return *pool; }
 
 Block ResultPool::take(std::size_t bytes) {
     const std::size_t rounded = (bytes + kGrain - 1) / kGrain * kGrain;

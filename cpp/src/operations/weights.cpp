@@ -42,6 +42,9 @@ Layout checked_filters(const char* name, const Tensor& w, const AxisList& axis) 
     return filters_layout(name, w, axis);
 }
 
+// Whether double holds squares with all their digits.
+bool keeps_squares(double sum) { return sum > 1e-290 && sum < 1e290; }
+
 void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double eps, const WeightResults& results,
                  bool saved) {
     const Layout layout = checked_filters("v", v, axis);
@@ -56,11 +59,20 @@ void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double 
     call.bind(results.w, 0, maker);
     DoubleResult norm;
     if (saved) bind_statistic(norm, "norm", results.norm, Lengths::kept_shape(layout), maker, 1, call.memory());
+    const std::size_t n = layout.parameters.count();
     Saved statistics;
     statistics.m2 = norm.get();
+    if (norm) statistics.rstd = call.memory().take<double>(n);
     call.run(statistics, maker);
-    for (std::size_t i = 0; norm && i < layout.parameters.count(); ++i) {
-        norm.get()[i] = std::sqrt(norm.get()[i] + eps);
+    for (std::size_t i = 0; norm && i < n; ++i) {
+        // The root of a sum of squares that double cannot hold is the inverse of the scale.
+        double& value = norm.get()[i];
+        const double scale = statistics.rstd[i];
+        if (keeps_squares(value)) {
+            value = std::sqrt(value + eps);
+        } else if (!std::isnan(scale)) {
+            value = 1.0 / scale;
+        }
     }
     norm.store();
     call.store();
@@ -169,6 +181,32 @@ void multiplier(const Form& form, const double* var, std::size_t n, std::size_t 
     }
 }
 
+// The same for filters whose variance double cannot hold, from the weights themselves.
+void multiplier_of_weights(const Filters& filters, const Tensor& w, const double* var, double* s, double* slope,
+                           CallMemory& memory) {
+    const Layout& layout = filters.layout;
+    const Form& form = filters.form;
+    const std::size_t n = layout.statistics.count();
+    if (w.dtype != DType::f64 || layout.is_empty() || std::all_of(var, var + n, keeps_squares)) return;
+    double* const exact = memory.take<double>(n);
+    std::array<std::ptrdiff_t, Shape::kMost> steps;
+    layout.strides(w, steps.data());
+    Saved saved;
+    saved.rstd = exact;
+    forward(layout.space(w.dtype), {w.data, steps.data()}, {}, {}, {form.statistic, form.eps}, saved);
+    const auto size = static_cast<double>(layout.group_size);
+    const double divisor = form.statistic == Statistic::std_unbiased ? size - 1 : size;
+    for (std::size_t i = 0; i < n; ++i) {
+        if (keeps_squares(var[i])) continue;
+        const double scale = s[i] = exact[i], part = scale * form.eps;
+        if (form.statistic == Statistic::max) {
+            slope[i] = scale < 1.0 / std::sqrt(form.eps) ? 1.0 : 0.0;
+        } else if (form.statistic != Statistic::variance) {
+            slope[i] = scale == 0.0 || part == 1.0 ? 0.0 : 1.0 / ((1.0 - part) * divisor);
+        }
+    }
+}
+
 }  // namespace
 
 void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double eps, const WeightResults& results) {
@@ -228,6 +266,7 @@ void weight_standardization_backward(const Tensor& dw, const Tensor& w, const Te
     const Doubles variances(var, memory, true);
     double *const s = memory.take<double>(2 * n), *const slope = s + n;
     multiplier(filters.form, variances.get(), n, layout.group_size, s, slope);
+    multiplier_of_weights(filters, w, variances.get(), s, slope, memory);
     BackwardOptions norm;
     norm.weight = factor.tensor();
     const Tensor rstd(s, DType::f64, layout.statistics.size(), layout.statistics.data());

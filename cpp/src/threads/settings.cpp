@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fastnorm/fastnorm.h"
+#include "once.h"
 #include "parallel.h"
 
 #if defined(__linux__)
@@ -77,7 +78,8 @@ int cgroup_count() {
 }
 
 std::atomic<int>& global_threads() {
-    static std::atomic<int> threads{default_num_threads()};
+    static std::atomic<int> threads{0};
+    once(threads, default_num_threads);
     return threads;
 }
 

@@ -22,6 +22,11 @@ def eps(value: object) -> float:
     return number("eps", value, "a finite number >= 0", 0.0, math.inf)
 
 
+def relative_eps(value: object) -> float:
+    """What is added to the diagonal in units of the mean variance."""
+    return number("relative_eps", value, "a finite number >= 0", 0.0, math.inf)
+
+
 def momentum(value: object) -> float:
     """The share of the batch in the running statistics."""
     return number("momentum", value, "a number from 0 to 1", 0.0, 1.0)

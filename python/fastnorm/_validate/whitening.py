@@ -2,15 +2,18 @@
 
 import math
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 
 from .._dtypes import FLOAT64
 from .._layout import Layout, Shape
+from .._shrinkage import ESTIMATORS
 from .._types import Array, BatchWhiteningSaved
 from .arrays import apart, array, data, numbers, writeable, written
 from .parameters import dtype_of_parameter, running_buffer
-from .scalars import integer, kind, number
+from .scalars import choice, integer, kind, number
+from .texts import type_name
 
 
 def samples(name: str, value: object, width: int | None = None, of: str = "features") -> Array:
@@ -31,31 +34,78 @@ def same_features(name: str, value: int, expected: int) -> None:
         raise ValueError(f"{name} must have {expected} features, as this fit has, got {value}")
 
 
-def finite_features(sums: Array, squares: Array) -> None:
-    """Sums and sums of squares, about some origin, of data that something can be fitted to."""
-    bad = np.flatnonzero(~(np.isfinite(sums) & np.isfinite(squares)))
+def finite_features(finite: Array, columns: Array, width: int) -> None:
+    """Columns of data that something can be fitted to."""
+    bad = columns[~finite]
     if bad.size:
-        what = "NaN, inf or squares beyond the range of float64"
-        raise ValueError(f"x must be finite, got {what} in column {bad[0]} ({bad.size} of {sums.size} columns)")
+        raise ValueError(f"x must be finite, got NaN or inf in column {bad[0]} ({bad.size} of {width} columns)")
 
 
-def ddof_of_samples(value: object, x: Array) -> float:
-    """What is taken off the number of samples, which must leave something to divide by."""
-    result = number("ddof", value, "a finite number >= 0", 0.0, math.inf)
-    if result >= len(x):
-        raise ValueError(f"ddof must be less than the {len(x)} samples of x with shape {x.shape}, got {value}")
+def ddof_of_samples(value: object) -> float:
+    """What is taken off the number of samples."""
+    return number("ddof", value, "a finite number >= 0", 0.0, math.inf)
+
+
+def samples_for_ddof(ddof: float, samples: int) -> None:
+    """Samples that something is left of to divide by."""
+    if ddof >= samples:
+        raise ValueError(f"ddof must be less than the number of samples, got ddof {ddof:g} and {samples} samples")
+
+
+def components(value: object, method: str, x: Array) -> int | float | None:
+    """How many components are kept, or what share of the variance, if not all."""
+    if value is None:
+        return None
+    if not method.startswith("pca"):
+        raise ValueError(f"n_components must be None for method {method!r}, got {value}")
+    if isinstance(value, (float, np.floating)):
+        result = float(value)
+        if not 0.0 < result < 1.0:
+            raise ValueError(f"n_components must be an integer or a share between 0 and 1, got {value}")
+        return result
+    count = integer("n_components", value)
+    if not 1 <= count <= x.shape[1]:
+        raise ValueError(f"n_components must be from 1 to the {x.shape[1]} features of x, got {count}")
+    return count
+
+
+def shrinkage(value: object, method: str) -> float | str | None:
+    """A coefficient, or the name of what estimates it."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return number("shrinkage", value, "a number from 0 to 1, 'ledoit-wolf', 'oas' or None", 0.0, 1.0)
+    result = choice("shrinkage", value, ESTIMATORS)
+    if result == "ledoit-wolf" and method.endswith("-cor"):
+        raise ValueError(f"shrinkage must not be 'ledoit-wolf' for method {method!r}, whose estimate needs 'oas'")
     return result
 
 
-def components(value: object, method: str, x: Array) -> int | None:
-    """How many components are kept, if not all."""
-    if value is None:
-        return None
-    result = integer("n_components", value)
-    if not method.startswith("pca"):
-        raise ValueError(f"n_components must be None for method {method!r}, got {result}")
-    if not 1 <= result <= x.shape[1]:
-        raise ValueError(f"n_components must be from 1 to the {x.shape[1]} features of x, got {result}")
+def power(value: object, method: str) -> float:
+    """What eigenvalues are raised to."""
+    result = number("power", value, "a finite number >= 0", 0.0, math.inf)
+    if result != 1.0 and method.startswith("cholesky"):
+        raise ValueError(f"power must be 1 for method {method!r}, which has no eigenvectors, got {value}")
+    return result
+
+
+def solver(value: object, method: str) -> str:
+    """How the decomposition is found."""
+    result = choice("solver", value, ("auto", "covariance", "qr", "dual"))
+    if result == "dual" and method.startswith("cholesky"):
+        raise ValueError(f"solver must not be 'dual' for method {method!r}, which has no eigenvectors")
+    return result
+
+
+def fits(name: str, value: object, kind_of_fit: type) -> "list[object]":
+    """One or more fits of as many features, as a list."""
+    if isinstance(value, kind_of_fit) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a sequence of {kind_of_fit.__name__}, got {type_name(value)}")
+    result = list(value)
+    if not result:
+        raise ValueError(f"{name} must have one or more fits, got none")
+    for i, fit in enumerate(result):
+        kind(f"{name}[{i}]", fit, kind_of_fit)
     return result
 
 

@@ -44,7 +44,7 @@ from ._standardization import weight_standardization, weight_standardization_bac
 from ._statistics import merge_moments, moments
 from ._synchronized import batch_norm_backward_apply, batch_norm_backward_reduce
 from ._weight_norm import weight_norm, weight_norm_backward, weight_norm_forward
-from ._whitening import Whitening, fit_whitening, whiten
+from ._whitening import Whitening, fit_whitening, merge_whitenings, whiten
 
 __all__ = [
     "AddNorm",
@@ -92,6 +92,7 @@ __all__ = [
     "layer_norm_backward",
     "layer_norm_forward",
     "merge_moments",
+    "merge_whitenings",
     "moments",
     "rms_norm",
     "rms_norm_backward",

@@ -10,9 +10,14 @@ from ._core import Statistics, promote
 
 
 def advance(buffer: Array, batch: Array, momentum: float, seen: npt.ArrayLike = True) -> None:
-    """In place, ``buffer = (1 - momentum) * buffer + momentum * batch``, only where there was something to see."""
+    """In place, ``buffer = (1 - momentum) * buffer + momentum * batch``, only where there was something to see.
+
+    A momentum of 0 keeps what is there, one of 1 replaces it, whatever either of them holds.
+    """
+    if momentum == 0:
+        return
     old = promote(buffer)
-    new = np.where(seen, (1 - momentum) * old + momentum * batch, old)
+    new = np.where(seen, batch if momentum == 1 else (1 - momentum) * old + momentum * batch, old)
     buffer[...] = new if np.iscomplexobj(buffer) else np.real(new)
 
 

@@ -3,6 +3,8 @@
 // The samples are cut into panels. If features are neighbours in memory a panel is the left factor and the matrix comes
 // in strips, else the panel is the strip; either way each value is the same chain of products in the order of the
 // features, so that the result depends on the layout no more than on the threads.
+#include "transform.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -152,11 +154,16 @@ bool moderate(const double* centre, std::size_t n) {
 
 void transform(const Space& space, const LinearMap& map, Input x, const double* centre_x, Input dy,
                const double* centre_dy, Output y) {
+    transform(space, map, x, centre_x, dy, centre_dy, y, false);
+}
+
+void transform(const Space& space, const LinearMap& map, Input x, const double* centre_x, Input dy,
+               const double* centre_dy, Output y, bool wide) {
     const Features features(space, {x.strides, y.strides, dy.data ? dy.strides : x.strides});
     const std::size_t groups = features.groups.count(), samples = features.samples.count();
     if (groups * samples * features.n * map.rows == 0) return;
     const std::size_t depth = features.n * (dy.data ? 2 : 1);
-    const bool single = moderate(map, groups, depth) && moderate(centre_x, groups * features.n) &&
+    const bool single = !wide && moderate(map, groups, depth) && moderate(centre_x, groups * features.n) &&
                         moderate(centre_dy, groups * features.n);
     const auto run = [&](auto type, auto compute) {
         using T = decltype(type);
