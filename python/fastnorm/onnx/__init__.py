@@ -1,4 +1,4 @@
-"""ONNX models: operators for its reference evaluator.
+"""ONNX models: operators for its reference evaluator, kernels for ONNX Runtime.
 
 Importing this needs no other package; each function tells what it needs.
 """
@@ -6,8 +6,9 @@ Importing this needs no other package; each function tells what it needs.
 from typing import Any
 
 from .._peers import needs
+from ._runtime import library_path, register
 
-__all__ = ["reference_ops"]
+__all__ = ["library_path", "reference_ops", "register"]
 
 
 def reference_ops() -> list[type[Any]]:
