@@ -2,7 +2,8 @@
 
 PEERS = {
     "autograd": {"autograd": "autograd"},
+    "jax": {"jax": "jax"},
     "keras": {"keras": "keras", "jax": "jax"},
-    "onnx": {"onnx": "onnx"},
+    "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
     "sklearn": {"sklearn": "scikit-learn"},
 }

@@ -1,7 +1,8 @@
 // The part of ONNX Runtime's C interface that custom operators need, so that building takes no foreign header.
 //
 // The interface is a table of function pointers that only grows: an entry never changes its position. Positions and the
-// layout of CustomOp are those of `onnxruntime_c_api.h` in ONNX Runtime 1.16 (MIT), https://github.com/microsoft/onnxruntime.
+// layout of CustomOp are those of `onnxruntime_c_api.h` in ONNX Runtime 1.16 (MIT),
+// https://github.com/microsoft/onnxruntime.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// What ONNX Runtime looks for in a library of custom operators. This file belongs to both the C++ library and the Python
-// module: the module exports no symbol of the libraries that it is linked with.
+// What ONNX Runtime looks for in a library of custom operators. This file belongs to both the C++ library and the
+// Python module: the module exports no symbol of the libraries that it is linked with.
 #include "fastnorm/fastnorm.h"
 #include "library.h"
 

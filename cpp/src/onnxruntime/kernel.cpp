@@ -87,7 +87,8 @@ Tensor Call::parameter(std::size_t index, const Tensor& x, std::size_t normalize
     const Tensor given = input(index);
     Shape& shape = inputs_[index];
     const std::size_t first = x.ndim - normalized;
-    const bool is_whole = given.ndim == normalized && std::equal(shape.data(), shape.data() + normalized, x.shape + first);
+    const bool is_whole =
+        given.ndim == normalized && std::equal(shape.data(), shape.data() + normalized, x.shape + first);
     if (!given || is_whole || given.ndim >= x.ndim) return given;
     const Shape own = shape;
     shape = Shape::filled(x.ndim, 1);

@@ -37,8 +37,8 @@ void rms_norm(Call& call) {
     rms_norm(x, axes, options, {{}, {}, {}, &outputs});
 }
 
-// One parameter a group, as before opset 21: x is (samples, groups, channels of a group, ...), and a group is what layer
-// norm normalizes.
+// One parameter a group, as before opset 21: x is (samples, groups, channels of a group, ...), and a group is what
+// layer norm normalizes.
 void group_norm_by_group(Call& call, const Tensor& x, std::size_t groups, NormOptions options) {
     Shape shape{x.shape[0], groups, x.shape[1] / groups};
     AxisList axes({2});
@@ -66,7 +66,8 @@ void group_norm(Call& call) {
         return parameter.ndim == 1 && parameter.shape[0] == static_cast<std::size_t>(groups);
     };
     if (x.ndim >= 2 && groups > 0 && x.shape[1] > static_cast<std::size_t>(groups) &&
-        x.shape[1] % static_cast<std::size_t>(groups) == 0 && is_by_group(options.weight) && is_by_group(options.bias)) {
+        x.shape[1] % static_cast<std::size_t>(groups) == 0 && is_by_group(options.weight) &&
+        is_by_group(options.bias)) {
         group_norm_by_group(call, x, static_cast<std::size_t>(groups), options);
         return;
     }
@@ -83,7 +84,8 @@ void instance_norm(Call& call) {
     instance_norm(x, 1, options, {{}, {}, {}, &outputs});
 }
 
-// ---- residual sums ---------------------------------------------------------------------------------------------------
+// ---- residual sums
+// ---------------------------------------------------------------------------------------------------
 
 // What is added to x: `skip`, whose missing or single samples are repeated, plus a bias along the last axis.
 class Skip {
@@ -155,10 +157,11 @@ void add_layer_norm(Call& call) {
     NormOptions options = call.options();
     options.weight = call.input(2);
     options.bias = call.input(3);
-    add_norm(call, call.input(4), {0, 3, 1, 2}, [&](const Tensor& x, const Tensor& skip, const AddNormResults& results) {
-        call.output_count() > 1 ? add_layer_norm_forward(x, skip, -1, options, results)
-                                : add_layer_norm(x, skip, -1, options, results);
-    });
+    add_norm(call, call.input(4), {0, 3, 1, 2},
+             [&](const Tensor& x, const Tensor& skip, const AddNormResults& results) {
+                 call.output_count() > 1 ? add_layer_norm_forward(x, skip, -1, options, results)
+                                         : add_layer_norm(x, skip, -1, options, results);
+             });
 }
 
 void add_rms_norm(Call& call) {

@@ -79,8 +79,7 @@ const void* Call::attribute(const char* name, AttributeType type) const {
 }
 
 std::int64_t Call::integer(const char* name) const {
-    return *static_cast<const std::int64_t*>(
-        static_cast<const Scalar*>(attribute(name, AttributeType::scalar))->value);
+    return *static_cast<const std::int64_t*>(static_cast<const Scalar*>(attribute(name, AttributeType::scalar))->value);
 }
 
 double Call::number(const char* name) const {

@@ -1,7 +1,7 @@
 // The part of XLA's foreign function interface that handlers on the CPU need, so that building takes no foreign header.
 //
-// Layouts are those of `xla/ffi/api/c_api.h`, API version 0.x (Apache 2.0), https://github.com/openxla/xla. Structs only
-// grow at the end, and tell their size, as long as the major version stays.
+// Layouts are those of `xla/ffi/api/c_api.h`, API version 0.x (Apache 2.0), https://github.com/openxla/xla. Structs
+// only grow at the end, and tell their size, as long as the major version stays.
 #pragma once
 
 #include <cstddef>

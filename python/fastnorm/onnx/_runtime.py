@@ -68,9 +68,7 @@ def register(session_options: Any, *, override: bool = True) -> None:
     with needs("onnxruntime", extra="onnx"):
         import onnxruntime
     if not isinstance(session_options, onnxruntime.SessionOptions):
-        raise TypeError(
-            f"session_options must be an onnxruntime.SessionOptions, got {type(session_options).__name__}"
-        )
+        raise TypeError(f"session_options must be an onnxruntime.SessionOptions, got {type(session_options).__name__}")
     before = _core.set_onnxruntime_override(bool(override))
     try:
         session_options.register_custom_ops_library(library_path())
