@@ -1,4 +1,4 @@
-"""ONNX models: operators for its reference evaluator, and fusion of norms with what stands around them.
+"""ONNX models: operators for its reference evaluator, kernels for ONNX Runtime, and fusion of norms.
 
 Importing this needs no other package; each function tells what it needs.
 """
@@ -6,8 +6,9 @@ Importing this needs no other package; each function tells what it needs.
 from typing import Any
 
 from .._peers import needs
+from ._runtime import library_path, register
 
-__all__ = ["convert", "reference_ops"]
+__all__ = ["convert", "library_path", "reference_ops", "register"]
 
 
 def convert(model: Any) -> Any:
