@@ -3,8 +3,8 @@
 Fit and transform of tables against scikit-learn's PCA(whiten=True) of every solver, and the formula written out in
 NumPy and in PyTorch; the map alone against a matrix product; then batch whitening forward and backward against the same
 formulas in PyTorch. All take turns in one process and on the same number of threads; the memory is what a process of
-its own needs above the data. Milliseconds are those of the clock, with --cpu those of the processor: for one thread on a
-busy machine.
+its own needs above the data. Milliseconds are those of the clock, with --cpu those of the processor: for one thread on
+a busy machine.
 """
 
 from __future__ import annotations
@@ -102,11 +102,8 @@ def peers(x: np.ndarray) -> dict[str, Callable[[np.ndarray], Any]]:
     """Every way to whiten that exists for the shape and would end."""
     n, d = x.shape
     found: dict[str, Callable[[np.ndarray], Any]] = {"fastnorm": fastnorm, "numpy": numpy}
-    solvers = ["full", "covariance_eigh", "randomized", "arpack"]
-    if n >= d:
-        solvers = solvers[:2]  # the others find a part of the components
-    elif d > 5000:
-        solvers.remove("covariance_eigh")
+    # The solver of the covariance would take minutes for few samples, those of a part have no part to find else.
+    solvers = ("full", "covariance_eigh") if n >= d else ("full", "randomized", "arpack")
     found |= {f"scikit-learn {solver}": scikit_learn(solver) for solver in solvers}
     if importlib.util.find_spec("torch"):
         found["pytorch"] = pytorch
@@ -118,7 +115,9 @@ EVERY = {
     "fastnorm in place": fastnorm_in_place,
     "numpy": numpy,
     "pytorch": pytorch,
-    **{f"scikit-learn {solver}": scikit_learn(solver) for solver in ("full", "covariance_eigh", "randomized", "arpack")},
+    **{
+        f"scikit-learn {solver}": scikit_learn(solver) for solver in ("full", "covariance_eigh", "randomized", "arpack")
+    },
 }
 
 
@@ -162,7 +161,9 @@ def take_turns(
 
 
 def of_tables(options: argparse.Namespace) -> None:
-    print(f"fit and transform, {options.threads} threads: least ms, others' time over fastnorm's, MB of the fastest two")
+    print(
+        f"fit and transform, {options.threads} threads: least ms, others' time over fastnorm's, MB of the fastest two"
+    )
     ratios = []
     for n, d in options.shapes:
         for dtype in options.dtypes:
@@ -194,18 +195,20 @@ def of_table(x: np.ndarray, options: argparse.Namespace) -> float:
 
 def of_maps(options: argparse.Namespace) -> None:
     """The map alone, in place, against the matrix product of BLAS."""
-    print("the map alone, in place: least ms, and np.matmul over it")
+    print("the map alone, in place: least ms, and np.matmul's time over it")
     for n, d in options.shapes:
-        if n < d:
-            continue
-        for dtype in options.dtypes:
-            x = samples(n, d, dtype)
-            fit = fn.fit_whitening(x)
-            matrix, out, place = fit.matrix.T.astype(dtype), np.empty_like(x), x.copy()
-            calls = {"fastnorm": lambda: fit.transform(x, out=place), "matmul": lambda: np.matmul(x, matrix, out=out)}
-            times = take_turns(calls, options, PAUSE / 4)
-            ratio = np.median(times["matmul"] / times["fastnorm"])
-            print(f"  {n}x{d:<8} {x.dtype!s:<8} {times['fastnorm'].min() * 1e3:8.2f} ms   {ratio:.2f}", flush=True)
+        for dtype in options.dtypes if n >= d else ():
+            of_map(samples(n, d, dtype), options)
+
+
+def of_map(x: np.ndarray, options: argparse.Namespace) -> None:
+    fit = fn.fit_whitening(x)
+    matrix, out, place = fit.matrix.T.astype(x.dtype), np.empty_like(x), x.copy()
+    calls = {"fastnorm": lambda: fit.transform(x, out=place), "matmul": lambda: np.matmul(x, matrix, out=out)}
+    times = take_turns(calls, options, PAUSE / 4)
+    ratio = np.median(times["matmul"] / times["fastnorm"])
+    shape = "x".join(map(str, x.shape))
+    print(f"  {shape:<12} {x.dtype!s:<8} {times['fastnorm'].min() * 1e3:8.2f} ms   {ratio:.2f}", flush=True)
 
 
 def of_batches(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import fastnorm as fn
@@ -22,11 +23,22 @@ class Row(NamedTuple):
     within: float
 
 
-def compare(name: str, without: Callable[[], Any], within: Callable[[], Any]) -> Row:
-    """Call both in turns, so that a busy machine slows both; print the row."""
-    once = [_seconds(call) for call in (without, within, without, within)]
-    rounds = max(_LEAST, min(_MOST, int(_SECONDS / sum(once[2:]))))
-    times = [(_seconds(without), _seconds(within)) for _ in range(rounds)]
+def compare(
+    name: str,
+    without: Callable[[], Any],
+    within: Callable[[], Any],
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Row:
+    """Call both in turns, so that a busy machine slows both, the second inside of a context; print the row."""
+
+    def turn() -> tuple[float, float]:
+        first = _seconds(without)
+        with around():
+            return first, _seconds(within)
+
+    turn()
+    rounds = max(_LEAST, min(_MOST, int(_SECONDS / sum(turn()))))
+    times = [turn() for _ in range(rounds)]
     row = Row(name, *(min(column) for column in zip(*times, strict=True)))
     print(f"| {name} | {_text(row.without)} | {_text(row.within)} | {row.without / row.within:.2f} |", flush=True)
     return row

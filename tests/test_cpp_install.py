@@ -1,5 +1,6 @@
 """The C++ library installs, and a program finds it with find_package, links it and knows nothing of Python."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -129,6 +130,13 @@ def test_a_consumer_builds_and_runs_without_python(prefix, tmp_path):
     check_other_operations(arrays)
     check_errors(output)
     assert "libpython" not in linked_libraries(program)
+
+
+def test_it_is_a_library_of_operators_for_onnx_runtime(prefix):
+    for library in prefix.rglob("libfastnorm.so" if sys.platform != "darwin" else "libfastnorm.dylib"):
+        loaded = ctypes.CDLL(str(library))
+        assert loaded.RegisterCustomOps
+        assert loaded.RegisterFastnormOps
 
 
 def test_the_example_normalizes_in_memory_of_its_own(prefix, tmp_path):

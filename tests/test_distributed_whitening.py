@@ -89,7 +89,7 @@ def test_a_covariance_without_full_rank_is_an_error_on_every_rank() -> None:
     ranks = Ranks(3)
     for result in ranks.run(lambda _, gather: batch_whitening_forward(x, eps=0.0, allgather=gather)):
         assert isinstance(result, np.linalg.LinAlgError)
-        assert "pass eps > 0" in str(result)
+        assert "eps >" in str(result)
 
 
 def test_a_pass_is_two_exchanges_of_some_matrices() -> None:

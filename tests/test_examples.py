@@ -120,7 +120,7 @@ def test_whitening_of_embeddings(tmp_path: Path) -> None:
     needs = ("onnx", "scipy", "tokenizers", "matplotlib", "sklearn")
     text = run("whiten_embeddings.py", "--output", str(tmp_path / "embeddings.png"), needs=needs)
     rows = re.findall(r"^(.*?) {2,}([\d.-]+) \+- \S+ +([\d.-]+) \+- (\S+) +(\S+) +(\d+) of 24$", text, re.MULTILINE)
-    assert [row[0] for row in rows][0] == "as they are"
+    assert rows[0][0] == "as they are"
     assert len(rows) == 4
     spread = {title: (float(others), float(std)) for title, _, others, std, *_ in rows}
     for title, (others, std) in spread.items():

@@ -36,6 +36,11 @@ STANDARDIZATIONS: Final[tuple[str, ...]]
 # What `fastnorm.threads` has set in a context; 0 is nothing.
 num_threads_override: Final[ContextVar[int]]
 
+# Handlers of XLA's foreign function interface, by the names of the operations.
+def xla_handlers() -> dict[str, Any]: ...
+
+# Whether a library of custom operators that this thread registers overrides ONNX Runtime's own; what was set before.
+def set_onnxruntime_override(override: bool) -> bool: ...
 def number_expectation(name: str) -> str: ...
 def layer_norm(
     x: Any,

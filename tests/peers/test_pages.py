@@ -15,10 +15,17 @@ ROOT = Path(__file__).parents[2]
 
 # Each example's peer, and what it prints.
 EXAMPLES = {
+    "autograd_mlp.py": ("autograd", r"^layer norm of NumPy .* ms a step.*\nlayer norm of fastnorm .* ms a step"),
+    "jax_training.py": ("jax", r"^without .* ms a step.*\nwith fastnorm .* ms a step.*\ndifference of the losses "),
+    "keras_predict.py": ("keras", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
+    "onnx_unet.py": ("onnx", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
     "dask_whitening.py": (
         "dask",
         r"^corpus: 6 files(?s:.*)^covariance of what was written: .* but for \d\.\de-0[5-9]$",
     ),
+    "torch_nnunet.py": ("torch", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[567]$"),
+    "onnxruntime_minilm.py": ("onnx", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[67]$"),
+    "onnxruntime_unet.py": ("onnx", r"^without .*\nwith fastnorm .*\nand one node .*\nlargest difference .*e-0[5-7]$"),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
 
@@ -50,19 +57,19 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("peer", PEERS)
-def test_code_of_the_page(peer: str) -> None:
-    require(peer)
-    page = (ROOT / "docs" / "peers" / f"{peer}.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", [*PEERS, "onnxruntime"])
+def test_code_of_the_page(name: str) -> None:
+    require("onnx" if name == "onnxruntime" else name)
+    page = (ROOT / "docs" / "peers" / f"{name}.md").read_text(encoding="utf-8")
     code = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert code
     run("-c", "\n".join(code))
 
 
-@pytest.mark.parametrize("peer", PEERS)
-def test_docstrings(peer: str) -> None:
-    require(peer)
-    run("-c", DOCTEST, f"fastnorm.{peer}")
+@pytest.mark.parametrize("module", [*PEERS, "onnx._runtime"])
+def test_docstrings(module: str) -> None:
+    require(module.partition(".")[0])
+    run("-c", DOCTEST, f"fastnorm.{module}")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

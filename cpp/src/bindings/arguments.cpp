@@ -3,6 +3,8 @@
 #include <limits>
 #include <string_view>
 
+#include "operations/check.h"
+
 namespace fastnorm_python {
 namespace {
 
@@ -118,11 +120,14 @@ fn::AxisList Arguments::axes_or_none() {
 }
 
 fn::Activation Arguments::activation() {
-    constexpr const char* kNames[] = {"relu", "silu", "gelu", "gelu_tanh"};
     PyObject* const value = take();
     if (value == Py_None) return fn::Activation::none;
-    for (int i = 0; i < 4 && PyUnicode_CheckExact(value); ++i) {
-        if (PyUnicode_CompareWithASCIIString(value, kNames[i]) == 0) return static_cast<fn::Activation>(i + 1);
+    if (PyUnicode_CheckExact(value)) {
+        int number = 0;
+        for (const char* const name : fn::kActivationNames) {
+            ++number;
+            if (PyUnicode_CompareWithASCIIString(value, name) == 0) return static_cast<fn::Activation>(number);
+        }
     }
     return static_cast<fn::Activation>(PyLong_AsLong(ask("activation", "activation", value)));
 }

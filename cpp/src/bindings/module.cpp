@@ -9,9 +9,11 @@
 #include "fastnorm/fastnorm.h"
 #include "functions.h"
 #include "gil.h"
+#include "onnxruntime/library.h"
 #include "operations/check.h"
 #include "pool.h"
 #include "shape/limits.h"
+#include "xla/handlers.h"
 #include "whitening.h"
 #include "whitening/transform.h"
 
@@ -133,6 +135,15 @@ py::dict build_info() {
     return info;
 }
 
+// As capsules of the name that JAX gives to functions.
+py::dict xla_handlers() {
+    py::dict handlers;
+    for (const fn::xla::NamedHandler& named : fn::xla::kHandlers) {
+        handlers[named.name] = py::capsule(reinterpret_cast<void*>(named.handler), "xla._CUSTOM_CALL_TARGET");
+    }
+    return handlers;
+}
+
 constexpr const char* kOnlyMain = "fastnorm can only be imported in the main interpreter";
 
 bool in_main_interpreter() {
@@ -153,9 +164,8 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.doc() = "The C++ core of fastnorm. Use the functions of the package instead.";
     m.attr("REDUCED") = static_cast<int>(fn::reduced);
     m.attr("PARAM") = static_cast<int>(fn::param);
-    const char* const activations[] = {"relu", "silu", "gelu", "gelu_tanh"};
     py::dict numbers;
-    for (int i = 0; i < 4; ++i) numbers[activations[i]] = i + 1;
+    for (const char* const name : fn::kActivationNames) numbers[name] = py::len(numbers) + 1;
     m.attr("ACTIVATIONS") = numbers;
     m.attr("STANDARDIZATIONS") = py::make_tuple("var", "std_unbiased", "std_biased", "max");
 
@@ -172,6 +182,9 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.def("number_expectation", &fn::number_expectation, "name"_a);
     add_pool_functions(m);
     fastnorm_python::add_whitening_functions(m);
+
+    m.def("xla_handlers", &xla_handlers);
+    m.def("set_onnxruntime_override", &fn::onnxruntime::set_override, "override"_a);
 
     m.def("get_num_threads", &fn::get_num_threads);
     m.def("set_num_threads", &fn::set_num_threads, "n"_a);

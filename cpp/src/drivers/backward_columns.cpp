@@ -1,6 +1,6 @@
 // Backward down columns: every lane is a cell. Sums of superblocks of lane tiles, merged per lane and group, then one
 // sweep over the rows; all three in one task where a lane tile fits into the cache.
-#include "columns.h"
+#include "column_driver.h"
 #include "drivers/backward_call.h"
 #include "shape/limits.h"
 
@@ -8,89 +8,45 @@ namespace fastnorm {
 namespace {
 
 template <class T>
-class ColumnBackward {
+class ColumnBackward : ColumnDriver<T, Cell> {
+    using Driver = ColumnDriver<T, Cell>;
+    friend Driver;
+
 public:
-    using C = Compute<T>;
+    using typename Driver::C;
+    using typename Driver::Lanes;
 
     explicit ColumnBackward(const GradientCall<T>& gradient)
-        : gradient_(gradient),
-          call_(gradient.call),
-          columns_(call_.plan),
-          outer_(call_.plan.kept.count()),
-          cells_(outer_ * columns_.lanes()) {}
+        : Driver(gradient.call, Step::input_gradient, 1), gradient_(gradient), cells_(outer_ * columns_.lanes()) {}
 
     void run() {
-        const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
-        if (2 * columns_.rows() * columns_.tile() * sizeof(T) <= limits::kColumnBackwardBytes &&
-            outer_ * tiles >= static_cast<std::size_t>(call_.threads)) {
-            parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
-                const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();
-                Lanes own(*this, {outer, 1, lane, columns_.lanes_of(tile)});
-                for (std::size_t part = 0; part < parts; ++part) sum(own, outer, part, tile);
-                finish(own, outer, tile);
-                if (!gradient_.wants_dx()) return;
-                const Planes<T> planes = plane_of(columns_.lanes_of(tile));
-                const Offset first = offset(outer, lane);
-                planes.run(at(call_.bases, first), own.stats, 0, planes.units(), 0, first.param);
-            });
-        } else {
-            Lanes all(*this, {0, outer_, 0, columns_.lanes()});
-            parallel_for(outer_ * parts * tiles, call_.threads,
-                         [&](std::size_t task) { sum(all, task / tiles / parts, task / tiles % parts, task % tiles); });
-            parallel_for(outer_ * tiles, threads_for(all.partial.size() * sizeof(Cell)),
-                         [&](std::size_t task) { finish(all, task / tiles, task % tiles); });
-            if (gradient_.wants_dx()) {
-                plane_of(columns_.lanes())
-                    .run_groups(call_.bases, all.stats, call_.plan.kept, columns_.lanes(), call_.threads);
-            }
-        }
+        const int finishing = threads_for(outer_ * columns_.parts() * columns_.lanes() * sizeof(Cell));
+        this->run_columns(*this, 2 * this->tile_bytes() <= limits::kColumnBackwardBytes, gradient_.wants_dx(), true,
+                          finishing);
         sum_parameters(gradient_, call_.plan.axes, cells_);
     }
 
 private:
-    struct Range {
-        std::size_t outer, outers, lane, lanes;
-    };
-    // What is known of a range of lanes: their statistics, and the sums of superblocks.
-    struct Lanes {
-        Lanes(const ColumnBackward& driver, const Range& range)
-            : range(range),
-              parts(driver.columns_.parts()),
-              partial(range.outers * parts * range.lanes),
-              stats(range.outers * range.lanes) {
-            const std::size_t width = driver.columns_.width();
-            const std::ptrdiff_t step = driver.call_.plan.lane.stat;
-            const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(range.lane / width) * step;
-            for (std::size_t i = 0; i < range.outers; ++i) {
-                driver.gradient_.set_statistics(stats, i * range.lanes, range.lanes / width,
-                                                driver.call_.plan.kept.offset(range.outer + i).stat + first, step,
-                                                width);
-            }
-        }
-        Cell& cell(std::size_t outer, std::size_t part, std::size_t lane) {
-            return partial[((outer - range.outer) * parts + part) * range.lanes + lane - range.lane];
-        }
-        std::size_t stat(std::size_t outer, std::size_t lane) const {
-            return (outer - range.outer) * range.lanes + lane - range.lane;
-        }
+    using Driver::call_;
+    using Driver::columns_;
+    using Driver::outer_;
 
-        Range range;
-        std::size_t parts;
-        std::vector<Cell> partial;
-        Coefficients<C> stats;
-    };
-
-    Offset offset(std::size_t outer, std::size_t lane) const {
-        Offset offset = call_.plan.kept.offset(outer);
-        offset.advance(columns_.lane_axis(), lane);
-        return offset;
+    // The statistics of the lanes.
+    void prepare(Lanes& lanes) const {
+        const std::size_t width = columns_.width();
+        const std::ptrdiff_t step = call_.plan.lane.stat;
+        const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(lanes.lane / width) * step;
+        for (std::size_t i = 0; i < lanes.outers; ++i) {
+            gradient_.set_statistics(lanes.stats, i * lanes.lanes, lanes.lanes / width,
+                                     call_.plan.kept.offset(lanes.outer + i).stat + first, step, width);
+        }
     }
 
-    void sum(Lanes& to, std::size_t outer, std::size_t part, std::size_t tile) {
+    bool sum(Lanes& to, std::size_t outer, std::size_t part, std::size_t tile) {
         static constexpr C one = 1;
         const std::size_t lanes = columns_.lanes_of(tile), rows = columns_.rows_of(part);
         const std::size_t lane = tile * columns_.tile(), first_row = columns_.first_row(part);
-        const Bases first = at(call_.bases, offset(outer, lane));
+        const Bases first = at(call_.bases, this->offset(outer, lane));
         const std::size_t stat = to.stat(outer, lane);
         RowReader<T> x(columns_, kX), dy(columns_, kDy);
         std::vector<double> s1(lanes), s2(lanes);
@@ -109,8 +65,9 @@ private:
         }
         for (std::size_t i = 0; i < lanes; ++i) {
             const auto own = [&] { return exact(to.stats, first, i, first_row, rows, stat + i); };
-            to.cell(outer, part, lane + i) = to.stats.extreme(stat + i) ? own() : repaired({s1[i], s2[i]}, own);
+            to.value(outer, part, lane + i) = to.stats.extreme(stat + i) ? own() : repaired({s1[i], s2[i]}, own);
         }
+        return false;
     }
 
     Cell exact(const Coefficients<C>& stats, const Bases& first, std::size_t lane, std::size_t first_row,
@@ -136,7 +93,7 @@ private:
             Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * width;
             Cell total{};
             for (std::size_t j = 0; j < width; ++j) {
-                cell[j] = merged(of, outer, lane + j);
+                cell[j] = of.total(outer, lane + j);
                 const double w = call_.affine.w[own.param + static_cast<std::ptrdiff_t>(lane + j) * step];
                 total = merge(total, {w * cell[j].db, w * cell[j].dh});
             }
@@ -144,21 +101,7 @@ private:
             stat += call_.plan.lane.stat;
         }
     }
-    Cell merged(Lanes& of, std::size_t outer, std::size_t lane) {
-        if (columns_.parts() == 1) return of.cell(outer, 0, lane);
-        Tree<Cell> tree;
-        for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(of.cell(outer, part, lane));
-        return tree.result();
-    }
-
-    Planes<T> plane_of(std::size_t lanes) const {
-        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, Step::input_gradient, call_.stream);
-    }
-
     const GradientCall<T>& gradient_;
-    const Call<T>& call_;
-    Columns columns_;
-    std::size_t outer_;
     std::vector<Cell> cells_;
 };
 

@@ -2,7 +2,7 @@
 // channels first, and filters. A task sums the cells of a few groups and writes their dx while they are in the cache;
 // few long groups are cut across tasks instead.
 #include "drivers/backward_call.h"
-#include "spans.h"
+#include "span_driver.h"
 
 namespace fastnorm {
 namespace {
@@ -40,13 +40,13 @@ public:
           elements_(blocks_.elements() * width_),
           inverse_(call_.inverse(elements_)),
           tasks_(call_.plan, 2 * elements_ * sizeof(T), blocks_.by_runs()),
+          sweep_(call_, tasks_, Step::input_gradient),
           cells_(call_.plan.kept.count() * width_) {
         cell_axes_.for_each([&](const Offset& cell) { cell_params_.push_back(cell.param); });
     }
 
     void run() {
-        const auto threads = static_cast<std::size_t>(call_.threads);
-        if (threads > 1 && tasks_.count() < 4 * threads && blocks_.count() * width_ >= 4 * kSuperblock) {
+        if (splits_groups(tasks_.count(), blocks_.count() * width_, call_.threads)) {
             run_split();
         } else {
             run_groups();
@@ -58,8 +58,6 @@ private:
     Cell* cells(std::ptrdiff_t group) { return cells_.data() + static_cast<std::size_t>(group) * width_; }
 
     void run_groups() {
-        const Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, Step::input_gradient,
-                               call_.stream);
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
@@ -73,12 +71,7 @@ private:
                 finish(stats, i, stat, param);
                 stat += tasks_.groups().stat, param += tasks_.groups().param;
             }
-            if (n == tasks_.chunk()) {
-                planes.run(first, stats, 0, planes.units(), 0, offset.param);
-            } else {
-                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, Step::input_gradient, call_.stream);
-                rest.run(first, stats, 0, rest.units(), 0, offset.param);
-            }
+            sweep_.run(first, stats, n, offset.param);
         });
     }
 
@@ -205,30 +198,24 @@ private:
 
     void run_split() {
         const std::size_t groups = call_.plan.kept.count();
-        const std::size_t parts = (blocks_.count() + kSuperblock - 1) / kSuperblock;
         Coefficients<C> stats(groups);
         for (std::size_t g = 0; g < groups; ++g) {
             gradient_.set_statistics(stats, g, 1, call_.plan.kept.offset(g).stat, 0);
         }
-        std::vector<Cell> partial(groups * width_ * parts);
-        parallel_for(partial.size(), call_.threads, [&](std::size_t task) {
-            const std::size_t cell = task / parts, begin = task % parts * kSuperblock;
-            const Bases bases =
-                at(at(call_.bases, call_.plan.kept.offset(cell / width_)), cell_axes_.offset(cell % width_));
-            partial[task] = sum(bases, stats, cell / width_, begin, std::min(begin + kSuperblock, blocks_.count()));
-        });
-        for (std::size_t cell = 0; cell < groups * width_; ++cell) {
-            Tree<Cell> tree;
-            for (std::size_t part = 0; part < parts; ++part) tree.add(partial[cell * parts + part]);
-            cells(call_.plan.kept.offset(cell / width_).stat)[cell % width_] = tree.result();
-        }
+        const auto offset_of = [&](std::size_t cell) { return call_.plan.kept.offset(cell / width_); };
+        split_sums<Cell>(
+            groups * width_, blocks_.count(), call_.threads,
+            [&](std::size_t cell, std::size_t begin, std::size_t end) {
+                const Bases bases = at(at(call_.bases, offset_of(cell)), cell_axes_.offset(cell % width_));
+                return sum(bases, stats, cell / width_, begin, end);
+            },
+            [&](std::size_t cell, const Cell& total) { cells(offset_of(cell).stat)[cell % width_] = total; });
         if (!gradient_.wants_dx()) return;
         for (std::size_t g = 0; g < groups; ++g) {
             const Offset offset = call_.plan.kept.offset(g);
             finish(stats, g, offset.stat, offset.param);
         }
-        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, Step::input_gradient, call_.stream);
-        planes.run_groups(call_.bases, stats, call_.plan.kept, 1, call_.threads);
+        sweep_.run_split(stats);
     }
 
     const GradientCall<T>& gradient_;
@@ -240,6 +227,7 @@ private:
     std::size_t width_, elements_;
     double inverse_;
     GroupTasks tasks_;
+    GroupSweep<T> sweep_;
     std::vector<Cell> cells_;
 };
 

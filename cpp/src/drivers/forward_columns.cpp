@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "column_driver.h"
 #include "column_moments.h"
 #include "drivers/driver_call.h"
 #include "shape/limits.h"
@@ -12,86 +13,40 @@ namespace fastnorm {
 namespace {
 
 template <class T>
-class ColumnForward {
+class ColumnForward : ColumnDriver<T, Moments> {
+    using Driver = ColumnDriver<T, Moments>;
+    friend Driver;
+
 public:
-    using C = Compute<T>;
+    using typename Driver::C;
+    using typename Driver::Lanes;
 
     ColumnForward(const Call<T>& call, const Saved& saved, bool output)
-        : call_(call), saved_(saved), output_(output), columns_(call.plan), outer_(call.plan.kept.count()) {}
+        : Driver(call, Step::normalize, Columns(call.plan).width()), saved_(saved), output_(output) {}
 
     void run() {
-        const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
-        const auto threads = static_cast<std::size_t>(call_.threads);
         if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
-        if (columns_.rows() * columns_.tile() * sizeof(T) <= limits::kColumnForwardBytes && outer_ * tiles >= threads) {
-            parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
-                const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();
-                Lanes own(columns_, {outer, 1, lane, columns_.lanes_of(tile)}, output_);
-                bool finished = false;
-                for (std::size_t part = 0; part < parts; ++part) finished = sum(own, outer, part, tile);
-                if (!finished) finish(own, outer, tile);
-                if (!output_) return;
-                const Planes<T> planes = plane_of(columns_.lanes_of(tile));
-                planes.run(bases(outer, lane), own.stats, 0, planes.units(), 0, offset(outer, lane).param);
-            });
-            return;
-        }
-        Lanes all(columns_, {0, outer_, 0, columns_.lanes()}, output_);
-        std::vector<char> finished(outer_ * tiles);  // not bool, whose bits threads would share
-        parallel_for(outer_ * parts * tiles, call_.threads, [&](std::size_t task) {
-            const std::size_t outer = task / tiles / parts, tile = task % tiles;
-            if (sum(all, outer, task / tiles % parts, tile)) finished[outer * tiles + tile] = 1;
-        });
-        parallel_for(outer_ * tiles, outer_ * columns_.lanes() < 4096 ? 1 : call_.threads, [&](std::size_t task) {
-            if (!finished[task]) finish(all, task / tiles, task % tiles);
-        });
-        if (!output_) return;
-        plane_of(columns_.lanes()).run_groups(call_.bases, all.stats, call_.plan.kept, columns_.lanes(), call_.threads);
+        const int finishing = outer_ * columns_.lanes() < 4096 ? 1 : call_.threads;
+        this->run_columns(*this, this->tile_bytes() <= limits::kColumnForwardBytes, output_, output_, finishing);
     }
 
 private:
-    struct Range {
-        std::size_t outer, outers, lane, lanes;
-    };
-    // What is known of a range of lanes: moments of superblocks, and with output the statistics that follow.
-    struct Lanes {
-        Lanes(const Columns& columns, const Range& range, bool output)
-            : range(range),
-              width(columns.width()),
-              parts(columns.parts()),
-              partial(range.outers * parts * range.lanes / width),
-              stats(output ? range.outers * range.lanes : 0) {}
+    using Driver::call_;
+    using Driver::columns_;
+    using Driver::outer_;
 
-        Moments& moments(std::size_t outer, std::size_t part, std::size_t group) {
-            return partial[((outer - range.outer) * parts + part) * (range.lanes / width) + group - range.lane / width];
-        }
-        std::size_t stat(std::size_t outer, std::size_t lane) const {
-            return (outer - range.outer) * range.lanes + lane - range.lane;
-        }
-
-        Range range;
-        std::size_t width, parts;
-        std::vector<Moments> partial;
-        Coefficients<C> stats;
-    };
-
-    Offset offset(std::size_t outer, std::size_t lane) const {
-        Offset offset = call_.plan.kept.offset(outer);
-        offset.advance(columns_.lane_axis(), lane);
-        return offset;
-    }
-    Bases bases(std::size_t outer, std::size_t lane) const { return at(call_.bases, offset(outer, lane)); }
+    void prepare(Lanes&) const {}
 
     // Moments of one superblock of one tile of lanes. True if the tile is finished with it.
     bool sum(Lanes& to, std::size_t outer, std::size_t part, std::size_t tile) {
         const std::size_t lanes = columns_.lanes_of(tile);
         const std::size_t width = columns_.width(), first_group = tile * columns_.tile() / width;
-        const char* const x = bases(outer, tile * columns_.tile())[kX];
+        const char* const x = at(call_.bases, this->offset(outer, tile * columns_.tile()))[kX];
         const ColumnMoments<T> moments(call_, columns_, x, part);
         const auto sums = moments.sums(lanes);
         if (finish_at_once(to, outer, first_group, sums)) return true;
         for (std::size_t g = 0; g < lanes / width; ++g) {
-            to.moments(outer, part, first_group + g) = moments.group(sums, g);
+            to.value(outer, part, first_group + g) = moments.group(sums, g);
         }
         return false;
     }
@@ -123,18 +78,12 @@ private:
         return true;
     }
 
-    Planes<T> plane_of(std::size_t lanes) const {
-        return Planes<T>(call_.kernels, columns_.box(lanes), call_.affine, Step::normalize, call_.stream);
-    }
-
     // Merges the superblocks of a tile's groups.
     void finish(Lanes& of, std::size_t outer, std::size_t tile) {
         const std::size_t width = columns_.width(), begin = tile * columns_.tile() / width;
         const std::ptrdiff_t first = call_.plan.kept.offset(outer).stat;
         for (std::size_t group = begin; group < begin + columns_.lanes_of(tile) / width; ++group) {
-            Tree<Moments> tree;
-            for (std::size_t part = 0; part < columns_.parts(); ++part) tree.add(of.moments(outer, part, group));
-            const Moments m = tree.result(), own = unscaled(m);
+            const Moments m = of.total(outer, group), own = unscaled(m);
             const double scale = rstd(call_.scale, m);
             for (std::size_t lane = group * width; output_ && lane < (group + 1) * width; ++lane) {
                 of.stats.set(of.stat(outer, lane), own.origin, own.rest, scale);
@@ -144,11 +93,8 @@ private:
         }
     }
 
-    const Call<T>& call_;
     const Saved& saved_;
     bool output_;
-    Columns columns_;
-    std::size_t outer_;
 };
 
 }  // namespace

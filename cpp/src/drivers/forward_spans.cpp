@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "drivers/driver_call.h"
-#include "spans.h"
+#include "span_driver.h"
 
 namespace fastnorm {
 namespace {
@@ -20,17 +20,16 @@ public:
           saved_(saved),
           output_(output),
           blocks_(call.plan),
-          tasks_(call.plan, blocks_.elements() * sizeof(T), blocks_.by_runs()) {}
+          tasks_(call.plan, blocks_.elements() * sizeof(T), blocks_.by_runs()),
+          sweep_(call, tasks_, Step::normalize) {}
 
     void run() {
-        const auto threads = static_cast<std::size_t>(call_.threads);
-        if (threads > 1 && tasks_.count() < 4 * threads && blocks_.count() >= 4 * kSuperblock) {
+        if (splits_groups(tasks_.count(), blocks_.count(), call_.threads)) {
             if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
             run_split();
             return;
         }
-        Planes<T> planes(call_.kernels, tasks_.box(tasks_.chunk()), call_.affine, Step::normalize, call_.stream);
-        if (call_.stream && !call_.sum) planes.set_ahead(next_task());
+        if (call_.stream && !call_.sum) sweep_.set_ahead(next_task());
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
@@ -39,13 +38,7 @@ public:
             std::unique_ptr<T[]> scratch;
             if (call_.sum) sum(first, n, scratch);
             moments(first, offset.stat, n, stats);
-            if (!output_) return;
-            if (n == tasks_.chunk()) {
-                planes.run(first, stats, 0, planes.units(), 0, offset.param);
-            } else {
-                const Planes<T> rest(call_.kernels, tasks_.box(n), call_.affine, Step::normalize, call_.stream);
-                rest.run(first, stats, 0, rest.units(), 0, offset.param);
-            }
+            if (output_) sweep_.run(first, stats, n, offset.param);
         });
     }
 
@@ -115,24 +108,15 @@ private:
     }
 
     void run_split() {
-        const std::size_t groups = call_.plan.kept.count();
-        const std::size_t parts = (blocks_.count() + kSuperblock - 1) / kSuperblock;
-        std::vector<Moments> partial(groups * parts);
-        parallel_for(partial.size(), call_.threads, [&](std::size_t task) {
-            const Bases bases = at(call_.bases, call_.plan.kept.offset(task / parts));
-            const std::size_t begin = task % parts * kSuperblock;
-            partial[task] = span_moments<T>(call_.kernels, blocks_, bases[kX], begin,
-                                            std::min(begin + kSuperblock, blocks_.count()), call_.centred());
-        });
-        const Planes<T> planes(call_.kernels, tasks_.box(1), call_.affine, Step::normalize, call_.stream);
-        Coefficients<C> stats(groups);
-        for (std::size_t g = 0; g < groups; ++g) {
-            Tree<Moments> tree;
-            for (std::size_t part = 0; part < parts; ++part) tree.add(partial[g * parts + part]);
-            finish(g, call_.plan.kept.offset(g).stat, tree.result(), stats);
-        }
-        if (!output_) return;
-        planes.run_groups(call_.bases, stats, call_.plan.kept, 1, call_.threads);
+        Coefficients<C> stats(call_.plan.kept.count());
+        split_sums<Moments>(
+            call_.plan.kept.count(), blocks_.count(), call_.threads,
+            [&](std::size_t group, std::size_t begin, std::size_t end) {
+                const Bases bases = at(call_.bases, call_.plan.kept.offset(group));
+                return span_moments<T>(call_.kernels, blocks_, bases[kX], begin, end, call_.centred());
+            },
+            [&](std::size_t group, const Moments& m) { finish(group, call_.plan.kept.offset(group).stat, m, stats); });
+        if (output_) sweep_.run_split(stats);
     }
 
     const Call<T>& call_;
@@ -140,6 +124,7 @@ private:
     bool output_;
     SpanBlocks blocks_;
     GroupTasks tasks_;
+    GroupSweep<T> sweep_;
 };
 
 }  // namespace

@@ -104,6 +104,14 @@ private:
     Value levels_[64];
 };
 
+// n values merged in that tree.
+template <class Value>
+Value merged(const Value* values, std::size_t n) {
+    Tree<Value> tree;
+    for (std::size_t i = 0; i < n; ++i) tree.add(values[i]);
+    return tree.result();
+}
+
 // Moments of n values from their sums about a pivot.
 inline Moments from_sums(std::size_t count, double pivot, double s1, double s2, bool centred, int exponent = 0) {
     const auto n = static_cast<double>(count);

@@ -110,6 +110,18 @@ double check_number(const char* name, double value) {
     return value;
 }
 
+Activation check_activation(std::string_view name) {
+    if (name.empty()) return Activation::none;
+    std::string expected;
+    std::uint8_t number = 0;
+    for (const char* const known : kActivationNames) {
+        ++number;
+        if (name == known) return static_cast<Activation>(number);
+        expected += std::string(number == 1 ? "'" : ", '") + known + "'";
+    }
+    wrong_value("activation must be one of " + expected + ", got '" + std::string(name) + "'");
+}
+
 void check_mask(const Tensor& where, const Tensor& x) {
     if (!where) return;
     if (where.dtype != DType::boolean) wrong_type("where must have dtype bool, got " + dtype_text(where));

@@ -1,6 +1,8 @@
 // Checks of arguments: each says what, expected and got, before anything is written.
 #pragma once
 
+#include <string_view>
+
 #include "layout.h"
 #include "text.h"
 
@@ -22,6 +24,9 @@ void check_statistic_dtype(const char* name, const Tensor& value);
 double check_number(const char* name, double value);
 // "a finite number >= 0" and the like: what an argument of that name must be.
 const char* number_expectation(const char* name);
+// The names of activations, in the order of their numbers from 1 on; and the activation of a name, "" being none.
+constexpr const char* kActivationNames[] = {"relu", "silu", "gelu", "gelu_tanh"};
+Activation check_activation(std::string_view name);
 // A mask that broadcasts against x.
 void check_mask(const Tensor& where, const Tensor& x);
 // Where a result goes, if the caller says so: like x, or bytes.
