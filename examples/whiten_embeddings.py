@@ -23,7 +23,7 @@ from encoder.sentences import SENTENCES
 Array = npt.NDArray[Any]
 
 BATCH = 32  # sentences
-TOKENS = 64  # of a sentence, at most
+TOKENS = 32  # of a sentence, at most
 LOADERS = ("iris", "diabetes", "digits", "linnerud", "wine", "breast_cancer")
 
 
