@@ -13,9 +13,9 @@
 #include "operations/check.h"
 #include "pool.h"
 #include "shape/limits.h"
-#include "xla/handlers.h"
 #include "whitening.h"
 #include "whitening/transform.h"
+#include "xla/handlers.h"
 
 namespace py = pybind11;
 using namespace py::literals;
