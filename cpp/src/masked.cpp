@@ -175,7 +175,7 @@ void masked_backward(const Space& space, Input dy, Input x, const void* weight, 
             const double n = training ? std::max(count[i], 1.0) : 1.0;
             stats.set(i, mean ? mean[i] : 0.0, 0.0, rstd[i]);
             stats.set_gradient(i, training && is_centred(scale.statistic) ? sums.a.value() / n : 0.0,
-                               training ? sums.b.value() / n : 0.0);
+                               training && has_slope(scale.statistic) ? sums.b.value() / n : 0.0);
         }
         const std::size_t size = count_elements(space) * sizeof(T);
         const Planes<T> planes(kernels().of<T>(), axes, affine, Step::masked_gradient, outgrows_caches(size));

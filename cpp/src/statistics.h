@@ -67,7 +67,12 @@ inline Moments from_sums(std::size_t count, double pivot, double s1, double s2, 
     return {n, pivot, s1 * inverse_n, m2 < 0 ? 0 : m2};
 }
 
-inline bool is_centred(Statistic s) { return s != Statistic::mean_square && s != Statistic::norm; }
+inline bool is_centred(Statistic s) {
+    return s != Statistic::mean_square && s != Statistic::norm && s != Statistic::clamped_norm;
+}
+
+// Whether the scale follows the second moment: then the gradient has a term of s2.
+inline bool has_slope(Statistic s) { return s != Statistic::unit; }
 
 // Those that kernels.group_statistics knows.
 inline bool is_mean_of_squares(Statistic s) { return s == Statistic::variance || s == Statistic::mean_square; }
@@ -86,6 +91,12 @@ inline double rstd(const Scale& scale, double m2, double n) {
             return inverse(std::sqrt(m2 / n) + scale.eps);
         case Statistic::max:
             return inverse(std::sqrt(m2 > scale.eps || std::isnan(m2) ? m2 : scale.eps));
+        case Statistic::unit:
+            return 1.0;
+        case Statistic::clamped_norm: {
+            const double norm = std::sqrt(m2);
+            return inverse(norm < scale.eps ? scale.eps : norm);
+        }
         default:
             return inverse(std::sqrt(m2 * (1.0 / n) + scale.eps));
     }

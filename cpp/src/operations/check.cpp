@@ -34,8 +34,8 @@ struct Range {
 };
 
 constexpr Range kRanges[] = {
-    {"eps", "a finite number >= 0", 0, kInfinity},           {"ddof", "a finite number >= 0", 0, kInfinity},
-    {"momentum", "a number from 0 to 1", 0, 1},              {"offset", "a finite number", -kInfinity, kInfinity},
+    {"eps", "a finite number >= 0", 0, kInfinity},       {"ddof", "a finite number >= 0", 0, kInfinity},
+    {"momentum", "a number from 0 to 1", 0, 1},          {"offset", "a finite number", -kInfinity, kInfinity},
     {"scale", "a finite number", -kInfinity, kInfinity},
 };
 
@@ -47,6 +47,8 @@ const Range& range_of(const char* name) {
 }
 
 }  // namespace
+
+std::string groups_text(const Layout& layout) { return layout.groups == 1 ? "" : text(layout.groups) + " groups of "; }
 
 void check_present(const char* name, const Tensor& value) {
     if (!value) wrong_type(std::string(name) + " must be an array, got None");
@@ -83,7 +85,8 @@ void check_per_channel(const char* name, const Tensor& value, const Layout& layo
     check_parameter_dtype(name, value, x, of);
     if (has_shape(value, layout.parameters)) return;
     wrong_value(std::string(name) + " must have shape " + text(layout.parameters) + " to match " +
-                axes_text(layout.axes) + " of " + shape_of(of, layout.data) + ", got " + text(Shape(value)));
+                axes_text(layout.axes) + " of " + groups_text(layout) + shape_of(of, layout.data) + ", got " +
+                text(Shape(value)));
 }
 
 void check_statistic_dtype(const char* name, const Tensor& value) {
@@ -97,7 +100,7 @@ void check_statistic(const char* name, const Tensor& value, const Layout& layout
     check_statistic_dtype(name, value);
     if (has_shape(value, layout.statistics)) return;
     wrong_value(std::string(name) + " must have shape " + text(layout.statistics) + " to match the statistics of " +
-                shape_of(of, layout.data) + ", got " + text(Shape(value)));
+                groups_text(layout) + shape_of(of, layout.data) + ", got " + text(Shape(value)));
 }
 
 const char* number_expectation(const char* name) { return range_of(name).expected; }
@@ -128,8 +131,8 @@ void check_places(const char* name, const Tensor& value) {
     if (!overlaps_itself(value)) return;
     std::string strides = "(";
     for (std::size_t i = 0; i < value.ndim; ++i) strides += (i ? ", " : "") + text(stride_of(value, i));
-    wrong_value(std::string(name) + " must have a place of its own for every element, got shape " +
-                text(Shape(value)) + " with strides " + strides + (value.ndim == 1 ? ",)" : ")"));
+    wrong_value(std::string(name) + " must have a place of its own for every element, got shape " + text(Shape(value)) +
+                " with strides " + strides + (value.ndim == 1 ? ",)" : ")"));
 }
 
 void check_out(const char* name, const MutableTensor& out, DType dtype, const Tensor& x, const char* of) {

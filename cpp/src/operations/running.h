@@ -27,7 +27,7 @@ private:
     void average(const double* batch, const double* count, double least, bool is_variance, const double* old,
                  double* fresh) const;
 
-    const RunningStatistics& running_;
+    RunningStatistics running_;
     std::size_t samples_, channels_;
     double size_;
     bool is_empty_;

@@ -16,7 +16,7 @@ from .axes import (
     normalized_axes,
     num_groups,
 )
-from .fused import activation, quantization, quantization_shape
+from .fused import activation, byte_dtype, quantization, quantization_shape
 from .parameters import parameter, per_channel, running
 from .scalars import (
     boolean,
@@ -55,6 +55,7 @@ __all__ = [
     "activation",
     "array",
     "boolean",
+    "byte_dtype",
     "channel_axis",
     "channel_axis_of_samples",
     "choice",
