@@ -78,6 +78,9 @@ CALLS: Final[dict[str, Callable[[Data], Any]]] = {
     "rms_norm": lambda d: fn.rms_norm(d.x, d.weight, eps=1e-5),
     "rms_norm_forward": lambda d: fn.rms_norm_forward(d.x, d.weight, offset=1.0),
     "rms_norm_backward": lambda d: _backward(d, "rms_norm"),
+    "l2_normalize": lambda d: fn.l2_normalize(d.x),
+    "l2_normalize_forward": lambda d: fn.l2_normalize_forward(d.x, axis=0),
+    "l2_normalize_backward": lambda d: fn.l2_normalize_backward(d.dy, d.x, 1 / d.row_rstd),
     "add_layer_norm": lambda d: fn.add_layer_norm(d.x, d.residual, d.weight, d.bias),
     "add_layer_norm_forward": lambda d: fn.add_layer_norm_forward(d.x, d.residual, d.weight, d.bias),
     "add_layer_norm_backward": lambda d: _add_backward(d, "add_layer_norm"),
@@ -110,6 +113,7 @@ CALLS: Final[dict[str, Callable[[Data], Any]]] = {
     "weight_norm": lambda d: fn.weight_norm(d.x, d.x[:, :1]),
     "weight_norm_forward": lambda d: fn.weight_norm_forward(d.x, d.weight[None], axis=1),
     "weight_norm_backward": lambda d: fn.weight_norm_backward(d.dy, d.x, d.x[:, :1], norm=1 / d.row_rstd),
+    "weight_norm_init": lambda d: fn.weight_norm_init(d.x),
     "weight_standardization": lambda d: fn.weight_standardization(d.x, d.x[:, 0]),
     "weight_standardization_forward": lambda d: fn.weight_standardization_forward(d.x),
     "weight_standardization_backward": lambda d: fn.weight_standardization_backward(

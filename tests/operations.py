@@ -20,8 +20,8 @@ WRITTEN = ("out", "running_mean", "running_var", "running_cov")
 
 _OPTIONS: Arguments = {
     "num_groups": 2, "groups": 2, "eps": 1e-3, "offset": 1.0, "ddof": 1.0, "momentum": 0.3, "activation": "silu",
-    "training": True, "grad_mask": (True, True, True), "quantize": None, "keepdims": True, "iterations": 3,
-    "method": "zca", "count": 60.0,
+    "training": True, "mean_only": False, "grad_mask": (True, True, True), "quantize": None, "keepdims": True,
+    "iterations": 3, "method": "zca", "count": 60.0,
 }  # fmt: skip
 
 
@@ -52,8 +52,13 @@ def _normalization(name: str, make: Make, rng: np.random.Generator) -> Arguments
 def _weights(name: str, make: Make, rng: np.random.Generator) -> Arguments:
     gain = {"g": make(N, 1, 1), "gain": make(N), "norm": rng.uniform(1, 2, (N, 1, 1))}
     statistics = {"mean": rng.standard_normal(N), "var": rng.uniform(0.5, 2, N)}
-    options = {"axis": 0, "eps": 1e-3, "mode": "std_biased", "scale": 2.0}
-    return {**{key: make(*SHAPE) for key in ("v", "w", "dw", "out")}, **gain, **statistics, **options}
+    options = {"axis": 0, "groups": 1, "eps": 1e-3, "mode": "std_biased", "scale": 2.0}
+    return {**{key: make(*SHAPE) for key in ("v", "w", "dw", "out", "t")}, **gain, **statistics, **options}
+
+
+def _l2(name: str, make: Make, rng: np.random.Generator) -> Arguments:
+    arrays = {key: make(*SHAPE) for key in ("x", "dy", "out")}
+    return {**arrays, "norm": rng.uniform(1, 2, (N, C, 1)), "axis": -1, "eps": 1e-3}
 
 
 def _folding(name: str, make: Make, rng: np.random.Generator) -> Arguments:
@@ -85,6 +90,8 @@ def _family(name: str) -> Callable[[str, Make, np.random.Generator], Arguments]:
         return _batch_whitening_backward
     if name.startswith("weight_"):
         return _weights
+    if name.startswith("l2_"):
+        return _l2
     return {
         "fold_batch_norm": _folding,
         "fit_whitening": _whitening,
@@ -154,6 +161,9 @@ _LAYERS: list[Callable[[np.dtype[Any]], Any]] = [
     lambda dtype: nn.BatchWhitening(C, eps=0.1, dtype=dtype).eval(keep_inputs=True),
 ]
 _CONSTRUCTORS: dict[str, Arguments] = {
+    "AdaLayerNorm": {"normalized_shape": (4, 5), "eps": 1e-3, "offset": 1.0, "axis": (1, 2)},
+    "AdaGroupNorm": {"num_groups": 2, "num_channels": 4, "eps": 1e-3, "offset": 1.0, "axis": 1},
+    "AdaInstanceNorm": {"num_features": 4, "eps": 1e-3, "offset": 1.0, "axis": 1},
     "BatchNorm": {"num_features": 4, "eps": 1e-3, "momentum": 0.3, "affine": True, "axis": 1},
     "InstanceNorm": {"num_features": 4, "eps": 1e-3, "track_running_stats": True, "bias": False, "axis": 1},
     "BatchWhitening": {"num_features": 4, "groups": 2, "method": "zca", "iterations": 3, "dtype": "f4"},

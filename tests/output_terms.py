@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnorm import reference
-from fastnorm.reference import _activation, _batch, _core, _group, _layer, _rms, _standardization
+from fastnorm.reference import _activation, _batch, _core, _filters, _group, _l2, _layer, _rms, _standardization
 
 Array = npt.NDArray[Any]
 
@@ -73,9 +73,8 @@ class _Terms(NamedTuple):
         _, divisor = _core.group_size(a, self.layout.reduced, self.mask)
         return np.asarray(_core.total(a, self.layout.reduced, self.mask) / np.maximum(divisor, 1))
 
-    def per_parameter(self, a: Array) -> Array:
-        rest = tuple(i for i in range(a.ndim) if i not in self.layout.parameters)
-        return _core.total(a, rest, self.mask).reshape(self.layout.parameter_shape)
+    def per_parameter(self, a: Array, parameter: Any) -> Array:
+        return self.layout.gradient(a, parameter, self.mask)
 
 
 def _layout(op: str, x: Array, options: Mapping[str, Any]) -> _core.Layout:
@@ -204,8 +203,8 @@ def backward(
     condition = 1.0 if recentred else 1 + np.abs(t.layout.statistic(stats.mean)) * t.rstd
     return {
         "dx": Expected(ref.dx, (t.rstd * scale * condition).reshape(x.shape)),
-        "dweight": Expected(ref.dweight, t.per_parameter(dz * (1 + size) * condition)),
-        "dbias": Expected(ref.dbias, t.per_parameter(dz)),
+        "dweight": Expected(ref.dweight, t.per_parameter(dz * (1 + size) * condition, weight)),
+        "dbias": Expected(ref.dbias, t.per_parameter(dz, weight if bias is None else bias)),
     }
 
 
@@ -226,51 +225,71 @@ def _gradient_terms(op: str, dy: Array, t: _Terms, activation: Any, *, constant:
     return dz, scale if t.mask is None else np.where(t.mask, scale, g)
 
 
+def l2_normalize(dy: Any, x: Any, *, axis: Any = -1, eps: float = 1e-12) -> Outputs:
+    """Return y and norm of ``l2_normalize_forward``, dx of ``l2_normalize_backward``."""
+    dy, x = wide(dy), wide(x)
+    options: dict[str, Any] = {"axis": axis, "eps": eps}
+    y, norm = reference.l2_normalize_forward(x, **options)
+    dx = reference.l2_normalize_backward(dy, x, norm, **options)
+    terms = np.abs(dy) + np.abs(y) * _core.total(np.abs(dy * y), _layer.layout(x, axis).reduced)
+    size = _l2.divisor(norm, eps)
+    return {"y": Expected(y, np.abs(y)), "norm": Expected(norm, norm), "dx": Expected(dx, terms / size)}
+
+
 # ---- weights and whitening -------------------------------------------------------------------------------------------
 
 
-def weight_norm(v: Any, g: Any, *, dw: Any = None, axis: int | None = 0, eps: float = 0.0) -> Outputs:
+def weight_norm(v: Any, g: Any, *, dw: Any = None, axis: Any = 0, groups: int = 1, eps: float = 0.0) -> Outputs:
     """Return w and norm of ``weight_norm_forward``; given `dw`, dv and dg of the backward."""
     v, length = wide(v), wide(g)
-    w, norm = reference.weight_norm_forward(v, length, axis=axis, eps=eps)
+    options: dict[str, Any] = {"axis": axis, "groups": groups}
+    w, norm = reference.weight_norm_forward(v, length, eps=eps, **options)
     if dw is None:
         return {"w": Expected(w, np.abs(w)), "norm": Expected(norm, norm)}
     dw = wide(dw)
-    ref = reference.weight_norm_backward(dw, v, length, norm, axis=axis)
-    terms = _core.total(np.abs(v * dw), _core.others(v, axis))
-    dv_scale = np.abs(length.reshape(norm.shape)) / norm * (np.abs(dw) + np.abs(v) * terms / norm**2)
-    return {"dv": Expected(ref.dv, dv_scale), "dg": Expected(ref.dg, (terms / norm).reshape(length.shape))}
+    ref = reference.weight_norm_backward(dw, v, length, norm, **options)
+    f = _filters.filters(v, axis, groups)
+    norm, size = norm.reshape(f.one_each), np.abs(length.reshape(f.one_each))
+    terms = _core.total(np.abs(v * dw).reshape(f.view), f.reduced)
+    dv_scale = size / norm * (np.abs(dw).reshape(f.view) + np.abs(v).reshape(f.view) * terms / norm**2)
+    return {
+        "dv": Expected(ref.dv, dv_scale.reshape(v.shape)),
+        "dg": Expected(ref.dg, (terms / norm).reshape(length.shape)),
+    }
 
 
 def weight_standardization(
-    w: Any, gain: Any = None, *, dw: Any = None, axis: int = 0, scale: float = 1.0, **options: Any
+    w: Any, gain: Any = None, *, dw: Any = None, axis: Any = 0, groups: int = 1, scale: float = 1.0, **options: Any
 ) -> Outputs:
     """Return w, mean and var of ``weight_standardization_forward``; given `dw`, dw and dgain of the backward."""
     w = wide(w)
-    options |= {"axis": axis, "scale": scale}
+    options |= {"axis": axis, "groups": groups, "scale": scale}
     ref = reference.weight_standardization_forward(w, gain, **options)
-    over = _core.others(w, axis)
-    kept = [1 if a in over else n for a, n in enumerate(w.shape)]
-    factor = np.abs(scale * (np.ones(kept) if gain is None else wide(gain).reshape(kept)))
+    f = _filters.filters(w, axis, groups)
+    factor = np.abs(scale * (np.ones(f.one_each) if gain is None else wide(gain).reshape(f.one_each)))
     mode, eps = options.get("mode", "var"), options.get("eps")
-    s, _ = _standardization.multiplier(ref.var.reshape(kept), w.size // max(w.shape[axis], 1), mode, eps)
-    size = np.abs((w - ref.mean.reshape(kept)) * s)
+    s, _ = _standardization.multiplier(ref.var.reshape(f.one_each), f.size, mode, eps)
+    size = np.abs((w.reshape(f.view) - ref.mean.reshape(f.one_each)) * s)
     if dw is None:
         return {
-            "w": Expected(ref.w, factor * (1 + size)),
+            "w": Expected(ref.w, (factor * (1 + size)).reshape(w.shape)),
             "mean": Expected(ref.mean, np.sqrt(ref.var), np.abs(ref.mean) * 2.0**-50),
             "var": Expected(ref.var, ref.var),
         }
     dw = wide(dw)
     gradients = reference.weight_standardization_backward(dw, w, gain, ref.mean, ref.var, **options)
-    g = np.abs(dw) * factor
+    dw = np.abs(dw).reshape(f.view)
+    g = dw * factor
 
     def average(a: Array) -> Array:
-        return np.asarray(np.mean(a, axis=over, keepdims=True))
+        return np.asarray(np.mean(a, axis=f.reduced, keepdims=True))
 
     dw_scale = s * (g + (1 + size) * (average(g) + average(g * size)))
-    dgain_scale = np.abs(scale) * _core.total(np.abs(dw) * (1 + size), over).reshape(w.shape[axis])
-    return {"dw": Expected(gradients.dw, dw_scale), "dgain": Expected(gradients.dgain, dgain_scale)}
+    dgain_scale = np.abs(scale) * _core.total(dw * (1 + size), f.reduced)
+    return {
+        "dw": Expected(gradients.dw, dw_scale.reshape(w.shape)),
+        "dgain": Expected(gradients.dgain, dgain_scale.reshape(f.filters)),
+    }
 
 
 def root_of_condition(covariance: Any) -> float:

@@ -26,6 +26,7 @@ __all__ = [
     "exceeded",
     "forward_errors",
     "half_ulp",
+    "l2_errors",
     "scaled_error",
     "tiny",
     "unit_roundoff",
@@ -127,6 +128,11 @@ def forward_errors(op: str, got: Any, x: Any, *parameters: Any, **options: Any) 
 def backward_errors(op: str, got: Any, dy: Any, x: Any, *parameters: Any, **options: Any) -> Errors:
     """Return the scaled errors of the gradients that ``op_backward`` returned: dx, dweight, dbias, as far as there."""
     return errors(got._asdict(), output_terms.backward(op, dy, x, *parameters, **options), np.asarray(x).dtype)
+
+
+def l2_errors(got: Mapping[str, Any], dy: Any, x: Any, **options: Any) -> Errors:
+    """Return the scaled errors of y and norm of ``l2_normalize_forward`` and of dx of its backward."""
+    return errors(got, output_terms.l2_normalize(dy, x, **options), np.asarray(x).dtype)
 
 
 def weight_norm_errors(got: Any, v: Any, g: Any, **options: Any) -> Errors:

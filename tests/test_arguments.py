@@ -14,7 +14,7 @@ from fastnorm import nn
 from operations import FUNCTIONS, WRITTEN, Arguments, operation, operations
 
 # Arguments that are data. Integers would have no dtype of their own there.
-DATA = ("x", "dy", "dh", "h", "residual", "v", "w", "dw", "z", "out")
+DATA = ("t", "x", "dy", "dh", "h", "residual", "v", "w", "dw", "z", "out")
 
 
 def call_of(name: str, dtype: Any = np.float64) -> tuple[Callable[..., Any], Arguments]:

@@ -607,4 +607,4 @@ def test_data_that_do_not_fit(make: Callable[[], Any], shape: Any, error: type[E
 def test_representation() -> None:
     expected = "BatchNorm(num_features=6, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, axis=1)"
     assert repr(nn.BatchNorm(6)) == expected
-    assert repr(nn.WeightNorm(np.ones((2, 3)))) == "WeightNorm(shape=(2, 3), axis=0, eps=0.0)"
+    assert repr(nn.WeightNorm(np.ones((2, 3)))) == "WeightNorm(shape=(2, 3), axis=0, groups=1, eps=0.0)"

@@ -20,11 +20,14 @@ from ._types import (
     Gradients,
     GroupNormForward,
     InstanceNormForward,
+    L2NormalizeForward,
     LayerNormForward,
     Moments,
+    Quantized,
     RMSNormForward,
     WeightNormForward,
     WeightNormGradients,
+    WeightNormInit,
     WeightStandardizationForward,
     WeightStandardizationGradients,
 )
@@ -39,6 +42,7 @@ from .group import (
     instance_norm_backward,
     instance_norm_forward,
 )
+from .l2 import l2_normalize, l2_normalize_backward, l2_normalize_forward
 from .layer import (
     layer_norm,
     layer_norm_backward,
@@ -47,7 +51,7 @@ from .layer import (
     rms_norm_backward,
     rms_norm_forward,
 )
-from .quantization import Quantize
+from .quantization import Quantize, QuantizeRows
 from .residual import (
     add_layer_norm,
     add_layer_norm_backward,
@@ -73,6 +77,7 @@ from .weights import (
     weight_norm,
     weight_norm_backward,
     weight_norm_forward,
+    weight_norm_init,
     weight_standardization,
     weight_standardization_backward,
     weight_standardization_forward,
@@ -96,12 +101,16 @@ __all__ = [
     "Gradients",
     "GroupNormForward",
     "InstanceNormForward",
+    "L2NormalizeForward",
     "LayerNormForward",
     "Moments",
     "Quantize",
+    "QuantizeRows",
+    "Quantized",
     "RMSNormForward",
     "WeightNormForward",
     "WeightNormGradients",
+    "WeightNormInit",
     "WeightStandardizationForward",
     "WeightStandardizationGradients",
     "Whitening",
@@ -130,6 +139,9 @@ __all__ = [
     "instance_norm",
     "instance_norm_backward",
     "instance_norm_forward",
+    "l2_normalize",
+    "l2_normalize_backward",
+    "l2_normalize_forward",
     "layer_norm",
     "layer_norm_backward",
     "layer_norm_forward",
@@ -151,6 +163,7 @@ __all__ = [
     "weight_norm",
     "weight_norm_backward",
     "weight_norm_forward",
+    "weight_norm_init",
     "weight_standardization",
     "weight_standardization_backward",
     "weight_standardization_forward",

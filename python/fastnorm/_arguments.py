@@ -10,9 +10,9 @@ import numpy as np
 
 from . import _core
 from . import _validate as check
-from ._types import Array
+from ._types import Array, Quantized
 from ._validate.arrays import written as written
-from .quantization import Quantize
+from .quantization import Quantize, QuantizeRows
 
 
 def array(name: str, value: object) -> Array:
@@ -57,12 +57,19 @@ def mode(name: str, value: object) -> int:
     return _core.STANDARDIZATIONS.index(check.choice(name, value, _core.STANDARDIZATIONS))
 
 
-def quantize(name: str, value: Any) -> tuple[Array, Array, bool]:
-    """Scale and zero point in float64, and whether the bytes are signed."""
-    if type(value) is not Quantize:
+def quantize(name: str, value: Any) -> tuple[Any, ...]:
+    """Whether the bytes are signed; scale and zero point in float64, or whether rows are symmetric."""
+    if type(value) not in (Quantize, QuantizeRows):
         check.kind(name, value, Quantize)
-    parts: tuple[Array, Array, bool] = value._parts
+    parts: tuple[Any, ...] = value._parts
     return parts
+
+
+def quantized(results: tuple[Array, ...]) -> Quantized | tuple[Quantized, Array]:
+    """What calls with QuantizeRows return, of y, the residual sum if there is one, scale, zero point."""
+    y, *h, scale, zero_point = results
+    rows = Quantized(y, scale, zero_point)
+    return (rows, h[0]) if h else rows
 
 
 def grad_mask(name: str, value: object) -> tuple[bool, bool, bool]:

@@ -82,6 +82,9 @@ def layer_norm_backward(
     grad_mask: Any,
     /,
 ) -> _Gradients: ...
+def l2_normalize(x: Any, axis: Any, eps: Any, out: Any, /) -> _One: ...
+def l2_normalize_forward(x: Any, axis: Any, eps: Any, out: Any, /) -> _Two: ...
+def l2_normalize_backward(dy: Any, x: Any, norm: Any, axis: Any, eps: Any, /) -> _One: ...
 def add_layer_norm(
     x: Any,
     residual: Any,
@@ -210,6 +213,7 @@ def batch_norm(
     x: Any,
     running_mean: Any,
     running_var: Any,
+    mean_only: Any,
     axis: Any,
     weight: Any,
     bias: Any,
@@ -227,6 +231,7 @@ def batch_norm_forward(
     running_var: Any,
     momentum: Any,
     ddof: Any,
+    mean_only: Any,
     axis: Any,
     weight: Any,
     bias: Any,
@@ -244,6 +249,7 @@ def batch_norm_backward(
     mean: Any,
     rstd: Any,
     training: Any,
+    mean_only: Any,
     axis: Any,
     weight: Any,
     bias: Any,
@@ -341,20 +347,33 @@ def group_norm_backward(
     grad_mask: Any,
     /,
 ) -> _Gradients: ...
-def weight_norm(v: Any, g: Any, axis: Any, eps: Any, out: Any, /) -> _One: ...
-def weight_norm_forward(v: Any, g: Any, axis: Any, eps: Any, out: Any, /) -> _Two: ...
-def weight_norm_backward(dw: Any, v: Any, g: Any, norm: Any, axis: Any, /) -> _Two: ...
-def weight_standardization(w: Any, gain: Any, axis: Any, mode: Any, eps: Any, scale: Any, out: Any, /) -> _One: ...
+def weight_norm(v: Any, g: Any, axis: Any, groups: Any, eps: Any, out: Any, /) -> _One: ...
+def weight_norm_forward(v: Any, g: Any, axis: Any, groups: Any, eps: Any, out: Any, /) -> _Two: ...
+def weight_norm_backward(dw: Any, v: Any, g: Any, norm: Any, axis: Any, groups: Any, /) -> _Two: ...
+def weight_norm_init(t: Any, axis: Any, /) -> _Two: ...
+def weight_standardization(
+    w: Any, gain: Any, axis: Any, groups: Any, mode: Any, eps: Any, scale: Any, out: Any, /
+) -> _One: ...
 def weight_standardization_forward(
-    w: Any, gain: Any, axis: Any, mode: Any, eps: Any, scale: Any, out: Any, /
+    w: Any, gain: Any, axis: Any, groups: Any, mode: Any, eps: Any, scale: Any, out: Any, /
 ) -> _Three: ...
 def weight_standardization_backward(
-    dw: Any, w: Any, gain: Any, mean: Any, var: Any, axis: Any, mode: Any, eps: Any, scale: Any, /
+    dw: Any, w: Any, gain: Any, mean: Any, var: Any, axis: Any, groups: Any, mode: Any, eps: Any, scale: Any, /
 ) -> _Two: ...
 def moments(x: Any, axis: Any, where: Any, /) -> _Three: ...
 def batch_norm_backward_reduce(dy: Any, x: Any, mean: Any, rstd: Any, axis: Any, /) -> _Two: ...
 def batch_norm_backward_apply(
-    dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, sum_dy: Any, sum_dy_xhat: Any, count: Any, axis: Any, /
+    dy: Any,
+    x: Any,
+    weight: Any,
+    mean: Any,
+    rstd: Any,
+    sum_dy: Any,
+    sum_dy_xhat: Any,
+    count: Any,
+    axis: Any,
+    offset: Any,
+    /,
 ) -> _One: ...
 def role_moments(
     x: _Data, roles: bytes, mean: _F64, m2: _F64, where: _Data | None = None, count: _F64 | None = None

@@ -111,6 +111,21 @@ class InstanceNormForward(NamedTuple):
     rstd: Array
 
 
+class L2NormalizeForward(NamedTuple):
+    """Data divided by their Euclidean norms, and these.
+
+    Attributes
+    ----------
+    y : ndarray
+        Output, in the shape of the input.
+    norm : ndarray
+        ``sqrt(sum(x**2))``, the axes of the sum kept with length 1.
+    """
+
+    y: Array
+    norm: Array
+
+
 class WeightNormForward(NamedTuple):
     """Weight-normalized weights and the norms that they were divided by.
 
@@ -137,6 +152,19 @@ class WeightNormGradients(NamedTuple):
 
     dv: Array
     dg: Array
+
+
+class WeightNormInit(NamedTuple):
+    """Lengths and biases to start weight normalization with.
+
+    Attributes
+    ----------
+    g, bias : ndarray, shape (C,)
+        One value for every channel of the output.
+    """
+
+    g: Array
+    bias: Array
 
 
 class WeightStandardizationForward(NamedTuple):
@@ -261,6 +289,24 @@ class AddRMSNormForward(NamedTuple):
     y: Array
     h: Array
     rstd: Array
+
+
+class Quantized(NamedTuple):
+    """Rows of bytes, and what they stand for: ``scale * (y - zero_point)``.
+
+    Attributes
+    ----------
+    y : ndarray
+        The bytes, in the shape of the input.
+    scale : ndarray
+        Steps between neighbouring bytes of every row, in float32, the normalized axes kept with length 1.
+    zero_point : ndarray
+        The byte that stands for 0, in int32.
+    """
+
+    y: Array
+    scale: Array
+    zero_point: Array
 
 
 class FoldedBatchNorm(NamedTuple):

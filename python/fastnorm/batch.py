@@ -10,20 +10,22 @@ from .quantization import Quantize
 def batch_norm(
     x: npt.ArrayLike,
     running_mean: npt.ArrayLike,
-    running_var: npt.ArrayLike,
+    running_var: npt.ArrayLike | None,
     weight: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
+    mean_only: bool = False,
     activation: Activation | None = None,
     quantize: Quantize | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize with the running statistics of each channel (evaluation mode) [1]_.
 
-    ``y = (x - running_mean) / sqrt(running_var + eps) * weight + bias``, and ``running_mean`` subtracted first, so
-    that a mean that is large against the spread costs no digits.
+    ``y = (x - running_mean) / sqrt(running_var + eps) * (offset + weight) + bias``, and ``running_mean`` subtracted
+    first, so that a mean that is large against the spread costs no digits.
 
     Parameters
     ----------
@@ -32,11 +34,17 @@ def batch_norm(
     running_mean, running_var : array_like, shape (C,)
         Statistics of the channels, in the dtype of `x` or float64.
     weight, bias : array_like, shape (C,), optional
-        Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
+        Scale and shift, in the dtype of `x` or a wider one; None stands for ones and zeros. Also of as many dimensions
+        as `x` and a shape that broadcasts against it: ``(N, C, 1, 1)`` are a scale and a shift for every sample.
     axis : int, optional
         The channel axis, with C channels.
     eps : float, optional
         Added to the variance; finite and >= 0. Where the sum is 0 the result is `bias`, where it is negative NaN.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for.
+    mean_only : bool, optional
+        Subtract the mean and divide by nothing, ``y = (x - running_mean) * (offset + weight) + bias``, as goes with
+        weight normalization; then `running_var` is not used and may be None [2]_.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
     quantize : Quantize, optional
@@ -60,6 +68,8 @@ def batch_norm(
     ----------
     .. [1] Ioffe, Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate
        shift, 2015, https://arxiv.org/abs/1502.03167
+    .. [2] Salimans, Kingma: Weight normalization: a simple reparameterization to accelerate training of deep neural
+       networks, 2016, https://arxiv.org/abs/1602.07868
 
     Examples
     --------
@@ -70,7 +80,9 @@ def batch_norm(
     array([[-1.,  2.],
            [ 1.,  2.]])
     """
-    return _core.batch_norm(x, running_mean, running_var, axis, weight, bias, eps, 0.0, activation, quantize, None, out)
+    return _core.batch_norm(
+        x, running_mean, running_var, mean_only, axis, weight, bias, eps, offset, activation, quantize, None, out
+    )
 
 
 def batch_norm_forward(
@@ -84,22 +96,25 @@ def batch_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
+    mean_only: bool = False,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> BatchNormForward:
     """Normalize with the batch's own statistics of each channel, and update the running ones (training mode) [1]_.
 
-    ``y = (x - mean) * rstd * weight + bias`` with ``rstd = 1 / sqrt(var + eps)``, where ``var`` is the sum of squared
-    deviations divided by their number n. In place, ``running = (1 - momentum) * running + momentum * batch``, where
-    the batch's variance is divided by ``n - ddof``.
+    ``y = (x - mean) * rstd * (offset + weight) + bias`` with ``rstd = 1 / sqrt(var + eps)``, where ``var`` is the sum
+    of squared deviations divided by their number n. In place, ``running = (1 - momentum) * running + momentum *
+    batch``, where the batch's variance is divided by ``n - ddof``.
 
     Parameters
     ----------
     x : array_like, float16, bfloat16, float32 or float64
         Data with two or more dimensions, in any memory layout.
     weight, bias : array_like, shape (C,), optional
-        Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
+        Scale and shift, in the dtype of `x` or a wider one; None stands for ones and zeros. Also of as many dimensions
+        as `x` and a shape that broadcasts against it: ``(N, C, 1, 1)`` are a scale and a shift for every sample.
     running_mean, running_var : ndarray, shape (C,), optional
         Buffers to update, in the dtype of `x` or float64: both or neither. They must not share memory with each other
         or with any other argument.
@@ -112,6 +127,11 @@ def batch_norm_forward(
         Taken off n in the running variance: 1 as in PyTorch, 0 as in ONNX, Keras and Flax.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for.
+    mean_only : bool, optional
+        Subtract the mean and divide by nothing, ``y = (x - mean) * (offset + weight) + bias``, as goes with weight
+        normalization; then ``rstd`` is 1, and `running_var` is left alone and may be None [2]_.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
     where : array_like of bool, optional
@@ -141,6 +161,8 @@ def batch_norm_forward(
     ----------
     .. [1] Ioffe, Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate
        shift, 2015, https://arxiv.org/abs/1502.03167
+    .. [2] Salimans, Kingma: Weight normalization: a simple reparameterization to accelerate training of deep neural
+       networks, 2016, https://arxiv.org/abs/1602.07868
 
     Examples
     --------
@@ -155,9 +177,9 @@ def batch_norm_forward(
     >>> running_mean, running_var
     (array([0.2, 4. ]), array([1.1, 0.9]))
     """
-    running = running_mean, running_var, momentum, ddof
+    running = running_mean, running_var, momentum, ddof, mean_only
     return BatchNormForward(
-        *_core.batch_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out)
+        *_core.batch_norm_forward(x, *running, axis, weight, bias, eps, offset, activation, None, where, out)
     )
 
 
@@ -170,6 +192,8 @@ def batch_norm_backward(
     *,
     axis: int = 1,
     training: bool = True,
+    offset: float = 0.0,
+    mean_only: bool = False,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -177,7 +201,7 @@ def batch_norm_backward(
 ) -> Gradients:
     """Gradients of batch normalization.
 
-    With ``xhat = (x - mean) * rstd`` and ``g = dy * weight``, and sums over all axes but `axis`::
+    With ``xhat = (x - mean) * rstd`` and ``g = dy * (offset + weight)``, and sums over all axes but `axis`::
 
         dx = rstd * (g - sum(g) / n - xhat * sum(g * xhat) / n)      dweight = sum(dy * xhat)      dbias = sum(dy)
 
@@ -195,6 +219,10 @@ def batch_norm_backward(
         The channel axis, with C channels.
     training : bool, optional
         False if the statistics were constants, as in :func:`batch_norm`: ``dx = g * rstd``.
+    offset : float, optional
+        That of the forward pass.
+    mean_only : bool, optional
+        That of the forward pass: ``dx = rstd * (g - sum(g) / n)``.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
@@ -207,7 +235,8 @@ def batch_norm_backward(
     Returns
     -------
     Gradients
-        ``dx`` like `x`; ``dweight`` and ``dbias`` of shape (C,) in the dtype of `weight`, of `x` without one.
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape and dtype of `weight` (``dbias`` of the shape of `bias`
+        if that is given); without one, of shape (C,) in the dtype of `x`.
 
     Raises
     ------
@@ -229,5 +258,5 @@ def batch_norm_backward(
            [-0.204],
            [ 0.102]]), array([1.]))
     """
-    options = weight, bias, 0.0, activation, where
-    return Gradients(*_core.batch_norm_backward(dy, x, mean, rstd, training, axis, *options, grad_mask))
+    options = weight, bias, offset, activation, where
+    return Gradients(*_core.batch_norm_backward(dy, x, mean, rstd, training, mean_only, axis, *options, grad_mask))

@@ -17,14 +17,15 @@ def group_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize every group of neighbouring channels of every sample [1]_.
 
-    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with the statistics of the ``C // num_groups`` channels of a
-    group over all axes but the sample axis 0, and ``weight`` and ``bias`` per channel.
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, with the statistics of the ``C // num_groups``
+    channels of a group over all axes but the sample axis 0, and ``weight`` and ``bias`` per channel.
 
     Parameters
     ----------
@@ -33,11 +34,14 @@ def group_norm(
     num_groups : int
         A divisor of the number of channels.
     weight, bias : array_like, shape (C,), optional
-        Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
+        Scale and shift, in the dtype of `x` or a wider one; None stands for ones and zeros. Also of as many dimensions
+        as `x` and a shape that broadcasts against it: ``(N, C, 1, 1)`` are a scale and a shift for every sample.
     axis : int, optional
         The channel axis, with C channels; not 0.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
     where : array_like of bool, optional
@@ -69,7 +73,7 @@ def group_norm(
     >>> fn.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), num_groups=2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    return _core.group_norm(x, num_groups, axis, weight, bias, eps, 0.0, activation, None, where, out)
+    return _core.group_norm(x, num_groups, axis, weight, bias, eps, offset, activation, None, where, out)
 
 
 def group_norm_forward(
@@ -80,6 +84,7 @@ def group_norm_forward(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
@@ -88,7 +93,7 @@ def group_norm_forward(
 
     Parameters
     ----------
-    x, num_groups, weight, bias, axis, eps, activation, where, out
+    x, num_groups, weight, bias, axis, eps, offset, activation, where, out
         As in :func:`group_norm`.
 
     Returns
@@ -110,7 +115,7 @@ def group_norm_forward(
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
     return GroupNormForward(
-        *_core.group_norm_forward(x, num_groups, axis, weight, bias, eps, 0.0, activation, None, where, out)
+        *_core.group_norm_forward(x, num_groups, axis, weight, bias, eps, offset, activation, None, where, out)
     )
 
 
@@ -123,6 +128,7 @@ def group_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int = 1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -130,7 +136,7 @@ def group_norm_backward(
 ) -> Gradients:
     """Gradients of group normalization.
 
-    With ``xhat = (x - mean) * rstd`` and ``g = dy * weight``, and averages over a group::
+    With ``xhat = (x - mean) * rstd`` and ``g = dy * (offset + weight)``, and averages over a group::
 
         dx = rstd * (g - average(g) - xhat * average(g * xhat))
 
@@ -150,6 +156,8 @@ def group_norm_backward(
         Statistics of the forward pass, in float64 as it returned them or in float32.
     axis : int, optional
         The channel axis, with C channels; not 0.
+    offset : float, optional
+        That of the forward pass.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
@@ -162,7 +170,8 @@ def group_norm_backward(
     Returns
     -------
     Gradients
-        ``dx`` like `x`; ``dweight`` and ``dbias`` of shape (C,) in the dtype of `weight`, of `x` without one.
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape and dtype of `weight` (``dbias`` of the shape of `bias`
+        if that is given); without one, of shape (C,) in the dtype of `x`.
 
     Raises
     ------
@@ -180,7 +189,7 @@ def group_norm_backward(
     >>> fn.group_norm_backward(dy, x, 2, None, mean, rstd).dweight
     array([-1.,  1., -1.,  1.])
     """
-    options = weight, bias, 0.0, activation, where
+    options = weight, bias, offset, activation, where
     return Gradients(*_core.group_norm_backward(dy, x, num_groups, mean, rstd, axis, *options, grad_mask))
 
 
@@ -191,25 +200,29 @@ def instance_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalize every channel of every sample [1]_.
 
-    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with the statistics of one channel of one sample, and
-    ``weight`` and ``bias`` per channel. With running statistics instead it is :func:`batch_norm`.
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, with the statistics of one channel of one sample,
+    and ``weight`` and ``bias`` per channel. With running statistics instead it is :func:`batch_norm`.
 
     Parameters
     ----------
     x : array_like, float16, bfloat16, float32 or float64
         Data with two or more dimensions, in any memory layout; axis 0 is the sample axis.
     weight, bias : array_like, shape (C,), optional
-        Scale and shift, in the dtype of `x` or float64; None stands for ones and zeros.
+        Scale and shift, in the dtype of `x` or a wider one; None stands for ones and zeros. Also of as many dimensions
+        as `x` and a shape that broadcasts against it: ``(N, C, 1, 1)`` are a scale and a shift for every sample.
     axis : int, optional
         The channel axis, with C channels; not 0.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
     where : array_like of bool, optional
@@ -243,7 +256,7 @@ def instance_norm(
     array([[[-1.,  1.],
             [-1.,  1.]]])
     """
-    return _core.instance_norm(x, axis, weight, bias, eps, 0.0, activation, None, where, out)
+    return _core.instance_norm(x, axis, weight, bias, eps, offset, activation, None, where, out)
 
 
 def instance_norm_forward(
@@ -257,6 +270,7 @@ def instance_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
@@ -268,7 +282,7 @@ def instance_norm_forward(
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, where, out
+    x, weight, bias, axis, eps, offset, activation, where, out
         As in :func:`instance_norm`.
     running_mean, running_var : ndarray, shape (C,), optional
         Buffers to update, in the dtype of `x` or float64: both or neither. They must not share memory with each other
@@ -304,7 +318,7 @@ def instance_norm_forward(
     """
     running = running_mean, running_var, momentum, ddof
     return InstanceNormForward(
-        *_core.instance_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out)
+        *_core.instance_norm_forward(x, *running, axis, weight, bias, eps, offset, activation, None, where, out)
     )
 
 
@@ -316,6 +330,7 @@ def instance_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int = 1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -349,5 +364,5 @@ def instance_norm_backward(
     >>> fn.instance_norm_backward(dy, x, None, mean, rstd).dx.round(3)
     array([[[-0.204,  0.408, -0.204]]])
     """
-    options = weight, bias, 0.0, activation, where
+    options = weight, bias, offset, activation, where
     return Gradients(*_core.instance_norm_backward(dy, x, mean, rstd, True, axis, *options, grad_mask))

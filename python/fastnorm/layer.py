@@ -4,12 +4,48 @@ The two are one computation: root mean square normalization leaves out the mean,
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias, overload
 
 import numpy.typing as npt
 
 from . import _core
-from ._types import ALL, Activation, Array, Gradients, GradMask, LayerNormForward, RMSNormForward
-from .quantization import Quantize
+from ._types import ALL, Activation, Array, Gradients, GradMask, LayerNormForward, Quantized, RMSNormForward
+from .quantization import Quantize, QuantizeRows
+
+# Where rows in bytes go: y, scale, zero point.
+Triple: TypeAlias = tuple[Array | None, Array | None, Array | None]
+
+
+@overload
+def layer_norm(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = ...,
+    bias: npt.ArrayLike | None = ...,
+    *,
+    axis: int | Sequence[int] = ...,
+    eps: float = ...,
+    offset: float = ...,
+    activation: Activation | None = ...,
+    quantize: Quantize | None = ...,
+    where: npt.ArrayLike | None = ...,
+    out: Array | None = ...,
+) -> Array: ...
+
+
+@overload
+def layer_norm(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = ...,
+    bias: npt.ArrayLike | None = ...,
+    *,
+    axis: int | Sequence[int] = ...,
+    eps: float = ...,
+    offset: float = ...,
+    activation: Activation | None = ...,
+    quantize: QuantizeRows,
+    where: npt.ArrayLike | None = ...,
+    out: Triple | None = ...,
+) -> Quantized: ...
 
 
 def layer_norm(
@@ -19,31 +55,36 @@ def layer_norm(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
-    quantize: Quantize | None = None,
+    quantize: Quantize | QuantizeRows | None = None,
     where: npt.ArrayLike | None = None,
-    out: Array | None = None,
-) -> Array:
+    out: Array | Triple | None = None,
+) -> Array | Quantized:
     """Normalize over the given axes, to mean 0 and variance 1 before scale and shift [1]_.
 
-    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, where ``var`` is the sum of squared deviations divided by
-    their number. Where all values are the same, ``y`` is exactly `bias`.
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, where ``var`` is the sum of squared deviations
+    divided by their number. Where all values are the same, ``y`` is exactly `bias`.
 
     Parameters
     ----------
     x : array_like, float16, bfloat16, float32 or float64
         Data in any memory layout.
     weight, bias : array_like, optional
-        Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
-        float64; None stands for ones and zeros.
+        Scale and shift, of the shape of the normalized axes in the order they stand in `x`, or of as many dimensions
+        as `x` and a shape that broadcasts against it (one of their own for every sample, say), in the dtype of `x` or
+        a wider one; None stands for ones and zeros.
     axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float, optional
         Added to the variance; finite and >= 0.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
-    quantize : Quantize, optional
-        How the result is rounded to int8 or uint8, which `out` has to have then.
+    quantize : Quantize or QuantizeRows, optional
+        How the result is rounded to int8 or uint8, which `out` has to have then. With a scale for every row
+        (:class:`QuantizeRows`) the result is ``(y, scale, zero_point)``, and so is `out`.
     where : array_like of bool, optional
         A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
         normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
@@ -53,7 +94,8 @@ def layer_norm(
     Returns
     -------
     ndarray
-        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`.
+        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`; with
+        :class:`QuantizeRows` a :class:`Quantized`.
 
     Raises
     ------
@@ -74,7 +116,7 @@ def layer_norm(
     array([[-2.,  9.],
            [ 0.,  7.]])
     """
-    return _core.layer_norm(x, axis, weight, bias, eps, 0.0, activation, quantize, where, out)
+    return _core.layer_norm(x, axis, weight, bias, eps, offset, activation, quantize, where, out)
 
 
 def layer_norm_forward(
@@ -84,6 +126,7 @@ def layer_norm_forward(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
@@ -92,7 +135,7 @@ def layer_norm_forward(
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, where, out
+    x, weight, bias, axis, eps, offset, activation, where, out
         As in :func:`layer_norm`.
 
     Returns
@@ -116,7 +159,7 @@ def layer_norm_forward(
            [6.]]), array([[1. ],
            [0.5]]))
     """
-    return LayerNormForward(*_core.layer_norm_forward(x, axis, weight, bias, eps, 0.0, activation, None, where, out))
+    return LayerNormForward(*_core.layer_norm_forward(x, axis, weight, bias, eps, offset, activation, None, where, out))
 
 
 def layer_norm_backward(
@@ -127,6 +170,7 @@ def layer_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int | Sequence[int] = -1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     where: npt.ArrayLike | None = None,
@@ -134,7 +178,7 @@ def layer_norm_backward(
 ) -> Gradients:
     """Gradients of layer normalization.
 
-    With ``xhat = (x - mean) * rstd`` and ``g = dy * weight``, and averages over the normalized axes::
+    With ``xhat = (x - mean) * rstd`` and ``g = dy * (offset + weight)``, and averages over the normalized axes::
 
         dx = rstd * (g - average(g) - xhat * average(g * xhat))
 
@@ -152,6 +196,8 @@ def layer_norm_backward(
         Statistics of the forward pass, in float64 as it returned them or in float32.
     axis : int or sequence of ints, optional
         The normalized axes.
+    offset : float, optional
+        That of the forward pass.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         That of the forward pass, whose result is computed again.
     bias : array_like, optional
@@ -164,8 +210,8 @@ def layer_norm_backward(
     Returns
     -------
     Gradients
-        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape of the normalized axes, in the dtype of `weight`, of `x`
-        without one.
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape and dtype of `weight` (``dbias`` of the shape of `bias`
+        if that is given); without one, of the shape of the normalized axes and the dtype of `x`.
 
     Raises
     ------
@@ -184,8 +230,40 @@ def layer_norm_backward(
     array([[-0.204,  0.408, -0.204]])
     """
     return Gradients(
-        *_core.layer_norm_backward(dy, x, mean, rstd, axis, weight, bias, 0.0, activation, where, grad_mask)
+        *_core.layer_norm_backward(dy, x, mean, rstd, axis, weight, bias, offset, activation, where, grad_mask)
     )
+
+
+@overload
+def rms_norm(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = ...,
+    bias: npt.ArrayLike | None = ...,
+    *,
+    axis: int | Sequence[int] = ...,
+    eps: float | None = ...,
+    offset: float = ...,
+    activation: Activation | None = ...,
+    quantize: Quantize | None = ...,
+    where: npt.ArrayLike | None = ...,
+    out: Array | None = ...,
+) -> Array: ...
+
+
+@overload
+def rms_norm(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike | None = ...,
+    bias: npt.ArrayLike | None = ...,
+    *,
+    axis: int | Sequence[int] = ...,
+    eps: float | None = ...,
+    offset: float = ...,
+    activation: Activation | None = ...,
+    quantize: QuantizeRows,
+    where: npt.ArrayLike | None = ...,
+    out: Triple | None = ...,
+) -> Quantized: ...
 
 
 def rms_norm(
@@ -197,10 +275,10 @@ def rms_norm(
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
-    quantize: Quantize | None = None,
+    quantize: Quantize | QuantizeRows | None = None,
     where: npt.ArrayLike | None = None,
-    out: Array | None = None,
-) -> Array:
+    out: Array | Triple | None = None,
+) -> Array | Quantized:
     """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
 
     ``y = x / sqrt(mean(x**2) + eps) * (offset + weight) + bias``. The mean is not subtracted.
@@ -210,8 +288,9 @@ def rms_norm(
     x : array_like, float16, bfloat16, float32 or float64
         Data in any memory layout.
     weight, bias : array_like, optional
-        Scale and shift, of the shape of the normalized axes in the order they stand in `x`, in the dtype of `x` or
-        float64; None stands for ones and zeros.
+        Scale and shift, of the shape of the normalized axes in the order they stand in `x`, or of as many dimensions
+        as `x` and a shape that broadcasts against it (one of their own for every sample, say), in the dtype of `x` or
+        a wider one; None stands for ones and zeros.
     axis : int or sequence of ints, optional
         The normalized axes: any, in any order.
     eps : float or None, optional
@@ -221,8 +300,9 @@ def rms_norm(
         Added to the weight, also to the ones that None stands for; 1 as in Gemma.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         What the result goes through in the end.
-    quantize : Quantize, optional
-        How the result is rounded to int8 or uint8, which `out` has to have then.
+    quantize : Quantize or QuantizeRows, optional
+        How the result is rounded to int8 or uint8, which `out` has to have then. With a scale for every row
+        (:class:`QuantizeRows`) the result is ``(y, scale, zero_point)``, and so is `out`.
     where : array_like of bool, optional
         A mask that broadcasts against `x`: elements where it is False do not count in the statistics, but are
         normalized too. A group without an element that counts has mean and rstd 0, so that `y` is `bias`.
@@ -232,7 +312,8 @@ def rms_norm(
     Returns
     -------
     ndarray
-        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`.
+        `out` if given, else a new array of the shape, the dtype and the order of axes in memory of `x`; with
+        :class:`QuantizeRows` a :class:`Quantized`.
 
     Raises
     ------
@@ -343,8 +424,8 @@ def rms_norm_backward(
     Returns
     -------
     Gradients
-        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape of the normalized axes, in the dtype of `weight`, of `x`
-        without one.
+        ``dx`` like `x`; ``dweight`` and ``dbias`` of the shape and dtype of `weight` (``dbias`` of the shape of `bias`
+        if that is given); without one, of the shape of the normalized axes and the dtype of `x`.
 
     Raises
     ------

@@ -49,11 +49,72 @@ class Quantize:
     scale: Array
     zero_point: Array
     dtype: np.dtype[Any]
-    _parts: tuple[Array, Array, bool]  # for the core: float64, and whether the bytes are signed
+    _parts: tuple[bool, Array, Array]  # for the core: whether the bytes are signed, and float64
 
     def __init__(self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, dtype: npt.DTypeLike = np.int8) -> None:
         self.scale, self.zero_point, self.dtype = check.quantization(scale, zero_point, dtype)
-        self._parts = self.scale, self.zero_point.astype(np.float64), self.dtype.kind == "i"
+        self._parts = self.dtype.kind == "i", self.scale, self.zero_point.astype(np.float64)
 
     def __repr__(self) -> str:
         return f"Quantize(scale={self.scale}, zero_point={self.zero_point}, dtype={self.dtype})"
+
+
+class QuantizeRows:
+    """How an operation rounds its output to bytes with a scale for every row, which follows from the row itself.
+
+    A row is what has one mean and one variance: the elements along the normalized axes. With ``y`` the result that the
+    operation has without this, rounded to the dtype of the data, ``low = min(y, 0)`` and ``high = max(y, 0)`` of a row,
+    all in float32::
+
+        symmetric       scale = max(abs(y)) / 127       zero_point = 0 for int8, 128 for uint8
+        otherwise       scale = (high - low) / 255      zero_point = clip(round(least - low / scale))
+
+        q = clip(round(y / scale) + zero_point)
+
+    where ``least`` is -128 or 0. Ties round to even. The second form is ONNX's ``DynamicQuantizeLinear``, row by row.
+
+    Parameters
+    ----------
+    dtype : dtype, optional
+        ``int8`` or ``uint8``.
+    symmetric : bool, optional
+        Which form; by default the first for int8, the second for uint8.
+
+    Raises
+    ------
+    TypeError
+        If an argument has another type or dtype.
+
+    Notes
+    -----
+    The operation returns a :class:`Quantized` in the place of ``y``, and takes ``out=(y, scale, zero_point)``. A scale
+    that would be 0 is 1. A row with NaN has scale NaN and zero points only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> x = np.array([[1.0, 7.0], [-5.0, 5.0]], dtype=np.float32)
+    >>> y, scale, zero_point = fn.rms_norm(x, quantize=fn.QuantizeRows())
+    >>> y
+    array([[  18,  127],
+           [-127,  127]], dtype=int8)
+    >>> (scale * (y - zero_point)).round(2)
+    array([[ 0.2,  1.4],
+           [-1. ,  1. ]])
+    """
+
+    __slots__ = ("_parts", "dtype", "symmetric")
+
+    dtype: np.dtype[Any]
+    symmetric: bool
+    _parts: tuple[bool, bool]  # for the core
+
+    def __init__(self, dtype: npt.DTypeLike = np.int8, symmetric: bool | None = None) -> None:
+        self.dtype = check.byte_dtype(dtype)
+        is_signed = self.dtype.kind == "i"
+        self.symmetric = is_signed if symmetric is None else check.boolean("symmetric", symmetric)
+        self._parts = is_signed, self.symmetric
+
+    def __repr__(self) -> str:
+        return f"QuantizeRows(dtype={self.dtype}, symmetric={self.symmetric})"

@@ -5,14 +5,15 @@ as an addition followed by a normalization, and the backward, which sees only th
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy.typing as npt
 
 from . import _core
 from ._types import ALL, Activation, AddNorm, AddNormForward, AddRMSNormForward, Array, Gradients, GradMask
-from .quantization import Quantize
+from .quantization import Quantize, QuantizeRows
 
-Out = Array | tuple[Array | None, Array | None]
+Out = Array | tuple[Any, ...]
 
 
 def add_layer_norm(
@@ -23,8 +24,9 @@ def add_layer_norm(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
-    quantize: Quantize | None = None,
+    quantize: Quantize | QuantizeRows | None = None,
     out: Out | None = None,
 ) -> AddNorm:
     """Add and do :func:`layer_norm`: ``h = x + residual``, ``y = layer_norm(h)``.
@@ -33,16 +35,16 @@ def add_layer_norm(
     ----------
     x, residual : array_like, float16, bfloat16, float32 or float64
         Two arrays of one shape and dtype, in any memory layout.
-    weight, bias, axis, eps, activation, quantize
+    weight, bias, axis, eps, offset, activation, quantize
         As in :func:`layer_norm`.
     out : ndarray or pair of ndarrays, optional
         Where to put `y`, or `y` and `h`; None in the pair allocates. Either may be `x` or `residual`, so that
-        ``out=(y, residual)`` updates a residual stream in place.
+        ``out=(y, residual)`` updates a residual stream in place. With :class:`QuantizeRows` `y` is a triple.
 
     Returns
     -------
     AddNorm
-        ``y``, and ``h`` rounded to the dtype of `x`.
+        ``y``, and ``h`` rounded to the dtype of `x`. With :class:`QuantizeRows` ``y`` is a :class:`Quantized`.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def add_layer_norm(
     >>> fn.add_layer_norm(x, residual, eps=0.0)
     AddNorm(y=array([[-1.,  1.]]), h=array([[2., 4.]]))
     """
-    return AddNorm(*_core.add_layer_norm(x, residual, axis, weight, bias, eps, 0.0, activation, quantize, None, out))
+    return AddNorm(*_core.add_layer_norm(x, residual, axis, weight, bias, eps, offset, activation, quantize, None, out))
 
 
 def add_layer_norm_forward(
@@ -70,6 +72,7 @@ def add_layer_norm_forward(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Out | None = None,
 ) -> AddNormForward:
@@ -77,7 +80,7 @@ def add_layer_norm_forward(
 
     Parameters
     ----------
-    x, residual, weight, bias, axis, eps, activation, out
+    x, residual, weight, bias, axis, eps, offset, activation, out
         As in :func:`add_layer_norm`.
 
     Returns
@@ -99,7 +102,7 @@ def add_layer_norm_forward(
     (array([[3.]]), array([[1.]]))
     """
     return AddNormForward(
-        *_core.add_layer_norm_forward(x, residual, axis, weight, bias, eps, 0.0, activation, None, None, out)
+        *_core.add_layer_norm_forward(x, residual, axis, weight, bias, eps, offset, activation, None, None, out)
     )
 
 
@@ -112,6 +115,7 @@ def add_layer_norm_backward(
     rstd: npt.ArrayLike,
     *,
     axis: int | Sequence[int] = -1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: npt.ArrayLike | None = None,
     grad_mask: GradMask = ALL,
@@ -126,7 +130,7 @@ def add_layer_norm_backward(
         Gradient that reaches ``h`` from elsewhere; it is added before `dx` is rounded.
     h : array_like
         The sum that the forward pass returned.
-    weight, mean, rstd, axis, activation, bias, grad_mask
+    weight, mean, rstd, axis, offset, activation, bias, grad_mask
         As in :func:`layer_norm_backward`.
 
     Returns
@@ -150,7 +154,7 @@ def add_layer_norm_backward(
     array([[0.796, 1.408, 0.796]])
     """
     return Gradients(
-        *_core.add_layer_norm_backward(dy, dh, h, mean, rstd, axis, weight, bias, 0.0, activation, None, grad_mask)
+        *_core.add_layer_norm_backward(dy, dh, h, mean, rstd, axis, weight, bias, offset, activation, None, grad_mask)
     )
 
 
@@ -163,7 +167,7 @@ def add_rms_norm(
     eps: float | None = 1e-6,
     offset: float = 0.0,
     activation: Activation | None = None,
-    quantize: Quantize | None = None,
+    quantize: Quantize | QuantizeRows | None = None,
     out: Out | None = None,
 ) -> AddNorm:
     """Add and do :func:`rms_norm`: ``h = x + residual``, ``y = rms_norm(h)``.
@@ -180,7 +184,7 @@ def add_rms_norm(
     Returns
     -------
     AddNorm
-        ``y``, and ``h`` rounded to the dtype of `x`.
+        ``y``, and ``h`` rounded to the dtype of `x`. With :class:`QuantizeRows` ``y`` is a :class:`Quantized`.
 
     Raises
     ------

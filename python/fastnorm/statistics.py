@@ -175,10 +175,12 @@ def batch_norm_backward_apply(
     count: npt.ArrayLike,
     *,
     axis: int = 1,
+    offset: float = 0.0,
 ) -> Array:
     """Input gradient of one part of a batch, from the sums over the whole batch.
 
-    ``dx = weight * rstd * (dy - sum_dy / count - xhat * sum_dy_xhat / count)`` with ``xhat = (x - mean) * rstd``.
+    ``dx = (offset + weight) * rstd * (dy - sum_dy / count - xhat * sum_dy_xhat / count)`` with
+    ``xhat = (x - mean) * rstd``.
 
     Parameters
     ----------
@@ -190,6 +192,8 @@ def batch_norm_backward_apply(
         Sums of :func:`batch_norm_backward_reduce` over all parts, in float64.
     count : float or array_like, shape (C,)
         Values per channel in the whole batch, as :func:`merge_moments` returns it.
+    offset : float, optional
+        That of the forward pass, added to the weight.
 
     Returns
     -------
@@ -220,4 +224,4 @@ def batch_norm_backward_apply(
            [ 0.102]])
     """
     sums = sum_dy, sum_dy_xhat, check.reals("count", count)
-    return _core.batch_norm_backward_apply(dy, x, weight, mean, rstd, *sums, axis)
+    return _core.batch_norm_backward_apply(dy, x, weight, mean, rstd, *sums, axis, offset)

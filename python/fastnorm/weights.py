@@ -1,9 +1,10 @@
-"""Weight normalization and weight standardization: statistics per filter, over all axes but one.
+"""Weight normalization and weight standardization: statistics per filter, over all other axes.
 
 Both are the normalization of :mod:`fastnorm.batch` with another scale. They act on weights, so there is no evaluation
 mode, and nothing is running.
 """
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from ._types import (
     Array,
     WeightNormForward,
     WeightNormGradients,
+    WeightNormInit,
     WeightStandardizationForward,
     WeightStandardizationGradients,
 )
@@ -24,7 +26,13 @@ Mode: TypeAlias = Literal["var", "std_unbiased", "std_biased", "max"]
 
 
 def weight_norm(
-    v: npt.ArrayLike, g: npt.ArrayLike, *, axis: int | None = 0, eps: float = 0.0, out: Array | None = None
+    v: npt.ArrayLike,
+    g: npt.ArrayLike,
+    *,
+    axis: int | Sequence[int] | None = 0,
+    groups: int = 1,
+    eps: float = 0.0,
+    out: Array | None = None,
 ) -> Array:
     """Give every filter a length of its own [1]_.
 
@@ -37,9 +45,13 @@ def weight_norm(
     g : array_like
         Lengths, in the dtype of `v` or a wider one: of the shape of `v` along `axis` and of length 1 along all
         other axes. For ``axis=None`` any array of one element.
-    axis : int or None, optional
-        The axis with one filter per index; None is one norm of the whole array. A negative one counts from the end,
+    axis : int, sequence of ints or None, optional
+        The axes with one filter per index; None is one norm of the whole array. A negative one counts from the end,
         as everywhere in NumPy (for PyTorch -1 is the whole array).
+    groups : int, optional
+        Groups of a transposed convolution with weights (in, out / groups, ...) and ``axis=1``: axis 0 falls into as
+        many parts with filters of their own, and `g` is ``groups`` times as long along the first of `axis`. Where axis
+        0 is one of `axis` it makes no difference.
     eps : float, optional
         Added to the sum of squares; finite and >= 0. Where the sum is 0 without it, `w` is NaN.
     out : ndarray, optional
@@ -70,17 +82,23 @@ def weight_norm(
     array([[6., 8.],
            [0., 1.]])
     """
-    return _core.weight_norm(v, g, axis, eps, out)
+    return _core.weight_norm(v, g, axis, groups, eps, out)
 
 
 def weight_norm_forward(
-    v: npt.ArrayLike, g: npt.ArrayLike, *, axis: int | None = 0, eps: float = 0.0, out: Array | None = None
+    v: npt.ArrayLike,
+    g: npt.ArrayLike,
+    *,
+    axis: int | Sequence[int] | None = 0,
+    groups: int = 1,
+    eps: float = 0.0,
+    out: Array | None = None,
 ) -> WeightNormForward:
     """Do :func:`weight_norm` and keep the norms for the backward.
 
     Parameters
     ----------
-    v, g, axis, eps, out
+    v, g, axis, groups, eps, out
         As in :func:`weight_norm`.
 
     Returns
@@ -101,11 +119,17 @@ def weight_norm_forward(
     array([[5.],
            [2.]])
     """
-    return WeightNormForward(*_core.weight_norm_forward(v, g, axis, eps, out))
+    return WeightNormForward(*_core.weight_norm_forward(v, g, axis, groups, eps, out))
 
 
 def weight_norm_backward(
-    dw: npt.ArrayLike, v: npt.ArrayLike, g: npt.ArrayLike, norm: npt.ArrayLike, *, axis: int | None = 0
+    dw: npt.ArrayLike,
+    v: npt.ArrayLike,
+    g: npt.ArrayLike,
+    norm: npt.ArrayLike,
+    *,
+    axis: int | Sequence[int] | None = 0,
+    groups: int = 1,
 ) -> WeightNormGradients:
     """Gradients of weight normalization.
 
@@ -119,7 +143,7 @@ def weight_norm_backward(
     ----------
     dw : array_like
         Gradient of the weights, of the shape and dtype of `v`.
-    v, g, axis
+    v, g, axis, groups
         As in :func:`weight_norm`.
     norm : array_like
         Norms of the forward pass, in float64 as it returned them or in float32.
@@ -146,7 +170,47 @@ def weight_norm_backward(
     >>> dv.round(2), dg
     (array([[ 1.28, -0.96]]), array([[0.6]]))
     """
-    return WeightNormGradients(*_core.weight_norm_backward(dw, v, g, norm, axis))
+    return WeightNormGradients(*_core.weight_norm_backward(dw, v, g, norm, axis, groups))
+
+
+def weight_norm_init(t: npt.ArrayLike, *, axis: int = 1) -> WeightNormInit:
+    """Start of weight normalization from data: lengths and biases that make normalized outputs [1]_.
+
+    ``g = 1 / std(t)`` and ``bias = -mean(t) / std(t)``, so that ``g * t + bias`` has mean 0 and variance 1 in every
+    channel.
+
+    Parameters
+    ----------
+    t : array_like, float16, bfloat16, float32 or float64
+        What the layer makes of a batch with lengths of 1 and no bias, ``(v / norm) x``; two or more dimensions.
+    axis : int, optional
+        The channel axis, with C channels.
+
+    Returns
+    -------
+    WeightNormInit
+        ``g`` and ``bias`` of shape (C,) in the dtype of `t`; 0 where all values of a channel are the same.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value does not fit.
+    TypeError
+        If an argument has another type or dtype.
+
+    References
+    ----------
+    .. [1] Salimans, Kingma: Weight normalization: a simple reparameterization to accelerate training of deep neural
+       networks, 2016, https://arxiv.org/abs/1602.07868
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnorm as fn
+    >>> fn.weight_norm_init(np.array([[1.0, 10.0], [3.0, 50.0]]))
+    WeightNormInit(g=array([1.  , 0.05]), bias=array([-2. , -1.5]))
+    """
+    return WeightNormInit(*_core.weight_norm_init(t, axis))
 
 
 # ---- weight standardization ------------------------------------------------------------------------------------------
@@ -156,7 +220,8 @@ def weight_standardization(
     w: npt.ArrayLike,
     gain: npt.ArrayLike | None = None,
     *,
-    axis: int = 0,
+    axis: int | Sequence[int] = 0,
+    groups: int = 1,
     mode: Mode = "var",
     eps: float | None = None,
     scale: float = 1.0,
@@ -181,8 +246,13 @@ def weight_standardization(
         Weights, in any memory layout.
     gain : array_like, shape (filters,), optional
         Scale of every filter, in the dtype of `w` or a wider one; None stands for ones.
-    axis : int, optional
-        The axis with one filter per index: 0 for weights in the order OIHW, -1 for HWIO.
+    axis : int or sequence of ints, optional
+        The axis with one filter per index: 0 for weights in the order OIHW, -1 for HWIO. Filters along several axes
+        have one gain for every index of them, in the order they stand in `w`.
+    groups : int, optional
+        Groups of a transposed convolution with weights (in, out / groups, ...) and ``axis=1``: axis 0 falls into as
+        many parts with filters of their own, ``groups * w.shape[axis]`` together. Where axis 0 is one of `axis` it
+        makes no difference.
     mode : {'var', 'std_unbiased', 'std_biased', 'max'}, optional
         What the deviations are divided by.
     eps : float, optional
@@ -221,14 +291,15 @@ def weight_standardization(
     array([[-1.,  1.],
            [ 0.,  0.]])
     """
-    return _core.weight_standardization(w, gain, axis, mode, eps, scale, out)
+    return _core.weight_standardization(w, gain, axis, groups, mode, eps, scale, out)
 
 
 def weight_standardization_forward(
     w: npt.ArrayLike,
     gain: npt.ArrayLike | None = None,
     *,
-    axis: int = 0,
+    axis: int | Sequence[int] = 0,
+    groups: int = 1,
     mode: Mode = "var",
     eps: float | None = None,
     scale: float = 1.0,
@@ -238,7 +309,7 @@ def weight_standardization_forward(
 
     Parameters
     ----------
-    w, gain, axis, mode, eps, scale, out
+    w, gain, axis, groups, mode, eps, scale, out
         As in :func:`weight_standardization`.
 
     Returns
@@ -259,7 +330,9 @@ def weight_standardization_forward(
     >>> result.mean, result.var
     (array([2., 5.]), array([1., 0.]))
     """
-    return WeightStandardizationForward(*_core.weight_standardization_forward(w, gain, axis, mode, eps, scale, out))
+    return WeightStandardizationForward(
+        *_core.weight_standardization_forward(w, gain, axis, groups, mode, eps, scale, out)
+    )
 
 
 def weight_standardization_backward(
@@ -269,7 +342,8 @@ def weight_standardization_backward(
     mean: npt.ArrayLike,
     var: npt.ArrayLike,
     *,
-    axis: int = 0,
+    axis: int | Sequence[int] = 0,
+    groups: int = 1,
     mode: Mode = "var",
     eps: float | None = None,
     scale: float = 1.0,
@@ -289,7 +363,7 @@ def weight_standardization_backward(
     ----------
     dw : array_like
         Gradient of the standardized weights, of the shape and dtype of `w`.
-    w, gain, axis, mode, eps, scale
+    w, gain, axis, groups, mode, eps, scale
         As in :func:`weight_standardization`.
     mean, var : array_like, shape (filters,)
         Statistics of the forward pass, in float64 as it returned them or in float32.
@@ -314,5 +388,5 @@ def weight_standardization_backward(
     array([[-0.204,  0.408, -0.204]])
     """
     return WeightStandardizationGradients(
-        *_core.weight_standardization_backward(dw, w, gain, mean, var, axis, mode, eps, scale)
+        *_core.weight_standardization_backward(dw, w, gain, mean, var, axis, groups, mode, eps, scale)
     )

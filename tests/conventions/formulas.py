@@ -79,6 +79,11 @@ def keras_rms_norm() -> Case:
     return _rms_norm(eps=1e-6)
 
 
+def keras_unit_norm() -> Case:
+    x = numbers(6, 96, scale=1e-3)
+    return Case({"x": x}, {"y": x * _rsqrt(np.maximum((x**2).sum(-1, keepdims=True), 1e-12))})
+
+
 def keras_group_norm() -> Case:
     return _group_norm(1e-3, 4, _channel_last() | {"groups": 4})
 

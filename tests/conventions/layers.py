@@ -19,7 +19,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 def _keras(name: str, given: dict[str, Any]) -> dict[str, Any]:
     from keras import layers
 
-    x, weight, bias = given["x"], given["weight"], given.get("bias")
+    x, weight, bias = given["x"], given.get("weight"), given.get("bias")
     groups = given.get("groups", -1)
     layer = {
         "keras_batch_norm_training": lambda: layers.BatchNormalization(),
@@ -27,6 +27,7 @@ def _keras(name: str, given: dict[str, Any]) -> dict[str, Any]:
         "keras_layer_norm": lambda: layers.LayerNormalization(),
         "keras_layer_norm_rms_scaling": lambda: layers.LayerNormalization(rms_scaling=True),
         "keras_rms_norm": lambda: layers.RMSNormalization(),
+        "keras_unit_norm": lambda: layers.UnitNormalization(),
         "keras_group_norm": lambda: layers.GroupNormalization(groups),
         "keras_group_norm_of_instances": lambda: layers.GroupNormalization(-1),
     }[name]()

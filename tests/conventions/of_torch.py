@@ -50,6 +50,12 @@ def torch_rms_norm() -> Case:
     )
 
 
+def torch_normalize() -> Case:
+    x = numbers(4, 8, 5)
+    x[0, :, 0] = 0
+    return Case({"x": x, "k": 1}, {"y": functional.normalize(torch.from_numpy(x), dim=1)})
+
+
 def torch_group_norm() -> Case:
     given = data(*FIRST) | {"groups": 4}
     t = _tensors(data(*FIRST))
@@ -81,6 +87,44 @@ def torch_weight_norm_whole() -> Case:
     torch.nn.utils.parametrizations.weight_norm(layer, dim=-1)  # the whole tensor, to PyTorch
     g, v = (p.detach().numpy() for p in layer.parametrizations.weight.parameters())
     return Case({"v": v, "g": g * 2}, {"y": 2 * layer.weight.detach()})
+
+
+def torch_adaptive_layer_norm() -> Case:
+    x, scale, shift = numbers(3, 5, 8), numbers(3, 8, seed=1), numbers(3, 8, seed=2)
+    tx, tscale, tshift = (torch.from_numpy(a) for a in (x, scale[:, None], shift[:, None]))
+    y = functional.layer_norm(tx, (8,)) * (1 + tscale) + tshift
+    return Case({"x": x, "scale": scale, "shift": shift}, {"y": y})
+
+
+def _per_channel() -> tuple[dict[str, Array], list[torch.Tensor]]:
+    given = {"x": data(*FIRST)["x"], "scale": numbers(6, CHANNELS, seed=1), "shift": numbers(6, CHANNELS, seed=2)}
+    return given, [torch.from_numpy(given[name][:, :, None, None]) for name in ("scale", "shift")]
+
+
+def torch_adaptive_instance_norm() -> Case:
+    given, (scale, shift) = _per_channel()
+    return Case(given, {"y": functional.instance_norm(torch.from_numpy(given["x"])) * scale + shift})
+
+
+def torch_adaptive_group_norm() -> Case:
+    given, (scale, shift) = _per_channel()
+    y = functional.group_norm(torch.from_numpy(given["x"]), 4) * (1 + scale) + shift
+    return Case(given | {"groups": 4}, {"y": y})
+
+
+def torch_weight_norm_transposed() -> Case:
+    groups, v, g = 2, numbers(6, 4, 3), numbers(1, 8, 1, seed=1)
+    parts = zip(np.split(v, groups), np.split(g, groups, axis=1), strict=True)
+    y = [torch._weight_norm(torch.from_numpy(a.copy()), torch.from_numpy(b.copy()), 1) for a, b in parts]
+    return Case({"v": v, "g": g, "groups": groups}, {"y": torch.cat(y)})
+
+
+def torch_qk_norm() -> Case:
+    heads, weight = numbers(2, 5, 3, 4, 8), numbers(8, seed=1)  # queries, keys and values, side by side
+    x = heads[:, :, 0]
+    return Case(
+        {"x": x, "weight": weight}, {"y": functional.rms_norm(torch.from_numpy(x), (8,), torch.from_numpy(weight))}
+    )
 
 
 def llama_rms_norm() -> Case:

@@ -84,7 +84,7 @@ void weights() {
     const std::size_t shape[] = {4, 9}, lengths[] = {4, 1};
     const auto v = numbers(36, 7), g = numbers(4, 8);
     std::vector<float> w(v.size());
-    fn::weight_norm({v.data(), shape}, {g.data(), lengths}, 0, 0.0, {{w.data(), shape}});
+    fn::weight_norm({v.data(), shape}, {g.data(), lengths}, 0, 1, 0.0, {{w.data(), shape}});
     print("weight.v", v);
     print("weight.g", g);
     print("weight.w", w);

@@ -40,8 +40,8 @@ enum class DType : std::uint8_t {
 
 enum Role : std::uint8_t { kept = 0, reduced = 1, param = 2, reduced_param = 3 };
 
-/// How a group's scale `rstd` comes from its second moment. `m2` is the sum of (x - mean)^2, for `mean_square` and
-/// `norm` of x^2; `n` is the number of elements.
+/// How a group's scale `rstd` comes from its second moment. `m2` is the sum of (x - mean)^2, for `mean_square`,
+/// `norm` and `clamped_norm` of x^2; `n` is the number of elements.
 enum class Statistic : std::uint8_t {
     variance,      ///< (m2/n + eps)^-1/2
     mean_square,   ///< (m2/n + eps)^-1/2, not centred
@@ -49,6 +49,8 @@ enum class Statistic : std::uint8_t {
     std_unbiased,  ///< 1 / (sqrt(m2/(n-1)) + eps)
     std_biased,    ///< 1 / (sqrt(m2/n) + eps)
     max,           ///< max(m2, eps)^-1/2
+    clamped_norm,  ///< 1 / max(sqrt(m2), eps), not centred
+    unit,          ///< 1
 };
 
 /// The iteration space of one call. `shape` and `roles` have `ndim` entries.

@@ -128,6 +128,19 @@ struct QuantizeOptions {
     DType dtype = DType::i8;  ///< or u8
 };
 
+/// Output in bytes with a scale for every group of the statistics, made of its largest values: of layer and RMS norm
+/// and their residual forms. With y rounded to the data's dtype, low = min(y, 0) and high = max(y, 0), in float32:
+///
+///     symmetric:  scale = max|y| / 127, zero_point 0 (int8) or 128 (uint8)
+///     else:       scale = (high - low) / 255, zero_point = clamp(round(least - low / scale)) with the dtype's least
+///     value
+///
+/// and then as above. A scale that would be 0 is 1; that of a group with NaN is NaN, which makes all of it zero points.
+struct QuantizeRowsOptions {
+    DType dtype = DType::i8;  ///< or u8
+    bool symmetric = true;
+};
+
 /// What all norms take. `weight` and `bias` have the dtype of the data or a wider one, and the shape of the axes they
 /// vary along, or as many dimensions as the data and a shape that broadcasts against it (parameters per sample).
 struct NormOptions {
@@ -136,17 +149,28 @@ struct NormOptions {
     double offset = 0.0;        ///< added to the weight, also to the ones that none stands for
     Activation activation = Activation::none;
     const QuantizeOptions* quantize = nullptr;
+    const QuantizeRowsOptions* quantize_rows = nullptr;  ///< in the place of `quantize`
     Tensor where;  ///< bool, broadcasts against the data: elements that are false do not count in the statistics
+    bool mean_only = false;  ///< batch norm: y = (x - mean) * weight + bias, rstd is 1
 };
 
 /// Statistics in float64. What is none is not handed out, but for `y`, which must be there unless `maker` makes it.
+/// With `quantize_rows` there are `scale` (float32) and `zero_point` (int32) of the statistics' shape: both or neither.
 struct NormResults {
     MutableTensor y = {}, mean = {}, rstd = {};
     ResultMaker* maker = nullptr;
+    MutableTensor scale = {}, zero_point = {};
 };
 
 struct AddNormResults {
     MutableTensor y = {}, h = {}, mean = {}, rstd = {};
+    ResultMaker* maker = nullptr;
+    MutableTensor scale = {}, zero_point = {};
+};
+
+/// `norm` is float64.
+struct L2Results {
+    MutableTensor y = {}, norm = {};
     ResultMaker* maker = nullptr;
 };
 
@@ -164,7 +188,8 @@ struct BackwardOptions {
     double offset = 0.0;
     Activation activation = Activation::none;
     Tensor where;
-    bool training = true;  ///< false (batch norm): the statistics were constants
+    bool training = true;    ///< false (batch norm): the statistics were constants
+    bool mean_only = false;  ///< that of the forward pass
 };
 
 /// Gradients of the parameters have the dtype and shape of the weight; without one, the data's dtype. Without `maker`
@@ -175,13 +200,20 @@ struct GradientResults {
     ResultMaker* maker = nullptr;
 };
 
+/// The gradient of an operation without parameters.
+struct InputGradient {
+    MutableTensor dx = {};
+    ResultMaker* maker = nullptr;
+};
+
 /// The eps of `eps=None` in Python: the distance from 1 to the next number of the type that `dtype` is computed in.
 FASTNORM_API double machine_eps(DType dtype);
 
 // ---- batch norm: statistics of every index of the channel axis
 // -------------------------------------------------------
 
-/// y = (x - running_mean) / sqrt(running_var + eps) * weight + bias; statistics and parameters of shape (C,).
+/// y = (x - running_mean) / sqrt(running_var + eps) * weight + bias; statistics and parameters of shape (C,). With
+/// `mean_only` running_var is not used and may be none.
 FASTNORM_API void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, std::int64_t axis,
                              const NormOptions& options, const NormResults& results);
 /// The same with the statistics of the batch, which advance the running ones. mean, rstd: (C,).
@@ -209,6 +241,13 @@ FASTNORM_API void rms_norm_forward(const Tensor& x, const AxisList& axis, const 
                                    const NormResults& results);
 FASTNORM_API void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& rstd, const AxisList& axis,
                                     const BackwardOptions& options, const GradientResults& results);
+
+/// y = x / max(norm, eps) with norm = sqrt(sum x^2) over the named axes. norm: the shape of x with length 1 along them.
+FASTNORM_API void l2_normalize(const Tensor& x, const AxisList& axis, double eps, const L2Results& results);
+FASTNORM_API void l2_normalize_forward(const Tensor& x, const AxisList& axis, double eps, const L2Results& results);
+/// dx = (dy - xhat * sum dy * xhat) / norm with xhat = x / norm, and dy / eps where the norm is less than eps.
+FASTNORM_API void l2_normalize_backward(const Tensor& dy, const Tensor& x, const Tensor& norm, const AxisList& axis,
+                                        double eps, const InputGradient& results);
 
 /// h = x + residual, rounded to the dtype of the data; y = layer_norm(h).
 FASTNORM_API void add_layer_norm(const Tensor& x, const Tensor& residual, const AxisList& axis,
@@ -255,6 +294,8 @@ enum class Standardization : std::uint8_t { var, std_unbiased, std_biased, max }
 
 struct FilterOptions {
     AxisList axis = 0;  ///< the axes that the filters stand along
+    std::int64_t groups =
+        1;  ///< of a transposed convolution: axis 0 falls into as many parts with filters of their own
     Standardization mode = Standardization::var;
     std::optional<double> eps;
     double scale = 1.0;  ///< a constant factor
@@ -275,15 +316,25 @@ struct WeightGradients {
 };
 
 /// w = g * v / norm with norm = sqrt(sum v^2 + eps) over all axes but `axis`. g, norm: the shape of v with length 1
-/// along the others; for AxisList::none() one element.
-FASTNORM_API void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double eps,
+/// along the others; for AxisList::none() one element. With `groups` the first of `axis` is as many times as long.
+FASTNORM_API void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, std::int64_t groups, double eps,
                               const WeightResults& results);
-FASTNORM_API void weight_norm_forward(const Tensor& v, const Tensor& g, const AxisList& axis, double eps,
-                                      const WeightResults& results);
+FASTNORM_API void weight_norm_forward(const Tensor& v, const Tensor& g, const AxisList& axis, std::int64_t groups,
+                                      double eps, const WeightResults& results);
 FASTNORM_API void weight_norm_backward(const Tensor& dw, const Tensor& v, const Tensor& g, const Tensor& norm,
-                                       const AxisList& axis, const WeightGradients& results);
+                                       const AxisList& axis, std::int64_t groups, const WeightGradients& results);
 
-/// Filters of mean 0 and variance 1, times gain * scale. gain, mean, var: (filters,).
+/// In the dtype of the data, one value for every channel.
+struct WeightNormStart {
+    MutableTensor g = {}, bias = {};
+    ResultMaker* maker = nullptr;
+};
+/// The start that makes normalized outputs of `t`, what a layer makes of data with g = 1 and no bias: g = 1 / std(t),
+/// bias = -mean(t) / std(t), the statistics over all axes but the channel axis. Both are 0 where std(t) is.
+FASTNORM_API void weight_norm_init(const Tensor& t, std::int64_t axis, const WeightNormStart& results);
+
+/// Filters of mean 0 and variance 1, times gain * scale. gain, mean, var: the lengths of `axis`, the first of them
+/// times `groups`.
 FASTNORM_API void weight_standardization(const Tensor& w, const Tensor& gain, const FilterOptions& options,
                                          const StandardizationResults& results);
 FASTNORM_API void weight_standardization_forward(const Tensor& w, const Tensor& gain, const FilterOptions& options,
@@ -313,7 +364,8 @@ FASTNORM_API void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, 
 /// dx from the sums over all ranks, which have `count` values per channel (float64, of shape () or (C,)).
 FASTNORM_API void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& mean,
                                             const Tensor& rstd, const Tensor& sum_dy, const Tensor& sum_dy_xhat,
-                                            const Tensor& count, std::int64_t axis, const GradientResults& results);
+                                            const Tensor& count, std::int64_t axis, double offset,
+                                            const GradientResults& results);
 
 // ---- whitening
 // -------------------------------------------------------------------------------------------------------

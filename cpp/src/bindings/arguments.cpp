@@ -140,15 +140,19 @@ fn::Standardization Arguments::mode() {
     return static_cast<fn::Standardization>(PyLong_AsLong(ask("mode", "mode", value)));
 }
 
-const fn::QuantizeOptions* Arguments::quantize() {
+void Arguments::quantize(fn::NormOptions& options) {
     PyObject* const value = take();
-    if (value == Py_None) return nullptr;
-    // Scale and zero point in float64, the character of the dtype.
+    if (value == Py_None) return;
+    // Whether the bytes are signed, and: scale and zero point in float64, or whether rows are symmetric.
     PyObject* const parts = ask("quantize", "quantize", value);
-    quantize_.scale = tensor(PyTuple_GET_ITEM(parts, 0));
-    quantize_.zero_point = tensor(PyTuple_GET_ITEM(parts, 1));
-    quantize_.dtype = PyTuple_GET_ITEM(parts, 2) == Py_True ? fn::DType::i8 : fn::DType::u8;
-    return &quantize_;
+    const fn::DType dtype = PyTuple_GET_ITEM(parts, 0) == Py_True ? fn::DType::i8 : fn::DType::u8;
+    if (PyTuple_GET_SIZE(parts) == 2) {
+        quantize_rows_ = {dtype, PyTuple_GET_ITEM(parts, 1) == Py_True};
+        options.quantize_rows = &quantize_rows_;
+        return;
+    }
+    quantize_ = {tensor(PyTuple_GET_ITEM(parts, 1)), tensor(PyTuple_GET_ITEM(parts, 2)), dtype};
+    options.quantize = &quantize_;
 }
 
 std::array<bool, 3> Arguments::grad_mask() {

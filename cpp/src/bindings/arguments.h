@@ -34,7 +34,8 @@ public:
     fn::AxisList axes_or_none();
     fn::Activation activation();
     fn::Standardization mode();
-    const fn::QuantizeOptions* quantize();
+    // Into `options`: for all, or for rows.
+    void quantize(fn::NormOptions& options);
     std::array<bool, 3> grad_mask();
     PyObject* take() { return *next_++; }
 
@@ -77,6 +78,7 @@ private:
     PyThreadState* without_gil_ = nullptr;
     int threads_before_ = -1;
     fn::QuantizeOptions quantize_;
+    fn::QuantizeRowsOptions quantize_rows_;
 };
 
 // Makes the context variable of `fastnorm.threads`, whose value is 0 where nothing is set; leaked on purpose.

@@ -4,6 +4,11 @@
 namespace fastnorm_python {
 namespace {
 
+std::string described(PyObject* value) {
+    if (PyTuple_Check(value)) return "a tuple of " + std::to_string(PyTuple_GET_SIZE(value));
+    return Py_TYPE(value)->tp_name;
+}
+
 // The last arguments of a forward pass but `out`: weight, bias, eps, offset, activation, quantize, where.
 // kAnyEps: None is the machine's eps for data like x.
 template <bool kAnyEps = false>
@@ -15,7 +20,7 @@ fn::NormOptions norm_options(Arguments& a, const fn::Tensor& x) {
     if (!options.eps) options.eps = fn::machine_eps(x.dtype);
     options.offset = a.number("offset");
     options.activation = a.activation();
-    options.quantize = a.quantize();
+    a.quantize(options);
     options.where = a.array("where");
     return options;
 }
@@ -31,10 +36,30 @@ fn::BackwardOptions backward_options(Arguments& a) {
     return options;
 }
 
-fn::NormResults norm_results(Results& r) {
+// What a call with quantized rows returns in the place of y, or is given in the place of `out`: y, scale, zero_point,
+// the last two as results `index` and the next.
+template <class R>
+void rows_results(R& results, Results& r, PyObject* out, std::size_t index) {
+    if (out == Py_None) return;
+    if (!PyTuple_Check(out) || PyTuple_GET_SIZE(out) != 3) {
+        throw fn::Error(fn::Error::Kind::value,
+                        "out must be a tuple (y, scale, zero_point) for quantize with a scale "
+                        "for every row, got " +
+                            described(out));
+    }
+    results.y = r.given(0, "out[0]", PyTuple_GET_ITEM(out, 0));
+    results.scale = r.given(index, "out[1]", PyTuple_GET_ITEM(out, 1));
+    results.zero_point = r.given(index + 1, "out[2]", PyTuple_GET_ITEM(out, 2));
+}
+
+fn::NormResults norm_results(Arguments& a, Results& r, const fn::NormOptions& options) {
     fn::NormResults results;
-    results.y = r.given(0, "out");
     results.maker = &r;
+    if (options.quantize_rows) {
+        rows_results(results, r, a.take(), 1);
+    } else {
+        results.y = r.given(0, "out");
+    }
     return results;
 }
 
@@ -46,19 +71,27 @@ fn::GradientResults gradient_results(Arguments& a, Results& r) {
 }
 
 // out: an array for y, or a pair for y and h.
-fn::AddNormResults sum_results(Arguments& a, Results& r) {
+fn::AddNormResults sum_results(Arguments& a, Results& r, const fn::NormOptions& options) {
     fn::AddNormResults results;
     results.maker = &r;
     PyObject* const out = a.take();
-    if (!PyTuple_Check(out)) {
-        results.y = r.given(0, "out", out);
+    const bool has_rows = options.quantize_rows;
+    if (!PyTuple_Check(out) || (has_rows && PyTuple_GET_SIZE(out) == 3)) {
+        if (has_rows) {
+            rows_results(results, r, out, 2);
+        } else {
+            results.y = r.given(0, "out", out);
+        }
         return results;
     }
     if (PyTuple_GET_SIZE(out) != 2) {
-        throw fn::Error(fn::Error::Kind::value, "out must be an array or a pair (y, h), got a tuple of " +
-                                                    std::to_string(PyTuple_GET_SIZE(out)));
+        throw fn::Error(fn::Error::Kind::value, "out must be an array or a pair (y, h), got " + described(out));
     }
-    results.y = r.given(0, "out[0]", PyTuple_GET_ITEM(out, 0));
+    if (has_rows) {
+        rows_results(results, r, PyTuple_GET_ITEM(out, 0), 2);
+    } else {
+        results.y = r.given(0, "out[0]", PyTuple_GET_ITEM(out, 0));
+    }
     results.h = r.given(1, "out[1]", PyTuple_GET_ITEM(out, 1));
     return results;
 }
@@ -68,6 +101,12 @@ template <int kResults>
 PyObject* returned(Results& r) {
     if constexpr (kResults == 1) return r.one();
     return r.tuple(kResults);
+}
+
+// The same where y may have been quantized row by row: then scale and zero point are two more.
+template <int kResults>
+PyObject* returned(Results& r, const fn::NormOptions& options) {
+    return options.quantize_rows ? r.quantized(kResults + 2) : returned<kResults>(r);
 }
 
 // ---- layer and RMS norm: x, axis, options, out
@@ -80,9 +119,9 @@ PyObject* rows(Arguments& a, Results& r) {
     const fn::Tensor x = a.array("x");
     const fn::AxisList axis = a.axes();
     const fn::NormOptions options = norm_options<kAnyEps>(a, x);
-    const fn::NormResults results = norm_results(r);
+    const fn::NormResults results = norm_results(a, r, options);
     a.run([&] { kOperation(x, axis, options, results); });
-    return returned<kResults>(r);
+    return returned<kResults>(r, options);
 }
 
 using SumRows = void(const fn::Tensor&, const fn::Tensor&, const fn::AxisList&, const fn::NormOptions&,
@@ -94,9 +133,9 @@ PyObject* sum_rows(Arguments& a, Results& r) {
     const fn::Tensor x = a.array("x"), residual = a.array("residual");
     const fn::AxisList axis = a.axes();
     const fn::NormOptions options = norm_options<kAnyEps>(a, x);
-    const fn::AddNormResults results = sum_results(a, r);
+    const fn::AddNormResults results = sum_results(a, r, options);
     a.run([&] { kOperation(x, residual, axis, options, results); });
-    return returned<kResults>(r);
+    return returned<kResults>(r, options);
 }
 
 // dy, x, mean, rstd, axis, options, grad_mask
@@ -140,15 +179,43 @@ PyObject* add_rms_norm_backward(Arguments& a, Results& r) {
     return r.tuple(3);
 }
 
+using L2 = void(const fn::Tensor&, const fn::AxisList&, double, const fn::L2Results&);
+
+// x, axis, eps, out
+template <L2* kOperation, int kResults>
+PyObject* l2_normalize(Arguments& a, Results& r) {
+    const fn::Tensor x = a.array("x");
+    const fn::AxisList axis = a.axes();
+    const double eps = a.number("eps");
+    fn::L2Results results;
+    results.y = r.given(0, "out");
+    results.maker = &r;
+    a.run([&] { kOperation(x, axis, eps, results); });
+    return returned<kResults>(r);
+}
+
+// dy, x, norm, axis, eps
+PyObject* l2_normalize_backward(Arguments& a, Results& r) {
+    const fn::Tensor dy = a.array("dy"), x = a.array("x"), norm = a.values("norm");
+    const fn::AxisList axis = a.axes();
+    const double eps = a.number("eps");
+    fn::InputGradient results;
+    results.maker = &r;
+    a.run([&] { fn::l2_normalize_backward(dy, x, norm, axis, eps, results); });
+    return r.one();
+}
+
 // ---- batch, group and instance norm
 // ----------------------------------------------------------------------------------
 
-// x, running_mean, running_var, axis, options, out
+// x, running_mean, running_var, mean_only, axis, options, out
 PyObject* batch_norm(Arguments& a, Results& r) {
     const fn::Tensor x = a.array("x"), mean = a.values("running_mean"), var = a.values("running_var");
+    const bool mean_only = a.boolean("mean_only");
     const std::int64_t axis = a.integer("axis");
-    const fn::NormOptions options = norm_options(a, x);
-    const fn::NormResults results = norm_results(r);
+    fn::NormOptions options = norm_options(a, x);
+    options.mean_only = mean_only;
+    const fn::NormResults results = norm_results(a, r, options);
     a.run([&] { fn::batch_norm(x, mean, var, axis, options, results); });
     return r.one();
 }
@@ -156,8 +223,8 @@ PyObject* batch_norm(Arguments& a, Results& r) {
 using Training = void(const fn::Tensor&, std::int64_t, const fn::NormOptions&, const fn::RunningStatistics&,
                       const fn::NormResults&);
 
-// x, running_mean, running_var, momentum, ddof, axis, options, out
-template <Training* kOperation>
+// x, running_mean, running_var, momentum, ddof, mean_only (of batch norm), axis, options, out
+template <Training* kOperation, bool kMeanOnly = false>
 PyObject* training(Arguments& a, Results& r) {
     const fn::Tensor x = a.array("x");
     fn::RunningStatistics running;
@@ -165,9 +232,11 @@ PyObject* training(Arguments& a, Results& r) {
     running.var = a.written("running_var");
     running.momentum = a.number("momentum");
     running.ddof = a.number("ddof");
+    const bool mean_only = kMeanOnly && a.boolean("mean_only");
     const std::int64_t axis = a.integer("axis");
-    const fn::NormOptions options = norm_options(a, x);
-    const fn::NormResults results = norm_results(r);
+    fn::NormOptions options = norm_options(a, x);
+    options.mean_only = mean_only;
+    const fn::NormResults results = norm_results(a, r, options);
     a.run([&] { kOperation(x, axis, options, running, results); });
     return r.tuple(3);
 }
@@ -175,14 +244,16 @@ PyObject* training(Arguments& a, Results& r) {
 using ChannelsBackward = void(const fn::Tensor&, const fn::Tensor&, const fn::Tensor&, const fn::Tensor&, std::int64_t,
                               const fn::BackwardOptions&, const fn::GradientResults&);
 
-// dy, x, mean, rstd, training, axis, options, grad_mask
-template <ChannelsBackward* kOperation>
+// dy, x, mean, rstd, training, mean_only (of batch norm), axis, options, grad_mask
+template <ChannelsBackward* kOperation, bool kMeanOnly = false>
 PyObject* channels_backward(Arguments& a, Results& r) {
     const fn::Tensor dy = a.array("dy"), x = a.array("x"), mean = a.values("mean"), rstd = a.values("rstd");
     const bool is_training = a.boolean("training");
+    const bool mean_only = kMeanOnly && a.boolean("mean_only");
     const std::int64_t axis = a.integer("axis");
     fn::BackwardOptions options = backward_options(a);
     options.training = is_training;
+    options.mean_only = mean_only;
     const fn::GradientResults results = gradient_results(a, r);
     a.run([&] { kOperation(dy, x, mean, rstd, axis, options, results); });
     return r.tuple(3);
@@ -196,7 +267,7 @@ PyObject* groups(Arguments& a, Results& r) {
     const fn::Tensor x = a.array("x");
     const std::int64_t num_groups = a.integer("num_groups"), axis = a.integer("axis");
     const fn::NormOptions options = norm_options(a, x);
-    const fn::NormResults results = norm_results(r);
+    const fn::NormResults results = norm_results(a, r, options);
     a.run([&] { kOperation(x, num_groups, axis, options, results); });
     return returned<kResults>(r);
 }
@@ -218,7 +289,7 @@ PyObject* instance_norm(Arguments& a, Results& r) {
     const fn::Tensor x = a.array("x");
     const std::int64_t axis = a.integer("axis");
     const fn::NormOptions options = norm_options(a, x);
-    const fn::NormResults results = norm_results(r);
+    const fn::NormResults results = norm_results(a, r, options);
     a.run([&] { fn::instance_norm(x, axis, options, results); });
     return r.one();
 }
@@ -233,15 +304,18 @@ void add_norm_functions(py::module_& m) {
         method<rows<&fn::rms_norm, 1, true>, 10>("rms_norm"),
         method<rows<&fn::rms_norm_forward, 2, true>, 10>("rms_norm_forward"),
         method<rms_norm_backward, 10>("rms_norm_backward"),
+        method<l2_normalize<&fn::l2_normalize, 1>, 4>("l2_normalize"),
+        method<l2_normalize<&fn::l2_normalize_forward, 2>, 4>("l2_normalize_forward"),
+        method<l2_normalize_backward, 5>("l2_normalize_backward"),
         method<sum_rows<&fn::add_layer_norm, 2>, 11>("add_layer_norm"),
         method<sum_rows<&fn::add_layer_norm_forward, 4>, 11>("add_layer_norm_forward"),
         method<add_layer_norm_backward, 12>("add_layer_norm_backward"),
         method<sum_rows<&fn::add_rms_norm, 2, true>, 11>("add_rms_norm"),
         method<sum_rows<&fn::add_rms_norm_forward, 3, true>, 11>("add_rms_norm_forward"),
         method<add_rms_norm_backward, 11>("add_rms_norm_backward"),
-        method<batch_norm, 12>("batch_norm"),
-        method<training<&fn::batch_norm_forward>, 14>("batch_norm_forward"),
-        method<channels_backward<&fn::batch_norm_backward>, 12>("batch_norm_backward"),
+        method<batch_norm, 13>("batch_norm"),
+        method<training<&fn::batch_norm_forward, true>, 15>("batch_norm_forward"),
+        method<channels_backward<&fn::batch_norm_backward, true>, 13>("batch_norm_backward"),
         method<groups<&fn::group_norm, 1>, 11>("group_norm"),
         method<groups<&fn::group_norm_forward, 3>, 11>("group_norm_forward"),
         method<group_norm_backward, 12>("group_norm_backward"),

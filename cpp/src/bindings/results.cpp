@@ -77,6 +77,16 @@ PyObject* Results::tuple(std::size_t count) {
     return result;
 }
 
+PyObject* Results::quantized(std::size_t count) {
+    PyObject* const all = tuple(count);
+    PyObject* const module = PyImport_ImportModule("fastnorm._arguments");
+    PyObject* const result = module ? PyObject_CallMethod(module, "quantized", "(O)", all) : nullptr;
+    Py_XDECREF(module);
+    Py_DECREF(all);
+    if (!result) throw PythonError();
+    return result;
+}
+
 void Results::discard() {
     for (PyObject*& object : objects_) {
         Py_XDECREF(object);

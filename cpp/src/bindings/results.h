@@ -20,12 +20,14 @@ public:
     // A new reference to the only result; a tuple of the first `count`, None where nothing was made.
     PyObject* one();
     PyObject* tuple(std::size_t count);
+    // The same of y, perhaps h, scale and zero point, as fastnorm._arguments makes one of them.
+    PyObject* quantized(std::size_t count);
     // What was made is not wanted: the call failed.
     void discard();
 
 private:
     Arguments& arguments_;
-    PyObject* objects_[4] = {};
+    PyObject* objects_[5] = {};
 };
 
 }  // namespace fastnorm_python

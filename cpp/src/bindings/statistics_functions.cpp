@@ -25,15 +25,18 @@ PyObject* batch_norm_backward_reduce(Arguments& a, Results& r) {
     return r.tuple(2);
 }
 
-// dy, x, weight, mean, rstd, sum_dy, sum_dy_xhat, count, axis
+// dy, x, weight, mean, rstd, sum_dy, sum_dy_xhat, count, axis, offset
 PyObject* batch_norm_backward_apply(Arguments& a, Results& r) {
     const fn::Tensor dy = a.array("dy"), x = a.array("x"), weight = a.values("weight");
     const fn::Tensor mean = a.values("mean"), rstd = a.values("rstd");
     const fn::Tensor sum_dy = a.values("sum_dy"), sum_dy_xhat = a.values("sum_dy_xhat"), count = a.array("count");
     const std::int64_t axis = a.integer("axis");
+    const double offset = a.number("offset");
     fn::GradientResults results;
     results.maker = &r;
-    a.run([&] { fn::batch_norm_backward_apply(dy, x, weight, mean, rstd, sum_dy, sum_dy_xhat, count, axis, results); });
+    a.run([&] {
+        fn::batch_norm_backward_apply(dy, x, weight, mean, rstd, sum_dy, sum_dy_xhat, count, axis, offset, results);
+    });
     return r.one();
 }
 
@@ -42,7 +45,7 @@ PyObject* batch_norm_backward_apply(Arguments& a, Results& r) {
 void add_statistics_functions(py::module_& m) {
     static PyMethodDef methods[] = {method<moments, 3>("moments"),
                                     method<batch_norm_backward_reduce, 5>("batch_norm_backward_reduce"),
-                                    method<batch_norm_backward_apply, 9>("batch_norm_backward_apply"),
+                                    method<batch_norm_backward_apply, 10>("batch_norm_backward_apply"),
                                     {nullptr, nullptr, 0, nullptr}};
     add_methods(m, methods);
 }

@@ -46,7 +46,7 @@ struct GradientCall {
     void set_sums(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group, const Cell& sums,
                   double inverse, std::size_t width = 1) const {
         const double mean_g = call.centred() ? sums.db * inverse : 0.0;
-        const double mean_gx = sums.dh * (slope ? slope[group] : inverse);
+        const double mean_gx = has_slope(call.scale.statistic) ? sums.dh * (slope ? slope[group] : inverse) : 0.0;
         for (std::size_t k = i; k < i + width; ++k) stats.set_gradient(k, mean_g, mean_gx);
     }
     void add_parameter(std::ptrdiff_t i, const Cell& sums) const {

@@ -319,7 +319,7 @@ void masked_backward(const Space& space, Input dy, Input x, const void* weight, 
                           const ExactPair total = sums.of_groups.total(i);
                           const double n = training ? std::max(count[part.groups[i]], 1.0) : 1.0;
                           stats.set_gradient(i, training && is_centred(scale.statistic) ? total.a.value() / n : 0.0,
-                                             training ? total.b.value() / n : 0.0);
+                                             training && has_slope(scale.statistic) ? total.b.value() / n : 0.0);
                       }
                       sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size, 3), bases, stats,
                                std::min(threads, threads_for(2 * size)));

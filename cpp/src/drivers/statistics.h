@@ -121,7 +121,12 @@ inline Moments from_sums(std::size_t count, double pivot, double s1, double s2, 
     return {n, pivot, s1 * inverse_n, m2 < 0 ? 0 : m2, exponent};
 }
 
-inline bool is_centred(Statistic s) { return s != Statistic::mean_square && s != Statistic::norm; }
+inline bool is_centred(Statistic s) {
+    return s != Statistic::mean_square && s != Statistic::norm && s != Statistic::clamped_norm;
+}
+
+// Whether the scale follows the second moment: then the gradient has a term of s2.
+inline bool has_slope(Statistic s) { return s != Statistic::unit; }
 
 // Those that kernels.group_statistics knows.
 inline bool is_mean_of_squares(Statistic s) { return s == Statistic::variance || s == Statistic::mean_square; }
@@ -140,15 +145,22 @@ inline double rstd(const Scale& scale, double m2, double n) {
             return inverse(std::sqrt(m2 / n) + scale.eps);
         case Statistic::max:
             return inverse(std::sqrt(m2 > scale.eps || std::isnan(m2) ? m2 : scale.eps));
+        case Statistic::unit:
+            return 1.0;
+        case Statistic::clamped_norm: {
+            const double norm = std::sqrt(m2);
+            return inverse(norm < scale.eps ? scale.eps : norm);
+        }
         default:
             return inverse(std::sqrt(m2 * (1.0 / n) + scale.eps));
     }
 }
 
 inline double rstd(const Scale& scale, const Moments& m) {
-    if (m.exponent == 0) return rstd(scale, m.m2, m.n);
-    // eps as it is for the scaled data: added to a standard deviation or to a sum of squares.
-    const bool deviation = scale.statistic == Statistic::std_unbiased || scale.statistic == Statistic::std_biased;
+    if (m.exponent == 0 || !has_slope(scale.statistic)) return rstd(scale, m.m2, m.n);
+    // eps as it is for the scaled data: beside a standard deviation or norm, or beside a sum of squares.
+    const bool deviation = scale.statistic == Statistic::std_unbiased || scale.statistic == Statistic::std_biased ||
+                           scale.statistic == Statistic::clamped_norm;
     const double eps = std::ldexp(scale.eps, (deviation ? -1 : -2) * m.exponent);
     // What is nothing beside eps is not worth a scale.
     if (m.m2 == 0 || eps > 0x1p1000) return rstd(scale, unscaled(m).m2, m.n);

@@ -31,13 +31,17 @@ void ParameterGradient::store(const Layout& layout, const Parameter& parameter, 
     if (!target_) return;
     const Tensor& view = target_;
     const std::size_t n = count(view);
-    if (parameter && layout.is_varied) {
+    if (layout.is_varied) {
         double* const own = memory.take<double>(n);
-        parameter.reduce(layout, sums_, own);
+        parameter.reduce(layout, sums_, own, memory);
         sums_ = own;
     }
     for (std::size_t i = 0; factor != 1.0 && i < n; ++i) sums_[i] *= factor;
-    store_rounded(sums_, target_);
+    store(sums_);
+}
+
+void ParameterGradient::store(const double* values) const {
+    if (target_) store_rounded(values, target_);
 }
 
 struct BackwardCall::Views {
@@ -77,6 +81,7 @@ BackwardCall::BackwardCall(const char* of, const Tensor& dy, const Tensor& dh, c
     offset_ = check_number("offset", options.offset);
     check_mask(options.where, x);
     vary(layout_, {&weight_, &bias_}, !weight_);
+    if (layout_.is_varied) layout_.plan_for_gradients();
 }
 
 void BackwardCall::bind(const GradientResults& results, const Maker& maker) {
@@ -138,8 +143,9 @@ void BackwardCall::run(const GradientResults& results) {
     backward(space, views.dy, views.x, weight, {statistic_, 0.0}, options_.training, mean, rstd_values_.get(),
              {views.dx, dweight, dbias, views.dh}, slope_, mask ? mask.input() : Input{}, counts);
     dx_.store();
-    dweight_.store(layout_, weight_, form_->factor, memory_);
-    dbias_.store(layout_, bias_ ? bias_ : weight_, 1.0, memory_);
+    const Parameter weight_form = weight_ ? weight_ : Parameter::implicit(layout_, x_.dtype);
+    dweight_.store(layout_, weight_form, form_->factor, memory_);
+    dbias_.store(layout_, bias_ ? bias_ : weight_form, 1.0, memory_);
 }
 
 }  // namespace fastnorm

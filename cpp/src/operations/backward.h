@@ -14,6 +14,8 @@ public:
     void bind(const MutableTensor& given, const char* name, const Shape& shape, DType dtype, const Maker& maker,
               std::size_t index, bool wanted);
     double* sums(const Layout& layout, CallMemory& memory);
+    // Stores these values, each rounded once.
+    void store(const double* values) const;
     void store(const Layout& layout, const Parameter& parameter, double factor, CallMemory& memory);
 
 private:

@@ -48,6 +48,8 @@ const Range& range_of(const char* name) {
 
 }  // namespace
 
+std::string groups_text(const Layout& layout) { return layout.groups == 1 ? "" : text(layout.groups) + " groups of "; }
+
 void check_present(const char* name, const Tensor& value) {
     if (!value) wrong_type(std::string(name) + " must be an array, got None");
 }
@@ -83,7 +85,8 @@ void check_per_channel(const char* name, const Tensor& value, const Layout& layo
     check_parameter_dtype(name, value, x, of);
     if (has_shape(value, layout.parameters)) return;
     wrong_value(std::string(name) + " must have shape " + text(layout.parameters) + " to match " +
-                axes_text(layout.axes) + " of " + shape_of(of, layout.data) + ", got " + text(Shape(value)));
+                axes_text(layout.axes) + " of " + groups_text(layout) + shape_of(of, layout.data) + ", got " +
+                text(Shape(value)));
 }
 
 void check_statistic_dtype(const char* name, const Tensor& value) {
@@ -97,7 +100,7 @@ void check_statistic(const char* name, const Tensor& value, const Layout& layout
     check_statistic_dtype(name, value);
     if (has_shape(value, layout.statistics)) return;
     wrong_value(std::string(name) + " must have shape " + text(layout.statistics) + " to match the statistics of " +
-                shape_of(of, layout.data) + ", got " + text(Shape(value)));
+                groups_text(layout) + shape_of(of, layout.data) + ", got " + text(Shape(value)));
 }
 
 const char* number_expectation(const char* name) { return range_of(name).expected; }

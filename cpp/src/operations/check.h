@@ -38,5 +38,7 @@ void check_apart(const char* name, const Tensor& value, const char* other, const
 // A variance that is trained with needs two values.
 void check_several_values(const Layout& layout);
 void check_present(const char* name, const Tensor& value);
+// "3 groups of " where there are several.
+std::string groups_text(const Layout& layout);
 
 }  // namespace fastnorm

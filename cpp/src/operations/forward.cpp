@@ -1,5 +1,6 @@
 #include "forward.h"
 
+#include "quantize_rows.h"
 #include "shape/overlap.h"
 
 namespace fastnorm {
@@ -19,8 +20,10 @@ Parameter per_weight(const char* name, const Tensor& given, const Layout& layout
 }  // namespace
 
 OutputStep::OutputStep(const NormOptions& options, const Layout& documented, const Tensor& x)
-    : quantize_(options.quantize), dtype_(quantize_ ? quantize_->dtype : x.dtype) {
+    : quantize_(options.quantize_rows ? nullptr : options.quantize), dtype_(x.dtype) {
+    if (options.quantize_rows) dtype_ = options.quantize_rows->dtype;
     if (!quantize_) return;
+    dtype_ = quantize_->dtype;
     scale_ = per_weight("scale", quantize_->scale, documented);
     zero_ = per_weight("zero_point", quantize_->zero_point, documented);
     per_parameter_ = quantize_->scale.ndim > 0 || quantize_->zero_point.ndim > 0;
@@ -44,7 +47,8 @@ ForwardCall::ForwardCall(const char* name, const Tensor& x, const Tensor& residu
       offset_(check_number("offset", options.offset)),
       activation_(options.activation),
       step_(options, layout_, x),
-      where_(options.where) {
+      where_(options.where),
+      rows_(options.quantize_rows) {
     check_mask(where_, x);
     vary(layout_, {&weight_, &bias_}, static_cast<bool>(step_));
 }
@@ -75,6 +79,15 @@ void ForwardCall::bind_sum(const MutableTensor& h, std::size_t index, const Make
     bind(h_, h, index, x_.dtype, maker);
 }
 
+void ForwardCall::bind_rows(const MutableTensor& scale, const MutableTensor& zero_point, std::size_t index,
+                            const Maker& maker) {
+    if (rows_) row_scales_.bind(scale, zero_point, layout_.statistics, maker, index, memory_);
+}
+
+void ForwardCall::reject_rows() const {
+    if (rows_) wrong_type("quantize must be a Quantize, got QuantizeRows");
+}
+
 Parameters ForwardCall::parameters(Quantization& quantization) {
     Parameters result;
     result.weight = weight_.values(layout_, x_, memory_, offset_, {&given_y_, &given_h_});
@@ -101,14 +114,22 @@ void ForwardCall::run(const Saved& saved, const Maker& maker) {
     layout_.strides(y_.tensor(), y_steps.data());
     const Input x{x_.data, x_steps.data()};
     const Output y{y_.tensor().data, y_steps.data()};
+    const Mask mask(where_, layout_, memory_, given_y_);
+    const Input counted = mask ? mask.input() : Input{};
+    Sum added{};
     if (residual_) {
         layout_.strides(residual_, other.data());
         layout_.strides(h_.tensor(), sum.data());
-        add_forward(space, {x, {residual_.data, other.data()}, {h_.tensor().data, sum.data()}}, y, with, scale_, saved);
-        return;
+        added = {x, {residual_.data, other.data()}, {h_.tensor().data, sum.data()}};
     }
-    const Mask mask(where_, layout_, memory_, given_y_);
-    forward(space, x, y, with, scale_, saved, mask ? mask.input() : Input{});
+    if (rows_) {
+        quantize_rows({space, x, residual_ ? &added : nullptr, with, scale_, counted, layout_.is_varied}, *rows_, y,
+                      row_scales_.scale(), row_scales_.zero_point());
+    } else if (residual_) {
+        add_forward(space, added, y, with, scale_, saved);
+    } else {
+        forward(space, x, y, with, scale_, saved, counted);
+    }
 }
 
 void ForwardCall::run_given(const double* mean, const double* rstd, const Maker& maker) {
@@ -124,6 +145,49 @@ void ForwardCall::run_given(const double* mean, const double* rstd, const Maker&
 void ForwardCall::store() const {
     y_.store();
     h_.store();
+    row_scales_.store();
+}
+
+namespace {
+
+template <class T>
+T* bound(MutableTensor& result, const char* name, const MutableTensor& given, DType dtype, const Shape& shape,
+         const Maker& maker, std::size_t index, CallMemory& memory) {
+    const Tensor& view = given;
+    if (given && view.dtype != dtype) {
+        wrong_type(std::string(name) + " must have dtype " + text(dtype) + ", got " + dtype_text(view));
+    }
+    if (given && !has_shape(view, shape)) {
+        wrong_value(std::string(name) + " must have shape " + text(shape) + " to match the statistics, got " +
+                    text(Shape(view)));
+    }
+    if (given) check_places(name, view);
+    result = given ? given : maker.make(index, dtype, shape);
+    return memory.take<T>(shape.count());
+}
+
+template <class T>
+void store_each(const T* values, const MutableTensor& to) {
+    if (!to) return;
+    const Tensor& view = to;
+    Steps steps;
+    strides_of(view, steps.data());
+    for_each_offset(view.ndim, view.shape, steps.data(), [&](std::ptrdiff_t offset) {
+        std::memcpy(static_cast<char*>(to.data) + offset, values++, sizeof(T));
+    });
+}
+
+}  // namespace
+
+void RowScales::bind(const MutableTensor& scale, const MutableTensor& zero_point, const Shape& shape,
+                     const Maker& maker, std::size_t index, CallMemory& memory) {
+    scale_values_ = bound<float>(scale_, "scale", scale, DType::f32, shape, maker, index, memory);
+    zero_values_ = bound<std::int32_t>(zero_, "zero_point", zero_point, DType::i32, shape, maker, index + 1, memory);
+}
+
+void RowScales::store() const {
+    store_each(scale_values_, scale_);
+    store_each(zero_values_, zero_);
 }
 
 Mask::Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const Tensor& out) {

@@ -26,6 +26,22 @@ private:
     bool per_parameter_ = false;
 };
 
+// Scales and zero points of rows: contiguous while the call works, then where the caller wants them.
+class RowScales {
+public:
+    // `index`: of the scale among the results; the zero point is the next.
+    void bind(const MutableTensor& scale, const MutableTensor& zero_point, const Shape& shape, const Maker& maker,
+              std::size_t index, CallMemory& memory);
+    float* scale() const { return scale_values_; }
+    std::int32_t* zero_point() const { return zero_values_; }
+    void store() const;
+
+private:
+    MutableTensor scale_, zero_;
+    float* scale_values_ = nullptr;
+    std::int32_t* zero_values_ = nullptr;
+};
+
 class ForwardCall {
 public:
     // Checks everything but the axes, which the layout comes from, and the results. `residual` is none or added to x.
@@ -42,6 +58,10 @@ public:
     void check_outs(const MutableTensor& y, const char* y_name, const MutableTensor& h = {}) const;
     void bind(const MutableTensor& y, std::size_t index, const Maker& maker);
     void bind_sum(const MutableTensor& h, std::size_t index, const Maker& maker);
+    // Where rows are quantized; `index`: of the scale among the results.
+    void bind_rows(const MutableTensor& scale, const MutableTensor& zero_point, std::size_t index, const Maker& maker);
+    // Of calls that have no use for it.
+    void reject_rows() const;
     // Normalizes with the statistics of the data, which go where `saved` says.
     void run(const Saved& saved, const Maker& maker);
     // Normalizes with these.
@@ -66,6 +86,8 @@ private:
     Tensor where_;
     Tensor given_y_, given_h_;  // if the caller brought them
     DataResult y_, h_;
+    const QuantizeRowsOptions* rows_;
+    RowScales row_scales_;
 };
 
 // A mask as the drivers take it, broadcast over the view of a layout: nothing that a write to `out` changes.

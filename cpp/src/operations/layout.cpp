@@ -22,13 +22,15 @@ void set_roles(Layout& layout, F&& role) {
 }
 
 // Channels need an axis beside them.
-std::size_t channel_axis(const Tensor& x, std::int64_t axis) {
-    if (x.ndim < 2) wrong_value("x must have two or more dimensions, got " + shape_of("x", Shape(x)));
-    return checked_axis("x", x, axis);
+std::size_t channel_axis(const char* name, const Tensor& x, std::int64_t axis) {
+    if (x.ndim < 2) {
+        wrong_value(std::string(name) + " must have two or more dimensions, got " + shape_of(name, Shape(x)));
+    }
+    return checked_axis(name, x, axis);
 }
 
 std::size_t channel_axis_of_samples(const Tensor& x, std::int64_t axis) {
-    const std::size_t result = channel_axis(x, axis);
+    const std::size_t result = channel_axis("x", x, axis);
     if (result == 0) {
         wrong_value("axis must not be 0, the sample axis of " + shape_of("x", Shape(x)) + ", got " + text(axis));
     }
@@ -83,15 +85,36 @@ Layout grouped(const Tensor& x, std::size_t axis, std::size_t groups) {
 }  // namespace
 
 void Layout::strides(const Tensor& tensor, std::ptrdiff_t* steps) const {
-    if (split == Shape::kMost) {
+    if (split == Shape::kMost && !is_reordered_) {
         strides_of(tensor, steps);
         return;
     }
-    for (std::size_t i = 0; i < tensor.ndim; ++i) {
-        const std::ptrdiff_t step = stride_of(tensor, i);
-        if (i == split) *steps++ = step * static_cast<std::ptrdiff_t>(width);
-        *steps++ = step;
+    for (std::size_t i = 0; i < view.size(); ++i) {
+        steps[i] = stride_of(tensor, data_axis(i)) * static_cast<std::ptrdiff_t>(data_steps(i));
     }
+}
+
+void Layout::plan_for_gradients() {
+    bool follows = true, inside = false;
+    for (std::size_t i = 0; i < view.size(); ++i) {
+        roles[i] &= reduced_param;
+        if (!(roles[i] & param)) continue;
+        inside |= static_cast<bool>(roles[i] & reduced);
+        follows &= !inside || (roles[i] & reduced);
+    }
+    if (follows) return;
+    const Shape old_view = view;
+    const auto old_roles = roles;
+    std::size_t next = 0;
+    for (const bool is_reduced : {false, true}) {
+        for (std::size_t i = 0; i < old_view.size(); ++i) {
+            if (static_cast<bool>(old_roles[i] & reduced) != is_reduced) continue;
+            view[next] = old_view[i];
+            roles[next] = old_roles[i];
+            order_[next++] = static_cast<std::uint8_t>(i);
+        }
+    }
+    is_reordered_ = true;
 }
 
 std::size_t checked_axis(const char* name, const Tensor& x, std::int64_t axis) {
@@ -103,8 +126,8 @@ std::size_t checked_axis(const char* name, const Tensor& x, std::int64_t axis) {
     return static_cast<std::size_t>(axis < 0 ? axis + n : axis);
 }
 
-Layout batch_layout(const Tensor& x, std::int64_t axis) {
-    const std::size_t channel = channel_axis(x, axis);
+Layout batch_layout(const char* name, const Tensor& x, std::int64_t axis) {
+    const std::size_t channel = channel_axis(name, x, axis);
     Layout layout = of(x);
     set_roles(layout, [&](std::size_t i) -> std::uint8_t { return i == channel ? param : reduced; });
     layout.axes = {channel};
@@ -138,17 +161,39 @@ Layout instances_layout(const Tensor& x, std::int64_t axis) {
     return grouped(x, channel, x.shape[channel]);
 }
 
-Layout filters_layout(const char* name, const Tensor& w, const AxisList& axis) {
+Layout filters_layout(const char* name, const Tensor& w, const AxisList& axis, std::int64_t groups) {
     Layout layout = of(w);
+    const bool whole = axis.size() == 0 && !axis.is_list();
     std::array<bool, Shape::kMost> named;
-    if (axis.size() == 0 && !axis.is_list()) {
+    if (whole) {
         std::fill_n(named.begin(), w.ndim, false);
     } else {
         named = named_axes(name, w, axis);
     }
-    set_roles(layout, [&](std::size_t i) -> std::uint8_t { return named[i] ? param : reduced; });
+    if (groups < 1) wrong_value("groups must be positive, got " + text(groups));
+    if (groups > 1 && whole) wrong_value("groups must be 1 for axis=None, got " + text(groups));
+    const auto parts = static_cast<std::size_t>(groups);
+    if (groups > 1 && w.shape[0] % parts != 0) {
+        wrong_value("groups must divide the " + text(w.shape[0]) + " channels on axis 0 of " +
+                    shape_of(name, layout.data) + ", got " + text(groups));
+    }
+    // Filters along axis 0 belong to one group each.
+    const bool splits = groups > 1 && !named[0];
+    if (splits) {
+        layout.split = 0;
+        layout.groups = parts;
+        layout.width = w.shape[0] / parts;
+        layout.view = {parts, layout.width};
+        for (std::size_t i = 1; i < w.ndim; ++i) layout.view.push(w.shape[i]);
+    }
+    set_roles(layout, [&](std::size_t i) -> std::uint8_t {
+        if (splits) return i == 0 || (i > 1 && named[i - 1]) ? param : reduced;
+        return named[i] ? param : reduced;
+    });
     for (std::size_t i = 0; i < w.ndim; ++i) {
-        if (named[i]) layout.axes.push(i), layout.parameters.push(w.shape[i]);
+        if (!named[i]) continue;
+        layout.parameters.push(w.shape[i] * (layout.axes.size() == 0 ? layout.groups : 1));
+        layout.axes.push(i);
     }
     layout.statistics = layout.parameters;
     return layout;

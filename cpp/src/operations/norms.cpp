@@ -19,6 +19,7 @@ void infer(ForwardCall& call, const NormResults& results) {
     const Maker maker(results.maker);
     call.check_outs(results.y, "out");
     call.bind(results.y, 0, maker);
+    call.bind_rows(results.scale, results.zero_point, 1, maker);
     call.run({}, maker);
     call.store();
 }
@@ -27,6 +28,7 @@ void infer(ForwardCall& call, const NormResults& results) {
 void train(ForwardCall& call, const NormResults& results, bool centred, const RunningUpdate* update = nullptr) {
     const Maker maker(results.maker);
     const Shape& shape = call.layout().statistics;
+    call.reject_rows();
     call.check_outs(results.y, "out");
     call.bind(results.y, 0, maker);
     DoubleResult mean, rstd;
@@ -55,6 +57,8 @@ void train_sum(ForwardCall& call, const AddNormResults& results, bool saved, boo
     call.check_outs(results.y, results.h ? "out[0]" : "out", results.h);
     call.bind(results.y, 0, maker);
     call.bind_sum(results.h, 1, maker);
+    if (saved) call.reject_rows();
+    call.bind_rows(results.scale, results.zero_point, 2, maker);
     DoubleResult mean, rstd;
     if (saved && centred) bind_statistic(mean, "mean", results.mean, shape, maker, 2, call.memory());
     if (saved) bind_statistic(rstd, "rstd", results.rstd, shape, maker, centred ? 3 : 2, call.memory());
@@ -77,20 +81,27 @@ double machine_eps(DType dtype) {
 void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, std::int64_t axis,
                 const NormOptions& options, const NormResults& results) {
     check_data("x", x);
-    const Layout layout = batch_layout(x, axis);
+    const Layout layout = batch_layout("x", x, axis);
     check_per_channel("running_mean", running_mean, layout, x);
-    check_per_channel("running_var", running_var, layout, x);
+    if (!options.mean_only) check_per_channel("running_var", running_var, layout, x);
     ForwardCall call("x", x, {}, layout, Statistic::variance, options, kEps);
+    call.reject_rows();
     const Maker maker(results.maker);
     call.check_outs(results.y, "out");
     call.bind(results.y, 0, maker);
     const std::size_t n = layout.parameters.count();
     double *const mean = call.memory().take<double>(2 * n), *const rstd = mean + n;
-    for (const auto& [tensor, to] : {std::pair(&running_mean, mean), std::pair(&running_var, rstd)}) {
-        const std::ptrdiff_t step = stride_of(*tensor, 0);
-        gather_values(*tensor, 1, tensor->shape, &step, to);
+    const auto gather = [](const Tensor& values, double* to) {
+        const std::ptrdiff_t step = stride_of(values, 0);
+        gather_values(values, 1, values.shape, &step, to);
+    };
+    gather(running_mean, mean);
+    if (options.mean_only) {
+        std::fill_n(rstd, n, 1.0);
+    } else {
+        gather(running_var, rstd);
+        scale_of_variance(rstd, n, call.eps());
     }
-    scale_of_variance(rstd, n, call.eps());
     call.run_given(mean, rstd, maker);
     call.store();
 }
@@ -98,16 +109,17 @@ void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& runni
 void batch_norm_forward(const Tensor& x, std::int64_t axis, const NormOptions& options,
                         const RunningStatistics& running, const NormResults& results) {
     check_data("x", x);
-    const Layout layout = batch_layout(x, axis);
+    const Layout layout = batch_layout("x", x, axis);
     const RunningUpdate update(running, layout, x, options, results.y);
-    ForwardCall call("x", x, {}, layout, Statistic::variance, options, kEps);
+    ForwardCall call("x", x, {}, layout, options.mean_only ? Statistic::unit : Statistic::variance, options, kEps);
     train(call, results, true, &update);
 }
 
 void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& rstd, std::int64_t axis,
                          const BackwardOptions& options, const GradientResults& results) {
     check_data("x", x);
-    BackwardCall("x", dy, {}, x, mean, rstd, batch_layout(x, axis), Statistic::variance, options).run(results);
+    const Statistic statistic = options.mean_only ? Statistic::unit : Statistic::variance;
+    BackwardCall("x", dy, {}, x, mean, rstd, batch_layout("x", x, axis), statistic, options).run(results);
 }
 
 // ---- layer norm and RMS norm

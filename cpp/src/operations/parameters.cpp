@@ -1,16 +1,13 @@
 #include "parameters.h"
 
 #include "check.h"
+#include "drivers/masked.h"
+#include "shape/axes.h"
 #include "shape/overlap.h"
 #include "tensor.h"
 
 namespace fastnorm {
 namespace {
-
-// The axis of the data that an axis of the view belongs to.
-std::size_t data_axis(const Layout& layout, std::size_t view_axis) {
-    return view_axis > layout.split ? view_axis - 1 : view_axis;
-}
 
 bool broadcasts(const Tensor& given, const Shape& data) {
     if (given.ndim != data.size()) return false;
@@ -22,13 +19,12 @@ bool broadcasts(const Tensor& given, const Shape& data) {
 
 // The axes of the view that parameters vary along: their lengths, and steps of something along them.
 struct Varying {
-    // `step`: of something along an axis of the data.
+    // `step`: of something along an axis of the view.
     template <class F>
     Varying(const Layout& layout, F&& step) {
         for (std::size_t i = 0; i < layout.view.size(); ++i) {
             if (!(layout.roles[i] & param)) continue;
-            const std::ptrdiff_t of_data = step(data_axis(layout, i));
-            steps[shape.size()] = i == layout.split ? of_data * static_cast<std::ptrdiff_t>(layout.width) : of_data;
+            steps[shape.size()] = step(i);
             shape.push(layout.view[i]);
         }
     }
@@ -44,7 +40,11 @@ Parameter::Parameter(const char* name, const Tensor& given, const Layout& layout
     check_parameter_dtype(name, given, x, of);
     if (has_shape(given, layout.parameters)) return;
     documented_ = false;
-    if (!broadcasts(given, layout.data)) check_per_channel(name, given, layout, x, of);
+    if (broadcasts(given, layout.data)) return;
+    if (given.ndim != layout.data.size() || given.ndim < 2) check_per_channel(name, given, layout, x, of);
+    wrong_value(std::string(name) + " must have shape " + text(layout.parameters) +
+                " or one of as many dimensions as " + of + " that broadcasts to " + text(layout.data) + ", got " +
+                text(Shape(given)));
 }
 
 Parameter Parameter::documented(const Tensor& given) {
@@ -53,17 +53,22 @@ Parameter Parameter::documented(const Tensor& given) {
     return result;
 }
 
-std::size_t Parameter::own_axis(const Layout& layout, std::size_t data_axis) const {
-    if (!documented_) return data_axis;
+Parameter Parameter::implicit(const Layout& layout, DType dtype) {
+    return documented(Tensor(nullptr, dtype, layout.parameters.size(), layout.parameters.data()));
+}
+
+Parameter::Along Parameter::along(const Layout& layout, std::size_t view_axis) const {
+    const std::size_t axis = layout.data_axis(view_axis), steps = layout.data_steps(view_axis);
+    if (!documented_) return {axis, tensor_.shape[axis] == 1 ? 0 : steps};
+    if (layout.groups > 1 && view_axis == 0) return {0, layout.data[layout.axes[0]]};
     for (std::size_t k = 0; k < tensor_.ndim; ++k) {
-        if (layout.axes[k] == data_axis) return k;
+        if (layout.axes[k] == axis) return {k, steps};
     }
-    return tensor_.ndim;
+    return {0, 0};
 }
 
 bool Parameter::varies(const Layout& layout, std::size_t view_axis) const {
-    const std::size_t own = own_axis(layout, data_axis(layout, view_axis));
-    return own < tensor_.ndim && (documented_ || tensor_.shape[own] != 1);
+    return along(layout, view_axis).steps != 0;
 }
 
 const void* Parameter::values(const Layout& layout, const Tensor& x, CallMemory& memory, double offset,
@@ -73,9 +78,9 @@ const void* Parameter::values(const Layout& layout, const Tensor& x, CallMemory&
     bool ready = tensor_.dtype == compute && offset == 0 && is_aligned(tensor_);
     for (const Tensor* out : outs) ready = ready && !(*out && overlap(tensor_, *out));
     if (ready && documented_ && !layout.is_varied && is_contiguous(tensor_)) return tensor_.data;
-    const Varying varying(layout, [&](std::size_t axis) {
-        const std::size_t own = own_axis(layout, axis);
-        return own == tensor_.ndim || tensor_.shape[own] == 1 ? 0 : stride_of(tensor_, own);
+    const Varying varying(layout, [&](std::size_t i) {
+        const Along own = along(layout, i);
+        return own.steps == 0 ? 0 : stride_of(tensor_, own.axis) * static_cast<std::ptrdiff_t>(own.steps);
     });
     const std::size_t n = varying.shape.count(), axes = varying.shape.size();
     if (ready && dense_count(axes, varying.shape.data(), varying.steps.data(), bytes_of(compute)) > 0) {
@@ -95,20 +100,24 @@ const void* Parameter::values(const Layout& layout, const Tensor& x, CallMemory&
     return compute == DType::f64 ? gather(memory.take<double>(n)) : gather(memory.take<float>(n));
 }
 
-void Parameter::reduce(const Layout& layout, const double* sums, double* to) const {
-    std::fill_n(to, count(tensor_), 0.0);
+void Parameter::reduce(const Layout& layout, const double* sums, double* to, CallMemory& memory) const {
+    const std::size_t n = count(tensor_);
+    // There may be very many for each, of which double alone would lose digits.
+    ExactSum* const exact = memory.take<ExactSum>(n);
+    std::fill_n(exact, n, ExactSum{});
     // Steps of the parameter's own C order, in elements.
     std::array<std::ptrdiff_t, Shape::kMost> own_steps;
     std::ptrdiff_t step = 1;
     for (std::size_t i = tensor_.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(tensor_.shape[i])) {
         own_steps[i] = tensor_.shape[i] == 1 ? 0 : step;
     }
-    const Varying own(layout, [&](std::size_t axis) {
-        const std::size_t k = own_axis(layout, axis);
-        return k == tensor_.ndim ? 0 : own_steps[k];
+    const Varying own(layout, [&](std::size_t i) {
+        const Along here = along(layout, i);
+        return here.steps == 0 ? 0 : own_steps[here.axis] * static_cast<std::ptrdiff_t>(here.steps);
     });
     for_each_offset(own.shape.size(), own.shape.data(), own.steps.data(),
-                    [&](std::ptrdiff_t offset) { to[offset] += *sums++; });
+                    [&](std::ptrdiff_t offset) { exact[offset].add(*sums++); });
+    for (std::size_t i = 0; i < n; ++i) to[i] = exact[i].value();
 }
 
 void vary(Layout& layout, std::initializer_list<const Parameter*> given, bool documented) {
@@ -117,7 +126,9 @@ void vary(Layout& layout, std::initializer_list<const Parameter*> given, bool do
     for (std::size_t i = 0; i < layout.view.size(); ++i) {
         bool varies = documented && (layout.roles[i] & param);
         for (const Parameter* parameter : given) varies |= *parameter && parameter->varies(layout, i);
-        layout.roles[i] = static_cast<std::uint8_t>((layout.roles[i] & reduced) | (varies ? param : 0));
+        const bool otherwise = varies != static_cast<bool>(layout.roles[i] & param);
+        layout.roles[i] = static_cast<std::uint8_t>((layout.roles[i] & reduced) | (varies ? param : 0) |
+                                                    (otherwise ? kPlannedOtherwise : 0));
     }
 }
 

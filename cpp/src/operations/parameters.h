@@ -14,6 +14,8 @@ public:
     Parameter(const char* name, const Tensor& given, const Layout& layout, const Tensor& x, const char* of = "x");
     // A tensor of the documented shape, or one that is viewed as such (lengths of weight norm).
     static Parameter documented(const Tensor& given);
+    // The shape of the ones and zeros that stand for no parameter. They have no memory.
+    static Parameter implicit(const Layout& layout, DType dtype);
 
     explicit operator bool() const { return static_cast<bool>(tensor_); }
     const Tensor& tensor() const { return tensor_; }
@@ -24,13 +26,18 @@ public:
     const void* values(const Layout& layout, const Tensor& x, CallMemory& memory, double offset = 0.0,
                        std::initializer_list<const Tensor*> outs = {}) const;
     // Sums over those axes, where they are not the documented ones, added up to the parameter's own shape.
-    void reduce(const Layout& layout, const double* sums, double* to) const;
+    void reduce(const Layout& layout, const double* sums, double* to, CallMemory& memory) const;
     // Whether there are several values along an axis of the view.
     bool varies(const Layout& layout, std::size_t view_axis) const;
 
 private:
-    // The axis of the parameter that goes with an axis of the data, or its number of axes if none does.
-    std::size_t own_axis(const Layout& layout, std::size_t data_axis) const;
+    // The axis of the parameter that goes with an axis of the view, and how many steps of it one there takes; 0 if none
+    // goes with it.
+    struct Along {
+        std::size_t axis;
+        std::size_t steps;
+    };
+    Along along(const Layout& layout, std::size_t view_axis) const;
 
     Tensor tensor_;
     bool documented_ = true;

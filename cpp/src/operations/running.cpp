@@ -24,28 +24,31 @@ RunningUpdate::RunningUpdate(const RunningStatistics& running, const Layout& lay
       size_(static_cast<double>(layout.group_size)),
       is_empty_(layout.is_empty()) {
     samples_ = channels_ ? layout.statistics.count() / channels_ : 0;
-    check_several_values(layout);
-    if (static_cast<bool>(running.mean) != static_cast<bool>(running.var)) {
-        wrong_value(std::string("running_mean and running_var must be given together, got ") +
-                    (running.mean ? "running_var" : "running_mean") + "=None");
+    if (options.mean_only) {
+        running_.var = {};
+    } else {
+        check_several_values(layout);
+        if (static_cast<bool>(running.mean) != static_cast<bool>(running.var)) {
+            wrong_value(std::string("running_mean and running_var must be given together, got ") +
+                        (running.mean ? "running_var" : "running_mean") + "=None");
+        }
     }
-    if (running.mean) {
-        check_buffer("running_mean", running.mean, layout, x);
-        check_buffer("running_var", running.var, layout, x);
-        check_apart("running_var", running.var, "running_mean", running.mean);
-        const std::pair<const char*, const Tensor*> others[] = {{"x", &x},
-                                                                {"weight", &options.weight},
-                                                                {"bias", &options.bias},
-                                                                {"where", &options.where},
-                                                                {"out", &out.view}};
-        for (const auto& [name, tensor] : others) {
-            check_apart("running_mean", running.mean, name, *tensor);
-            check_apart("running_var", running.var, name, *tensor);
+    const std::pair<const char*, const MutableTensor*> buffers[] = {{"running_mean", &running_.mean},
+                                                                    {"running_var", &running_.var}};
+    for (const auto& [name, buffer] : buffers) {
+        if (*buffer) check_buffer(name, *buffer, layout, x);
+    }
+    if (running_.var) check_apart("running_var", running_.var, "running_mean", running_.mean);
+    const std::pair<const char*, const Tensor*> others[] = {
+        {"x", &x}, {"weight", &options.weight}, {"bias", &options.bias}, {"where", &options.where}, {"out", &out.view}};
+    for (const auto& [other, tensor] : others) {
+        for (const auto& [name, buffer] : buffers) {
+            if (*buffer) check_apart(name, *buffer, other, *tensor);
         }
     }
     check_number("momentum", running.momentum);
     check_number("ddof", running.ddof);
-    if (running.mean && !is_empty_ && running.ddof >= size_) {
+    if (running_.var && !is_empty_ && running.ddof >= size_) {
         const double ddof = running.ddof;
         const bool whole = ddof == std::floor(ddof) && ddof < 0x1p53;
         wrong_value("ddof must be less than the " + text(layout.group_size) + " values per channel of " +
@@ -57,7 +60,7 @@ RunningUpdate::RunningUpdate(const RunningStatistics& running, const Layout& lay
 void RunningUpdate::advance(const double* mean, const double* m2, const double* count) const {
     if (!running_.mean || is_empty_) return;
     advance(running_.mean, mean, count, 0.0, false);
-    advance(running_.var, m2, count, running_.ddof, true);
+    if (running_.var) advance(running_.var, m2, count, running_.ddof, true);
 }
 
 void RunningUpdate::advance(const MutableTensor& buffer, const double* batch, const double* count, double least,

@@ -8,6 +8,9 @@ namespace fastnorm {
 // 1 / sqrt(var + eps) of n values in double, 0 where the sum is 0: in place.
 void scale_of_variance(double* values, std::size_t n, double eps);
 
+// Whether double holds a sum of squares with all its digits.
+inline bool keeps_squares(double sum) { return sum > 1e-290 && sum < 1e290; }
+
 // A checked update, made once the batch's statistics are known.
 class RunningUpdate {
 public:
@@ -27,7 +30,7 @@ private:
     void average(const double* batch, const double* count, double least, bool is_variance, const double* old,
                  double* fresh) const;
 
-    const RunningStatistics& running_;
+    RunningStatistics running_;
     std::size_t samples_, channels_;
     double size_;
     bool is_empty_;

@@ -22,7 +22,7 @@ struct Views {
 
 Layout checked_part(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& rstd, std::int64_t axis) {
     check_data("x", x);
-    const Layout layout = batch_layout(x, axis);
+    const Layout layout = batch_layout("x", x, axis);
     check_like("dy", dy, x);
     check_statistic("mean", mean, layout);
     check_statistic("rstd", rstd, layout);
@@ -78,14 +78,17 @@ void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor&
 
 void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& mean,
                                const Tensor& rstd, const Tensor& sum_dy, const Tensor& sum_dy_xhat, const Tensor& count,
-                               std::int64_t axis, const GradientResults& results) {
-    Layout layout = checked_part(dy, x, mean, rstd, axis);
-    Parameter scale("weight", weight, layout, x);
+                               std::int64_t axis, double offset, const GradientResults& results) {
+    const Layout layout = checked_part(dy, x, mean, rstd, axis);
+    // Sums over a channel cannot tell what a weight that varies within it has done.
+    if (weight) check_per_channel("weight", weight, layout, x);
+    const Parameter scale = Parameter::documented(weight);
     check_statistic("sum_dy", sum_dy, layout);
     check_statistic("sum_dy_xhat", sum_dy_xhat, layout);
     if (count.ndim != 0 && !has_shape(count, layout.statistics)) {
         wrong_value("count must have shape () or " + text(layout.statistics) + ", got " + text(Shape(count)));
     }
+    check_number("offset", offset);
     const std::size_t n = layout.statistics.count();
     CallMemory memory;
     const Doubles counts(count, memory, true), sums(sum_dy, memory, true), sums_xhat(sum_dy_xhat, memory, true);
@@ -110,7 +113,7 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
         gather_values(weight, 1, weight.shape, &step, weights);
     }
     for (std::size_t i = 0; i < n; ++i) {
-        const double share = weights[i] / counts.get()[count.ndim == 0 ? 0 : i];
+        const double share = (offset + weights[i]) / counts.get()[count.ndim == 0 ? 0 : i];
         averages[i] = share * sums.get()[i];
         averages[n + i] = share * sums_xhat.get()[i];
     }
@@ -118,8 +121,10 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     Steps steps;
     layout.strides(dx.tensor(), steps.data());
     const Doubles means(mean, memory), scales(rstd, memory);
-    input_gradient(layout.space(x.dtype), views.dy, views.x, {dx.tensor().data, steps.data()},
-                   scale.values(layout, x, memory), means.get(), scales.get(), averages, averages + n);
+    const void* factor = scale.values(layout, x, memory, offset);
+    if (!weight && offset != 0) factor = constant_parameter(layout, x.dtype, offset + 1.0, memory);
+    input_gradient(layout.space(x.dtype), views.dy, views.x, {dx.tensor().data, steps.data()}, factor, means.get(),
+                   scales.get(), averages, averages + n);
     dx.store();
 }
 

@@ -18,7 +18,8 @@ struct Lengths {
             }
         } else if (!has_shape(given, kept_shape(layout))) {
             wrong_value(std::string(name) + " must have shape " + text(kept_shape(layout)) + " to match " +
-                        axes_text(layout.axes) + " of " + shape_of("v", layout.data) + ", got " + text(Shape(given)));
+                        axes_text(layout.axes) + " of " + groups_text(layout) + shape_of("v", layout.data) + ", got " +
+                        text(Shape(given)));
         }
         for (std::size_t k = 0; k < layout.axes.size(); ++k) steps[k] = stride_of(given, layout.axes[k]);
         tensor = Tensor(given.data, given.dtype, layout.parameters.size(), layout.parameters.data(), steps.data());
@@ -28,7 +29,7 @@ struct Lengths {
 
     static Shape kept_shape(const Layout& layout) {
         Shape shape = Shape::filled(layout.data.size(), 1);
-        for (std::size_t k = 0; k < layout.axes.size(); ++k) shape[layout.axes[k]] = layout.data[layout.axes[k]];
+        for (std::size_t k = 0; k < layout.axes.size(); ++k) shape[layout.axes[k]] = layout.parameters[k];
         return shape;
     }
 
@@ -36,17 +37,14 @@ struct Lengths {
     std::array<std::ptrdiff_t, Shape::kMost> steps;
 };
 
-Layout checked_filters(const char* name, const Tensor& w, const AxisList& axis) {
+Layout checked_filters(const char* name, const Tensor& w, const AxisList& axis, std::int64_t groups) {
     check_data(name, w);
-    return filters_layout(name, w, axis);
+    return filters_layout(name, w, axis, groups);
 }
 
-// Whether double holds squares with all their digits.
-bool keeps_squares(double sum) { return sum > 1e-290 && sum < 1e290; }
-
-void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double eps, const WeightResults& results,
-                 bool saved) {
-    const Layout layout = checked_filters("v", v, axis);
+void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, std::int64_t groups, double eps,
+                 const WeightResults& results, bool saved) {
+    const Layout layout = checked_filters("v", v, axis, groups);
     check_parameter_dtype("g", g, v, "v");
     const Lengths lengths("g", g, layout);
     NormOptions options;
@@ -91,7 +89,8 @@ constexpr Form kForms[] = {{Statistic::variance, 1e-6},
                            {Statistic::max, 1e-4}};
 
 struct Filters {
-    Filters(const Tensor& w, const FilterOptions& options) : layout(checked_filters("w", w, options.axis)) {
+    Filters(const Tensor& w, const FilterOptions& options)
+        : layout(checked_filters("w", w, options.axis, options.groups)) {
         form = kForms[static_cast<std::size_t>(options.mode)];
         if (form.statistic == Statistic::std_unbiased && layout.group_size == 1) {
             wrong_value("mode 'std_unbiased' needs two or more weights per filter, got " + shape_of("w", layout.data));
@@ -209,18 +208,19 @@ void multiplier_of_weights(const Filters& filters, const Tensor& w, const double
 
 }  // namespace
 
-void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double eps, const WeightResults& results) {
-    weight_norm(v, g, axis, eps, results, false);
+void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, std::int64_t groups, double eps,
+                 const WeightResults& results) {
+    weight_norm(v, g, axis, groups, eps, results, false);
 }
 
-void weight_norm_forward(const Tensor& v, const Tensor& g, const AxisList& axis, double eps,
+void weight_norm_forward(const Tensor& v, const Tensor& g, const AxisList& axis, std::int64_t groups, double eps,
                          const WeightResults& results) {
-    weight_norm(v, g, axis, eps, results, true);
+    weight_norm(v, g, axis, groups, eps, results, true);
 }
 
 void weight_norm_backward(const Tensor& dw, const Tensor& v, const Tensor& g, const Tensor& norm, const AxisList& axis,
-                          const WeightGradients& results) {
-    const Layout layout = checked_filters("v", v, axis);
+                          std::int64_t groups, const WeightGradients& results) {
+    const Layout layout = checked_filters("v", v, axis, groups);
     check_parameter_dtype("g", g, v, "v");
     const Lengths lengths("g", g, layout);
     check_like("dw", dw, v, "v");
@@ -240,6 +240,27 @@ void weight_norm_backward(const Tensor& dw, const Tensor& v, const Tensor& g, co
     BackwardCall call("v", dw, {}, v, {}, scales, layout, Statistic::norm, options, "dw");
     call.set_weight_form({Shape(g), g.dtype});
     call.run({results.dv, results.dg, {}, {true, true, false}, results.maker});
+}
+
+void weight_norm_init(const Tensor& t, std::int64_t axis, const WeightNormStart& results) {
+    check_data("t", t);
+    const Layout layout = batch_layout("t", t, axis);
+    const Maker maker(results.maker);
+    CallMemory memory;
+    ParameterGradient g, bias;
+    g.bind(results.g, "g", layout.parameters, t.dtype, maker, 0, true);
+    bias.bind(results.bias, "bias", layout.parameters, t.dtype, maker, 1, true);
+    maker.begin(layout.data.count() * bytes_of(t.dtype));
+    const std::size_t n = layout.statistics.count();
+    double *const mean = memory.take<double>(2 * n), *const scale = mean + n;
+    std::array<std::ptrdiff_t, Shape::kMost> steps;
+    layout.strides(t, steps.data());
+    moments(layout.space(t.dtype), {t.data, steps.data()}, mean, scale);
+    for (std::size_t i = 0; i < n; ++i) scale[i] /= static_cast<double>(layout.group_size);
+    scale_of_variance(scale, n, 0.0);
+    for (std::size_t i = 0; i < n; ++i) mean[i] *= -scale[i];
+    g.store(scale);
+    bias.store(mean);
 }
 
 void weight_standardization(const Tensor& w, const Tensor& gain, const FilterOptions& options,

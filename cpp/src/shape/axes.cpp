@@ -57,7 +57,7 @@ namespace {
 
 bool joins(const Axis& outer, const Axis& inner, bool roles) {
     const auto n = static_cast<std::ptrdiff_t>(inner.n);
-    if (roles && (outer.role != inner.role || inner.cut)) return false;
+    if (roles && (outer.role != inner.role || outer.planned != inner.planned || inner.cut)) return false;
     if (outer.stat != n * inner.stat || outer.param != n * inner.param) return false;
     for (std::size_t k = 0; k < kOperands; ++k) {
         if (outer.stride[k] != n * inner.stride[k]) return false;
@@ -88,7 +88,8 @@ Axes make_axes(const Space& space, const std::array<const std::ptrdiff_t*, kOper
     for (std::size_t i = space.ndim; i-- > 0;) {
         Axis& axis = all[i];
         axis.n = space.shape[i];
-        axis.role = space.roles[i];
+        axis.role = space.roles[i] & Role::reduced_param;
+        axis.planned = space.roles[i] & kPlannedOtherwise ? axis.role ^ Role::param : axis.role;
         const auto n = static_cast<std::ptrdiff_t>(axis.n);
         for (std::size_t k = 0; k < kOperands; ++k) axis.stride[k] = strides[k] ? strides[k][i] : contiguous;
         if (!axis.is_reduced()) axis.stat = stat, stat *= n;

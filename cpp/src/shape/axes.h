@@ -20,10 +20,14 @@ struct Axis {
     std::array<std::ptrdiff_t, kOperands> stride;  // bytes
     std::ptrdiff_t stat, param;                    // steps in the side arrays
     bool cut = false;                              // a reduced one that a kept axis of length one stood before
+    std::uint8_t planned = Role::kept;             // the role that plans go by
 
     bool is_reduced() const { return role & Role::reduced; }
     bool is_param() const { return role & Role::param; }
 };
+
+// Added to a role where plans go by the other choice of `param`: parameters per sample sum as others do.
+inline constexpr std::uint8_t kPlannedOtherwise = 4;
 
 inline constexpr Axis kNoAxis{1, Role::kept, {}, 0, 0};
 

@@ -22,14 +22,14 @@ std::size_t closest_axis(const Axes& axes) {
 // The kept axis whose steps are just as long as the reduced axis `inner`, both with their own parameters: the groups of
 // a channel-last group norm. They are columns if there are rows to sum down.
 std::size_t groups_around(const Axes& axes, std::size_t inner) {
-    if (axes[inner].role != reduced_param) return kNone;
+    if (axes[inner].planned != reduced_param) return kNone;
     std::size_t groups = kNone;
     bool rows = false;
     for (std::size_t i = 0; i < axes.size(); ++i) {
         if (i == inner) continue;
         rows |= axes[i].is_reduced();
-        if (axes[i].role != Role::param) continue;
-        bool around = true;
+        if (axes[i].planned != Role::param) continue;
+        bool around = axes[i].param == static_cast<std::ptrdiff_t>(axes[inner].n) * axes[inner].param;
         for (std::size_t k = 0; k < kOperands; ++k) {
             around &= axes[i].stride[k] == static_cast<std::ptrdiff_t>(axes[inner].n) * axes[inner].stride[k];
         }

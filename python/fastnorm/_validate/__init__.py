@@ -17,7 +17,7 @@ from .axes import (
     num_groups,
 )
 from .dask import dask_array, some_samples, split_every, table_in_blocks
-from .fused import quantization
+from .fused import byte_dtype, quantization
 from .parameters import parameter, per_channel, running
 from .ranks import (
     as_many_blocks,
@@ -66,10 +66,10 @@ from .whitening import (
 
 __all__ = [
     "array",
-    "as",
     "as_many_blocks",
     "blocks",
     "boolean",
+    "byte_dtype",
     "channel_axis",
     "channel_axis_of_samples",
     "choice",

@@ -12,14 +12,20 @@ _LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
 _MOST_SCALE: Final = float(np.finfo(np.float32).max)
 
 
-def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, Array, np.dtype[Any]]:
-    """Scale in float64, zero point in its own dtype, dtype of bytes."""
+def byte_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype of bytes that values are rounded to."""
     try:
-        kind = np.dtype(dtype)
+        kind: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
         raise TypeError(f"dtype must be int8 or uint8, got {dtype!r}") from error
     if kind not in (np.dtype(np.int8), np.dtype(np.uint8)):
         raise TypeError(f"dtype must be int8 or uint8, got {kind}")
+    return kind
+
+
+def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, Array, np.dtype[Any]]:
+    """Scale in float64, zero point in its own dtype, dtype of bytes."""
+    kind = byte_dtype(dtype)
     scales, zeros = real("scale", scale), array("zero_point", zero_point)
     if not (np.isfinite(scales) & (scales >= _LEAST_SCALE) & (scales <= _MOST_SCALE)).all():
         raise ValueError(f"scale must be finite and > 0, a normal number of float32, got {scale}")

@@ -1,6 +1,6 @@
 """Weight normalization and weight standardization: layers that hold weights and make others of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,15 @@ class _Weights(Layer):
         self._backward = partial(backward, **copies, **arguments)
 
 
+def _lengths(weight: Array, axis: int | Sequence[int], groups: int) -> dict[int, int]:
+    """How many filters stand along each of their axes."""
+    lengths = {a: weight.shape[a] for a in check.normalized_axes(axis, weight, "weight")}
+    groups = check.groups_of_weight(groups, weight)
+    if 0 not in lengths:
+        lengths[min(lengths)] *= groups
+    return lengths
+
+
 class WeightNorm(_Weights):
     """Weight normalization, as :func:`torch.nn.utils.parametrizations.weight_norm` does it.
 
@@ -43,9 +52,11 @@ class WeightNorm(_Weights):
     ----------
     weight : array_like
         Weights to start from.
-    axis : int or None, optional
-        The axis with one filter per index, None for one length of the whole array: PyTorch's `dim`, except that -1
+    axis : int, sequence of ints or None, optional
+        The axes with one filter per index, None for one length of the whole array: PyTorch's `dim`, except that -1
         is the last axis.
+    groups : int, optional
+        Groups of a transposed convolution, as in :func:`fastnorm.weight_norm`.
     eps : float, optional
         Added to the sum of squares.
 
@@ -75,18 +86,25 @@ class WeightNorm(_Weights):
     """
 
     _parameters = ("original0", "original1")
-    _shown = ("shape", "axis", "eps")
+    _shown = ("shape", "axis", "groups", "eps")
 
-    def __init__(self, weight: npt.ArrayLike, axis: int | None = 0, eps: float = 0.0) -> None:
+    def __init__(
+        self,
+        weight: npt.ArrayLike,
+        axis: int | Sequence[int] | None = 0,
+        eps: float = 0.0,
+        *,
+        groups: int = 1,
+    ) -> None:
         super().__init__()
         self.original1: Array = np.array(check.data("weight", weight), order="C")
-        self.axis, self.eps = axis, eps
+        self.axis, self.groups, self.eps = axis, groups, eps
         kept = [1] * self.original1.ndim
         if axis is not None:
-            axis = check.filter_axis(axis, self.original1, "weight")
-            kept[axis] = self.original1.shape[axis]
+            for a, n in _lengths(self.original1, axis, groups).items():
+                kept[a] = n
         dtype = np.result_type(self.original1, FLOAT32)
-        norm = weight_norm_forward(self.original1, np.ones(kept, dtype), axis=axis, eps=eps).norm
+        norm = weight_norm_forward(self.original1, np.ones(kept, dtype), axis=axis, groups=groups, eps=eps).norm
         self.original0: Array = norm.astype(dtype).reshape(() if axis is None else kept)
 
     @property
@@ -97,8 +115,9 @@ class WeightNorm(_Weights):
     def __call__(self) -> Array:
         """Make the weights."""
         v, g = self.original1, self.original0
-        w, norm = weight_norm_forward(v, g, axis=self.axis, eps=self.eps)
-        self._remember(weight_norm_backward, {"v": v, "g": g}, norm=norm, axis=self.axis)
+        form: dict[str, Any] = {"axis": self.axis, "groups": self.groups}
+        w, norm = weight_norm_forward(v, g, eps=self.eps, **form)
+        self._remember(weight_norm_backward, {"v": v, "g": g}, norm=norm, **form)
         return w
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -156,8 +175,10 @@ class WeightStandardization(_Weights):
         Weights to start from.
     gain : bool, optional
         Whether there is a gain, which starts as ones.
-    axis : int, optional
-        The axis with one filter per index: 0 for weights in the order OIHW, -1 for HWIO.
+    axis : int or sequence of ints, optional
+        The axes with one filter per index: 0 for weights in the order OIHW, -1 for HWIO.
+    groups : int, optional
+        Groups of a transposed convolution, as in :func:`fastnorm.weight_standardization`.
     mode : {'var', 'std_unbiased', 'std_biased', 'max'}, optional
         What the deviations are divided by.
     eps : float, optional
@@ -186,22 +207,23 @@ class WeightStandardization(_Weights):
     """
 
     _parameters = ("weight", "gain")
-    _shown = ("shape", "axis", "mode", "eps", "scale")
+    _shown = ("shape", "axis", "groups", "mode", "eps", "scale")
 
     def __init__(
         self,
         weight: npt.ArrayLike,
         gain: bool = False,
         *,
-        axis: int = 0,
+        axis: int | Sequence[int] = 0,
+        groups: int = 1,
         mode: Mode = "var",
         eps: float | None = None,
         scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.weight: Array = np.array(check.data("weight", weight), order="C")
-        self.axis, self.mode, self.eps, self.scale = axis, mode, eps, scale
-        filters = self.weight.shape[check.filter_axis(axis, self.weight, "weight")]
+        self.axis, self.groups, self.mode, self.eps, self.scale = axis, groups, mode, eps, scale
+        filters = tuple(_lengths(self.weight, axis, groups).values())
         self.gain: Array | None = np.ones(filters, self.weight.dtype) if check.boolean("gain", gain) else None
 
     @property
@@ -211,7 +233,7 @@ class WeightStandardization(_Weights):
 
     def __call__(self) -> Array:
         """Make the weights."""
-        form: dict[str, Any] = {"axis": self.axis, "mode": self.mode, "eps": self.eps, "scale": self.scale}
+        form = {name: getattr(self, name) for name in ("axis", "groups", "mode", "eps", "scale")}
         w, mean, var = weight_standardization_forward(self.weight, self.gain, **form)
         arrays = {"w": self.weight, "gain": self.gain}
         self._remember(weight_standardization_backward, arrays, mean=mean, var=var, **form)

@@ -17,11 +17,13 @@ from .._types import (
     Gradients,
     GroupNormForward,
     InstanceNormForward,
+    L2NormalizeForward,
     LayerNormForward,
     Moments,
     RMSNormForward,
     WeightNormForward,
     WeightNormGradients,
+    WeightNormInit,
     WeightStandardizationForward,
     WeightStandardizationGradients,
 )
@@ -38,12 +40,13 @@ from ._fused import (
 )
 from ._group import group_norm, group_norm_backward, group_norm_forward
 from ._instance import instance_norm, instance_norm_backward, instance_norm_forward
+from ._l2 import l2_normalize, l2_normalize_backward, l2_normalize_forward
 from ._layer import layer_norm, layer_norm_backward, layer_norm_forward
 from ._rms import rms_norm, rms_norm_backward, rms_norm_forward
 from ._standardization import weight_standardization, weight_standardization_backward, weight_standardization_forward
 from ._statistics import merge_moments, moments
 from ._synchronized import batch_norm_backward_apply, batch_norm_backward_reduce
-from ._weight_norm import weight_norm, weight_norm_backward, weight_norm_forward
+from ._weight_norm import weight_norm, weight_norm_backward, weight_norm_forward, weight_norm_init
 from ._whitening import Whitening, fit_whitening, merge_whitenings, whiten
 
 __all__ = [
@@ -58,11 +61,13 @@ __all__ = [
     "Gradients",
     "GroupNormForward",
     "InstanceNormForward",
+    "L2NormalizeForward",
     "LayerNormForward",
     "Moments",
     "RMSNormForward",
     "WeightNormForward",
     "WeightNormGradients",
+    "WeightNormInit",
     "WeightStandardizationForward",
     "WeightStandardizationGradients",
     "Whitening",
@@ -88,6 +93,9 @@ __all__ = [
     "instance_norm",
     "instance_norm_backward",
     "instance_norm_forward",
+    "l2_normalize",
+    "l2_normalize_backward",
+    "l2_normalize_forward",
     "layer_norm",
     "layer_norm_backward",
     "layer_norm_forward",
@@ -100,6 +108,7 @@ __all__ = [
     "weight_norm",
     "weight_norm_backward",
     "weight_norm_forward",
+    "weight_norm_init",
     "weight_standardization",
     "weight_standardization_backward",
     "weight_standardization_forward",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._types import Activation, Array, BatchNormForward, Gradients, GradMask
@@ -21,16 +23,20 @@ def layout(x: Array, axis: int) -> Layout:
 def batch_norm(
     x: Array,
     running_mean: Array,
-    running_var: Array,
+    running_var: Array | None,
     weight: Array | None = None,
     bias: Array | None = None,
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
+    mean_only: bool = False,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Batch normalization with running statistics: (x - running_mean) / sqrt(running_var + eps) * weight + bias.
+    """Batch normalization with running statistics.
+
+    y = (x - running_mean) / sqrt(running_var + eps) * (offset + weight) + bias
 
     Parameters
     ----------
@@ -44,6 +50,10 @@ def batch_norm(
         Channel axis.
     eps : float
         Added to the variance, inside the square root.
+    offset : float
+        Added to the weight, also to the implicit ones.
+    mean_only : bool
+        y = (x - running_mean) * (offset + weight) + bias.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         Applied to the result.
     out : ndarray, optional
@@ -60,9 +70,9 @@ def batch_norm(
     2015.
     """
     x, view = promote(x), layout(x, axis)
-    rstd = reciprocal_root(view.statistic(running_var) + eps)
+    rstd = np.asarray(1.0) if mean_only or running_var is None else reciprocal_root(view.statistic(running_var) + eps)
     xhat = (x - view.statistic(running_mean)) * rstd
-    return deliver(activate(activation, affine(xhat, view, weight, bias, 0.0)), out)
+    return deliver(activate(activation, affine(xhat, view, weight, bias, offset)), out)
 
 
 def batch_norm_forward(
@@ -76,17 +86,19 @@ def batch_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
+    mean_only: bool = False,
     activation: Activation | None = None,
     where: Array | None = None,
     out: Array | None = None,
 ) -> BatchNormForward:
-    """Batch normalization with the batch's statistics: y = (x - mean) / sqrt(var + eps) * weight + bias.
+    """Batch normalization with the batch's statistics: y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias.
 
     Mean and biased variance are those of each channel, over the elements where `where` is True.
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, out
+    x, weight, bias, axis, eps, offset, mean_only, activation, out
         As in `batch_norm`.
     running_mean, running_var : ndarray, shape (C,), optional
         Updated in place: new = (1 - momentum) * old + momentum * batch, the batch's variance divided by
@@ -105,8 +117,9 @@ def batch_norm_forward(
     ----------
     Ioffe, Szegedy, 2015.
     """
-    y, mean, rstd, s = forward(x, layout(x, axis), weight, bias, eps=eps, activation=activation, where=where, out=out)
-    update(running_mean, running_var, s, (1, mean.size), momentum, ddof)
+    options: dict[str, Any] = {"eps": eps, "offset": offset, "mean_only": mean_only, "activation": activation}
+    y, mean, rstd, s = forward(x, layout(x, axis), weight, bias, where=where, out=out, **options)
+    update(running_mean, None if mean_only else running_var, s, (1, mean.size), momentum, ddof)
     return BatchNormForward(y, mean, rstd)
 
 
@@ -119,6 +132,8 @@ def batch_norm_backward(
     *,
     axis: int = 1,
     training: bool = True,
+    offset: float = 0.0,
+    mean_only: bool = False,
     activation: Activation | None = None,
     bias: Array | None = None,
     where: Array | None = None,
@@ -127,7 +142,7 @@ def batch_norm_backward(
     """Gradients of batch normalization.
 
     With xhat = (x - mean) * rstd and averages over each channel's elements,
-    dx = weight * rstd * (dy - mean(dy) - xhat * mean(dy * xhat)), dweight = sum(dy * xhat), dbias = sum(dy).
+    dx = (offset + weight) * rstd * (dy - mean(dy) - xhat * mean(dy * xhat)), dweight = sum(dy * xhat), dbias = sum(dy).
 
     Parameters
     ----------
@@ -137,10 +152,10 @@ def batch_norm_backward(
         As in the forward; `bias` counts only with an `activation`.
     mean, rstd : ndarray, shape (C,)
         Statistics that the forward returned, or if not `training` those it was given.
-    axis, activation, where
+    axis, offset, mean_only, activation, where
         As in the forward.
     training : bool
-        Whether the statistics were those of `x`. If they were constants, dx = dy * weight * rstd.
+        Whether the statistics were those of `x`. If they were constants, dx = dy * (offset + weight) * rstd.
     grad_mask : (bool, bool, bool)
         Which of the three gradients to compute.
 
@@ -158,6 +173,8 @@ def batch_norm_backward(
         mean,
         rstd,
         training=training,
+        mean_only=mean_only,
+        offset=offset,
         activation=activation,
         where=where,
         grad_mask=grad_mask,

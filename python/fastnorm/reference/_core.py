@@ -13,8 +13,9 @@ from ._activation import activate, derivative
 class Layout(NamedTuple):
     """How an operation sees its array: reshaped to `view`, reduced over the axes `reduced` of that.
 
-    Weight and bias, of shape `parameter_shape`, vary along the axes `parameters` of the view; saved statistics have
-    the shape `statistic_shape`.
+    Weight and bias, of shape `parameter_shape`, vary along the axes `parameters` of the view, or they have a shape that
+    broadcasts against the array. `split` is the axis of the array that is two in the view. Saved statistics have the
+    shape `statistic_shape`.
     """
 
     view: tuple[int, ...]
@@ -22,10 +23,25 @@ class Layout(NamedTuple):
     parameters: tuple[int, ...]
     parameter_shape: tuple[int, ...]
     statistic_shape: tuple[int, ...]
+    split: int | None = None
 
     def parameter(self, p: Array) -> Array:
         """Shape weight or bias to broadcast against the view."""
-        return promote(p).reshape([n if a in self.parameters else 1 for a, n in enumerate(self.view)])
+        p = promote(p)
+        if p.shape == self.parameter_shape:
+            return p.reshape([n if a in self.parameters else 1 for a, n in enumerate(self.view)])
+        shape = list(p.shape)
+        if self.split is not None:
+            shape[self.split : self.split + 1] = (
+                (1, 1) if shape[self.split] == 1 else self.view[self.split : self.split + 2]
+            )
+        return p.reshape(shape)
+
+    def gradient(self, terms: Array, p: Array | None, mask: Array | None) -> Array:
+        """Sum what belongs to each value of a parameter, in the parameter's shape; None has `parameter_shape`."""
+        shape = self.parameter_shape if p is None else np.shape(p)
+        along = self.parameter(np.empty(shape)).shape
+        return total(terms, tuple(a for a, n in enumerate(along) if n == 1), mask).reshape(shape)
 
     def statistic(self, s: Array) -> Array:
         """Shape a saved statistic to broadcast against the view."""
@@ -69,11 +85,6 @@ def deliver(y: Array, out: Array | None) -> Array:
         return y
     out[...] = y
     return out
-
-
-def others(a: Array, axis: int | None) -> tuple[int, ...]:
-    """All axes of `a` but one, or all for None."""
-    return tuple(i for i in range(np.ndim(a)) if axis is None or i != axis % np.ndim(a))
 
 
 def total(a: Array, axes: tuple[int, ...], where: Array | None = None) -> Array:
@@ -131,19 +142,22 @@ def forward(
     eps: float,
     offset: float = 0.0,
     centred: bool = True,
+    mean_only: bool = False,
     activation: Activation | None = None,
     where: Array | None = None,
     out: Array | None = None,
 ) -> Normalized:
     """Normalize: y = act(xhat * (offset + weight) + bias), xhat = (x - mean) / sqrt(var + eps).
 
-    Mean and variance are those of `x`. Not `centred` means that mean is 0 and var the mean square.
+    Mean and variance are those of `x`. Not `centred` means that mean is 0 and var the mean square, `mean_only` that
+    xhat = x - mean.
     """
     x = promote(x)
     mask = layout.mask(where, x.shape)
     s = statistics(x.reshape(layout.view), layout.reduced, mask, centred=centred)
     nothing = (s.size == 0) & (mask is not None)
-    rstd = np.where(nothing, 0, reciprocal_root(s.m2 / np.where(nothing, 1, s.size) + eps))
+    scale = np.ones(s.m2.shape) if mean_only else reciprocal_root(s.m2 / np.where(nothing, 1, s.size) + eps)
+    rstd = np.where(nothing, 0, scale)
     y = activate(activation, affine(s.deviation * rstd, layout, weight, bias, offset)).reshape(x.shape)
     shape = layout.statistic_shape
     return Normalized(deliver(y, out), s.mean.reshape(shape), rstd.reshape(shape), s)
@@ -161,6 +175,7 @@ def backward(
     *,
     offset: float = 0.0,
     training: bool = True,
+    mean_only: bool = False,
     activation: Activation | None = None,
     where: Array | None = None,
     grad_mask: GradMask = (True, True, True),
@@ -168,9 +183,9 @@ def backward(
     """Gradients of `forward`; `mean` is None if it was not centred.
 
     With g = dy * act'(z) * (offset + weight) and means over the group,
-    dx = rstd * (g - mean(g) - xhat * mean(g * xhat)), the second term of centred groups only. If not `training` the
-    statistics were constants, and dx = rstd * g. The deviations from the saved mean are centred again, so that
-    the rounding of that mean does not count.
+    dx = rstd * (g - mean(g) - xhat * mean(g * xhat)), the second term of centred groups only, the third not if
+    `mean_only`. If not `training` the statistics were constants, and dx = rstd * g. The deviations from the saved mean
+    are centred again, so that the rounding of that mean does not count.
     """
     x, dy = promote(x), promote(dy)
     shape, mask = x.shape, layout.mask(where, x.shape)
@@ -193,12 +208,12 @@ def backward(
         g = affine(dy, layout, weight, None, offset)
         dx = rstd * g
         if training:
-            through = rstd * (xhat * average(g * xhat) + (0.0 if mean is None else average(g)))
+            through = 0.0 if mean_only else xhat * average(g * xhat)
+            through = rstd * (through + (0.0 if mean is None else average(g)))
             dx = dx - (through if mask is None else np.where(mask, through, 0))
         dx = dx.reshape(shape)
-    rest = tuple(a for a in range(len(layout.view)) if a not in layout.parameters)
     if grad_mask[1]:
-        dweight = total(dy * xhat, rest, mask).reshape(layout.parameter_shape)
+        dweight = layout.gradient(dy * xhat, weight, mask)
     if grad_mask[2]:
-        dbias = total(dy, rest, mask).reshape(layout.parameter_shape)
+        dbias = layout.gradient(dy, weight if bias is None else bias, mask)
     return Gradients(dx, dweight, dbias)

@@ -31,11 +31,14 @@ def add_layer_norm(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> AddNorm:
     """Layer normalization of a residual sum: ``y`` and ``h`` of `add_layer_norm_forward` and nothing else."""
-    r = add_layer_norm_forward(x, residual, weight, bias, axis=axis, eps=eps, activation=activation, out=out)
+    r = add_layer_norm_forward(
+        x, residual, weight, bias, axis=axis, eps=eps, offset=offset, activation=activation, out=out
+    )
     return AddNorm(r.y, r.h)
 
 
@@ -47,6 +50,7 @@ def add_layer_norm_forward(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> AddNormForward:
@@ -56,7 +60,7 @@ def add_layer_norm_forward(
     ----------
     x, residual : ndarray
         Data, of one shape.
-    weight, bias, axis, eps, activation, out
+    weight, bias, axis, eps, offset, activation, out
         As in `layer_norm_forward`.
 
     Returns
@@ -66,7 +70,9 @@ def add_layer_norm_forward(
         length 1.
     """
     h = _residual_sum(x, residual)
-    y, mean, rstd = layer_norm_forward(h, weight, bias, axis=axis, eps=eps, activation=activation, out=out)
+    y, mean, rstd = layer_norm_forward(
+        h, weight, bias, axis=axis, eps=eps, offset=offset, activation=activation, out=out
+    )
     return AddNormForward(y, h, mean, rstd)
 
 
@@ -79,6 +85,7 @@ def add_layer_norm_backward(
     rstd: Array,
     *,
     axis: int | Sequence[int] = -1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: Array | None = None,
     grad_mask: GradMask = (True, True, True),
@@ -91,7 +98,7 @@ def add_layer_norm_backward(
         Gradient of ``y``.
     dh : ndarray or None
         Gradient that reaches ``h`` from elsewhere.
-    h, weight, mean, rstd, axis, activation, bias, grad_mask
+    h, weight, mean, rstd, axis, offset, activation, bias, grad_mask
         As `layer_norm_backward` takes them, h in place of x.
 
     Returns
@@ -100,7 +107,7 @@ def add_layer_norm_backward(
         ``dx`` is the gradient of both `x` and `residual`.
     """
     grads = layer_norm_backward(
-        dy, h, weight, mean, rstd, axis=axis, activation=activation, bias=bias, grad_mask=grad_mask
+        dy, h, weight, mean, rstd, axis=axis, offset=offset, activation=activation, bias=bias, grad_mask=grad_mask
     )
     return _with_upstream(grads, dh)
 

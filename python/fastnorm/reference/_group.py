@@ -14,7 +14,7 @@ def layout(x: Array, num_groups: int, axis: int) -> Layout:
     channels = shape[axis]
     view = (*shape[:axis], num_groups, channels // max(num_groups, 1), *shape[axis + 1 :])
     reduced = tuple(a for a in range(1, len(view)) if a != axis)
-    return Layout(view, reduced, (axis, axis + 1), (channels,), (shape[0], num_groups))
+    return Layout(view, reduced, (axis, axis + 1), (channels,), (shape[0], num_groups), axis)
 
 
 def group_norm(
@@ -25,11 +25,14 @@ def group_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
     """Group normalization: the output ``y`` of `group_norm_forward` and nothing else."""
-    return group_norm_forward(x, num_groups, weight, bias, axis=axis, eps=eps, activation=activation, out=out).y
+    return group_norm_forward(
+        x, num_groups, weight, bias, axis=axis, eps=eps, offset=offset, activation=activation, out=out
+    ).y
 
 
 def group_norm_forward(
@@ -40,11 +43,12 @@ def group_norm_forward(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: Array | None = None,
     out: Array | None = None,
 ) -> GroupNormForward:
-    """Group normalization: y = (x - mean) / sqrt(var + eps) * weight + bias.
+    """Group normalization: y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias.
 
     Mean and biased variance are those of ``C // num_groups`` consecutive channels of one sample, at all positions.
 
@@ -60,6 +64,8 @@ def group_norm_forward(
         Channel axis, not 0.
     eps : float
         Added to the variance, inside the square root.
+    offset : float
+        Added to the weight, also to the implicit ones.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         Applied to the result.
     where : ndarray of bool, optional
@@ -77,7 +83,15 @@ def group_norm_forward(
     Wu, He: Group normalization, 2018.
     """
     y, mean, rstd, _ = forward(
-        x, layout(x, num_groups, axis), weight, bias, eps=eps, activation=activation, where=where, out=out
+        x,
+        layout(x, num_groups, axis),
+        weight,
+        bias,
+        eps=eps,
+        offset=offset,
+        activation=activation,
+        where=where,
+        out=out,
     )
     return GroupNormForward(y, mean, rstd)
 
@@ -91,6 +105,7 @@ def group_norm_backward(
     rstd: Array,
     *,
     axis: int = 1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: Array | None = None,
     where: Array | None = None,
@@ -98,7 +113,7 @@ def group_norm_backward(
 ) -> Gradients:
     """Gradients of group normalization.
 
-    With xhat = (x - mean) * rstd, g = dy * weight and averages over each group,
+    With xhat = (x - mean) * rstd, g = dy * (offset + weight) and averages over each group,
     dx = rstd * (g - mean(g) - xhat * mean(g * xhat)); dweight = sum(dy * xhat) and dbias = sum(dy) over samples and
     positions.
 
@@ -110,7 +125,7 @@ def group_norm_backward(
         As in the forward; `bias` counts only with an `activation`.
     mean, rstd : ndarray, shape (N, num_groups)
         Statistics that the forward returned.
-    num_groups, axis, activation, where
+    num_groups, axis, offset, activation, where
         As in the forward.
     grad_mask : (bool, bool, bool)
         Which of the three gradients to compute.
@@ -128,6 +143,7 @@ def group_norm_backward(
         bias,
         mean,
         rstd,
+        offset=offset,
         activation=activation,
         where=where,
         grad_mask=grad_mask,

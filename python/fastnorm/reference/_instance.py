@@ -17,11 +17,12 @@ def instance_norm(
     *,
     axis: int = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
     """Instance normalization: the output ``y`` of `instance_norm_forward` and nothing else."""
-    return instance_norm_forward(x, weight, bias, axis=axis, eps=eps, activation=activation, out=out).y
+    return instance_norm_forward(x, weight, bias, axis=axis, eps=eps, offset=offset, activation=activation, out=out).y
 
 
 def instance_norm_forward(
@@ -35,6 +36,7 @@ def instance_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: Array | None = None,
     out: Array | None = None,
@@ -43,7 +45,7 @@ def instance_norm_forward(
 
     Parameters
     ----------
-    x, weight, bias, axis, eps, activation, where, out
+    x, weight, bias, axis, eps, offset, activation, where, out
         As in `group_norm_forward`.
     running_mean, running_var : ndarray, shape (C,), optional
         Updated in place: new = (1 - momentum) * old + momentum * batch, where batch is the average over the samples
@@ -61,7 +63,15 @@ def instance_norm_forward(
     Ulyanov, Vedaldi, Lempitsky: Instance normalization: The missing ingredient for fast stylization, 2016.
     """
     y, mean, rstd, s = forward(
-        x, layout(x, np.shape(x)[axis], axis), weight, bias, eps=eps, activation=activation, where=where, out=out
+        x,
+        layout(x, np.shape(x)[axis], axis),
+        weight,
+        bias,
+        eps=eps,
+        offset=offset,
+        activation=activation,
+        where=where,
+        out=out,
     )
     update(running_mean, running_var, s, (mean.shape[0], mean.shape[1]), momentum, ddof)
     return InstanceNormForward(y, mean, rstd)
@@ -75,6 +85,7 @@ def instance_norm_backward(
     rstd: Array,
     *,
     axis: int = 1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: Array | None = None,
     where: Array | None = None,
@@ -84,7 +95,7 @@ def instance_norm_backward(
 
     Parameters
     ----------
-    dy, x, weight, axis, activation, bias, where, grad_mask
+    dy, x, weight, axis, offset, activation, bias, where, grad_mask
         As in `group_norm_backward`.
     mean, rstd : ndarray, shape (N, C)
         Statistics that the forward returned.
@@ -102,6 +113,7 @@ def instance_norm_backward(
         mean,
         rstd,
         axis=axis,
+        offset=offset,
         activation=activation,
         bias=bias,
         where=where,

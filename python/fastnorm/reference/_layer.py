@@ -25,11 +25,12 @@ def layer_norm(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
     """Layer normalization: the output ``y`` of `layer_norm_forward` and nothing else."""
-    return layer_norm_forward(x, weight, bias, axis=axis, eps=eps, activation=activation, out=out).y
+    return layer_norm_forward(x, weight, bias, axis=axis, eps=eps, offset=offset, activation=activation, out=out).y
 
 
 def layer_norm_forward(
@@ -39,11 +40,12 @@ def layer_norm_forward(
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     where: Array | None = None,
     out: Array | None = None,
 ) -> LayerNormForward:
-    """Layer normalization: y = (x - mean) / sqrt(var + eps) * weight + bias.
+    """Layer normalization: y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def layer_norm_forward(
         Axes that mean and biased variance run over.
     eps : float
         Added to the variance, inside the square root.
+    offset : float
+        Added to the weight, also to the implicit ones.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         Applied to the result.
     where : ndarray of bool, optional
@@ -72,7 +76,9 @@ def layer_norm_forward(
     ----------
     Ba, Kiros, Hinton: Layer normalization, 2016.
     """
-    y, mean, rstd, _ = forward(x, layout(x, axis), weight, bias, eps=eps, activation=activation, where=where, out=out)
+    y, mean, rstd, _ = forward(
+        x, layout(x, axis), weight, bias, eps=eps, offset=offset, activation=activation, where=where, out=out
+    )
     return LayerNormForward(y, mean, rstd)
 
 
@@ -84,6 +90,7 @@ def layer_norm_backward(
     rstd: Array,
     *,
     axis: int | Sequence[int] = -1,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: Array | None = None,
     where: Array | None = None,
@@ -91,7 +98,7 @@ def layer_norm_backward(
 ) -> Gradients:
     """Gradients of layer normalization.
 
-    With xhat = (x - mean) * rstd, g = dy * weight and averages over each group,
+    With xhat = (x - mean) * rstd, g = dy * (offset + weight) and averages over each group,
     dx = rstd * (g - mean(g) - xhat * mean(g * xhat)); dweight = sum(dy * xhat) and dbias = sum(dy) over the axes
     that are not normalized.
 
@@ -103,7 +110,7 @@ def layer_norm_backward(
         As in the forward; `bias` counts only with an `activation`.
     mean, rstd : ndarray
         Statistics that the forward returned.
-    axis, activation, where
+    axis, offset, activation, where
         As in the forward.
     grad_mask : (bool, bool, bool)
         Which of the three gradients to compute.
@@ -114,5 +121,15 @@ def layer_norm_backward(
         ``dx`` in the shape of `x`, ``dweight`` and ``dbias`` in the shape of the normalized axes.
     """
     return backward(
-        dy, x, layout(x, axis), weight, bias, mean, rstd, activation=activation, where=where, grad_mask=grad_mask
+        dy,
+        x,
+        layout(x, axis),
+        weight,
+        bias,
+        mean,
+        rstd,
+        offset=offset,
+        activation=activation,
+        where=where,
+        grad_mask=grad_mask,
     )

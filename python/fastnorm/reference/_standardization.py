@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from .._types import Array, WeightStandardizationForward, WeightStandardizationGradients
-from ._core import deliver, others, promote, reciprocal_root, statistics, total
+from ._core import deliver, promote, reciprocal_root, statistics, total
+from ._filters import Axis, filters
 
 Mode: TypeAlias = Literal["var", "std_unbiased", "std_biased", "max"]
 
@@ -39,21 +39,23 @@ def weight_standardization(
     w: Array,
     gain: Array | None = None,
     *,
-    axis: int = 0,
+    axis: Axis = 0,
+    groups: int = 1,
     mode: Mode = "var",
     eps: float | None = None,
     scale: float = 1.0,
     out: Array | None = None,
 ) -> Array:
     """Weight standardization: the weights ``w`` of `weight_standardization_forward` and nothing else."""
-    return weight_standardization_forward(w, gain, axis=axis, mode=mode, eps=eps, scale=scale, out=out).w
+    return weight_standardization_forward(w, gain, axis=axis, groups=groups, mode=mode, eps=eps, scale=scale, out=out).w
 
 
 def weight_standardization_forward(
     w: Array,
     gain: Array | None = None,
     *,
-    axis: int = 0,
+    axis: Axis = 0,
+    groups: int = 1,
     mode: Mode = "var",
     eps: float | None = None,
     scale: float = 1.0,
@@ -76,8 +78,10 @@ def weight_standardization_forward(
         Weights, one filter per index of `axis`.
     gain : ndarray, shape (filters,), optional
         Scale of every filter; ones if absent.
-    axis : int
-        Filter axis.
+    axis : int or sequence of ints
+        The axes that filters stand along.
+    groups : int
+        Parts of axis 0 with filters of their own, counted along the first of `axis` if axis 0 is none of them.
     mode : {"var", "std_unbiased", "std_biased", "max"}
         Form of the denominator.
     eps : float, optional
@@ -99,14 +103,14 @@ def weight_standardization_forward(
     normalization, 2021.
     """
     w = promote(w)
-    stats = statistics(w, others(w, axis))
-    size = _filter_size(w, axis)
+    f = filters(w, axis, groups)
+    stats = statistics(w.reshape(f.view), f.reduced)
     with np.errstate(all="ignore"):
-        var = stats.m2 / size
+        var = stats.m2 / f.size
         gains = scale if gain is None else scale * promote(gain).reshape(var.shape)
-        result = gains * stats.deviation * multiplier(var, size, mode, eps)[0]
-    filters = (w.shape[axis],)
-    return WeightStandardizationForward(deliver(result, out), stats.mean.reshape(filters), var.reshape(filters))
+        result = (gains * stats.deviation * multiplier(var, f.size, mode, eps)[0]).reshape(w.shape)
+    mean, var = stats.mean.reshape(f.filters), var.reshape(f.filters)
+    return WeightStandardizationForward(deliver(result, out), mean, var)
 
 
 @np.errstate(all="ignore")
@@ -117,7 +121,8 @@ def weight_standardization_backward(
     mean: Array,
     var: Array,
     *,
-    axis: int = 0,
+    axis: Axis = 0,
+    groups: int = 1,
     mode: Mode = "var",
     eps: float | None = None,
     scale: float = 1.0,
@@ -131,7 +136,7 @@ def weight_standardization_backward(
     ----------
     dw : ndarray
         Gradient of the standardized weights.
-    w, gain, axis, mode, eps, scale
+    w, gain, axis, groups, mode, eps, scale
         As in the forward.
     mean, var : ndarray, shape (filters,)
         Statistics that the forward returned.
@@ -141,17 +146,14 @@ def weight_standardization_backward(
     WeightStandardizationGradients
         ``dw`` in the shape of `w`, ``dgain`` in the shape (filters,).
     """
-    dw, w = promote(dw), promote(w)
-    axes, size = others(w, axis), _filter_size(w, axis)
-    kept = [1 if a in axes else n for a, n in enumerate(w.shape)]
-    c = w - promote(mean).reshape(kept)
+    w = promote(w)
+    f = filters(w, axis, groups)
+    dw, axes, size = promote(dw).reshape(f.view), f.reduced, f.size
+    c = w.reshape(f.view) - promote(mean).reshape(f.one_each)
     c = c - total(c, axes) / size
-    s, slope = multiplier(promote(var).reshape(kept), size, mode, eps)
-    g = dw * (scale if gain is None else scale * promote(gain).reshape(kept))
+    s, slope = multiplier(promote(var).reshape(f.one_each), size, mode, eps)
+    g = dw * (scale if gain is None else scale * promote(gain).reshape(f.one_each))
     dc = s * g + slope * (2 / size) * total(g * c, axes) * c if size else g
     dgain = scale * s * total(dw * c, axes)
-    return WeightStandardizationGradients(dc - total(dc, axes) / size, dgain.reshape(w.shape[axis]))
-
-
-def _filter_size(w: Array, axis: int) -> int:
-    return math.prod(w.shape[a] for a in others(w, axis))
+    dc = dc - total(dc, axes) / size
+    return WeightStandardizationGradients(dc.reshape(w.shape), dgain.reshape(f.filters))

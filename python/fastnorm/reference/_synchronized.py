@@ -44,10 +44,11 @@ def batch_norm_backward_apply(
     count: float | Array,
     *,
     axis: int = 1,
+    offset: float = 0.0,
 ) -> Array:
     """Input gradient of this process's part of a batch, from the sums over the whole batch.
 
-    dx = weight * rstd * (dy - sum_dy / count - xhat * sum_dy_xhat / count).
+    dx = (offset + weight) * rstd * (dy - sum_dy / count - xhat * sum_dy_xhat / count).
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ def batch_norm_backward_apply(
         Sums of `batch_norm_backward_reduce` over all processes.
     count : float or ndarray, shape (C,)
         Elements per channel in the whole batch.
+    offset : float
+        Added to the weight, as in the forward.
 
     Returns
     -------
@@ -67,4 +70,4 @@ def batch_norm_backward_apply(
     rstd = view.statistic(rstd)
     xhat = (promote(x) - view.statistic(mean)) * rstd
     centred = promote(dy) - view.statistic(sum_dy / count) - xhat * view.statistic(sum_dy_xhat / count)
-    return affine(rstd * centred, view, weight, None, 0.0)
+    return affine(rstd * centred, view, weight, None, offset)

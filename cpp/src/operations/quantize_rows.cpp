@@ -1,0 +1,208 @@
+#include "quantize_rows.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "memory/thread_memory.h"
+#include "shape.h"
+#include "shape/axes.h"
+#include "shape/plan.h"
+#include "shape/space.h"
+#include "shape/types.h"
+#include "threads/parallel.h"
+
+namespace fastnorm {
+namespace {
+
+using Steps = std::array<std::ptrdiff_t, Shape::kMost>;
+
+constexpr std::size_t kPartBytes = 32 * 1024;  // rows that are rounded while they are in the first cache
+
+struct Range {
+    double low, high;  // NaN if there is one
+};
+
+// Sixteen of each, so that the compiler makes vectors of them.
+template <class T>
+Range range_of(const T* row, std::size_t n) {
+    using C = Compute<T>;
+    constexpr std::size_t kLanes = 16;
+    const auto value = [row](std::size_t i) { return static_cast<C>(widen(row[i])); };
+    C low[kLanes], high[kLanes], sum[kLanes] = {};
+    std::fill_n(low, kLanes, value(0));
+    std::fill_n(high, kLanes, value(0));
+    const auto take = [&](std::size_t lane, C v) {
+        low[lane] = v < low[lane] ? v : low[lane];
+        high[lane] = v > high[lane] ? v : high[lane];
+        sum[lane] += v * C(0);  // NaN for NaN and infinity
+    };
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        for (std::size_t k = 0; k < kLanes; ++k) take(k, value(i + k));
+    }
+    for (; i < n; ++i) take(i % kLanes, value(i));
+    Range range{*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes)};
+    if (std::any_of(sum, sum + kLanes, [](C v) { return std::isnan(v); }) &&
+        std::any_of(row, row + n, [](T v) { return std::isnan(widen(v)); })) {
+        range.low = range.high = std::nan("");
+    }
+    return range;
+}
+
+// The scale of a row, and what stands for 0 in it.
+void set_scale(const Range& range, const QuantizeRowsOptions& options, float& scale, std::int32_t& zero_point) {
+    const bool is_signed = options.dtype == DType::i8;
+    const double least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
+    const auto low = static_cast<float>(std::min(range.low, 0.0)), high = static_cast<float>(std::max(range.high, 0.0));
+    zero_point = options.symmetric && !is_signed ? 128 : 0;
+    if (std::isnan(range.low)) {
+        scale = static_cast<float>(range.low);
+        return;
+    }
+    if (options.symmetric) {
+        scale = static_cast<float>(std::max(-range.low, range.high) / 127.0);
+        scale = scale == 0 ? 1.0f : scale;
+        return;
+    }
+    const float width = high - low;
+    scale = std::isfinite(width) ? width / 255.0f : static_cast<float>((static_cast<double>(high) - low) / 255.0);
+    scale = scale == 0 ? 1.0f : scale;
+    const double zero = std::nearbyint(static_cast<float>(least) - low / scale);
+    zero_point = static_cast<std::int32_t>(std::min(std::max(zero, least), most));
+}
+
+template <class T>
+class RowSweep {
+    using C = Compute<T>;
+
+public:
+    RowSweep(const RowCall& call, const QuantizeRowsOptions& options, Output y, float* scale, std::int32_t* zero_point)
+        : call_(call), options_(options), y_(y), scale_(scale), zero_point_(zero_point) {
+        const Space& space = call.space;
+        for (std::size_t i = 0; i < space.ndim; ++i) {
+            if (space.roles[i] & reduced) {
+                size_ *= space.shape[i];
+            } else {
+                rows_ *= space.shape[i];
+                if (space.shape[i] > 1) inner_ = i;
+            }
+        }
+    }
+
+    void run() {
+        if (!comes_in_parts()) {
+            part(Steps{}, rows_, 0, call_.space.shape, threads_for(rows_ * size_ * sizeof(T)));
+            return;
+        }
+        const Space& space = call_.space;
+        const std::size_t n = space.shape[inner_],
+                          some = std::min(n, std::max<std::size_t>(1, kPartBytes / row_bytes()));
+        const std::size_t parts = (n + some - 1) / some;
+        parallel_for(rows_ / n * parts, threads_for(rows_ * row_bytes()), [&](std::size_t task) {
+            Steps index{};
+            std::size_t shape[Shape::kMost];
+            std::size_t outer = task / parts;
+            const std::size_t first = task % parts * some, rows = std::min(some, n - first);
+            const std::size_t row = outer * n + first;
+            for (std::size_t i = space.ndim; i-- > 0;) {
+                shape[i] = space.roles[i] & reduced ? space.shape[i] : 1;
+                if ((space.roles[i] & reduced) || i == inner_) continue;
+                index[i] = static_cast<std::ptrdiff_t>(outer % space.shape[i]);
+                outer /= space.shape[i];
+            }
+            index[inner_] = static_cast<std::ptrdiff_t>(first);
+            shape[inner_] = rows;
+            part(index, rows, row, shape, 1);
+        });
+    }
+
+private:
+    std::size_t row_bytes() const { return size_ * sizeof(T); }
+
+    // Whether some rows alone get the bits that they have among all: those along spans.
+    bool comes_in_parts() const {
+        if (inner_ == Shape::kMost || size_ == 0 || call_.is_varied || call_.where.data || row_bytes() > kPartBytes)
+            return false;
+        const auto* steps = call_.x.strides;
+        return !make_plan(make_axes(call_.space, {steps, steps, steps, steps})).columns;
+    }
+
+    const void* shifted(const Input& of, const Steps& index) const {
+        std::ptrdiff_t offset = 0;
+        for (std::size_t i = 0; i < call_.space.ndim; ++i) offset += index[i] * of.strides[i];
+        return bytes(of.data) + offset;
+    }
+    Output shifted(const Output& of, const Steps& index) const {
+        return {const_cast<void*>(shifted(Input{of.data, of.strides}, index)), of.strides};
+    }
+
+    // So many rows from the one at `index` on, which is the `first` of all.
+    void part(const Steps& index, std::size_t rows, std::size_t first, const std::size_t* shape, int threads) const {
+        const Borrowed<T> normalized(std::max<std::size_t>(rows * size_, 1));
+        const Borrowed<C> scales(2 * rows);
+        Steps steps;
+        rows_first(shape, steps);
+        const Space space{call_.space.dtype, call_.space.ndim, shape, call_.space.roles};
+        const Output to{normalized, steps.data()};
+        const Input x{shifted(call_.x, index), call_.x.strides};
+        if (call_.sum) {
+            const Sum& sum = *call_.sum;
+            add_forward(
+                space,
+                {{shifted(sum.a, index), sum.a.strides}, {shifted(sum.b, index), sum.b.strides}, shifted(sum.x, index)},
+                to, call_.parameters, call_.scale);
+        } else {
+            forward(space, x, to, call_.parameters, call_.scale, {}, call_.where);
+        }
+        C *const scale = scales, *const zero = scale + rows;
+        const std::size_t each = std::max<std::size_t>(1, kPartBytes / std::max<std::size_t>(1, row_bytes()));
+        parallel_for((rows + each - 1) / each, threads, [&](std::size_t task) {
+            for (std::size_t r = task * each; r < std::min(rows, (task + 1) * each); ++r) {
+                const Range range = size_ ? range_of<T>(normalized + r * size_, size_) : Range{0, 0};
+                set_scale(range, options_, scale_[first + r], zero_point_[first + r]);
+                scale[r] = scale_[first + r];
+                zero[r] = static_cast<C>(zero_point_[first + r]);
+            }
+        });
+        round(space, {normalized, steps.data()}, {scale, zero, true, options_.dtype == DType::i8}, shifted(y_, index));
+    }
+
+    // One group over the whole part, whose parameters are the scales of the rows.
+    static void round(const Space& space, Input normalized, const Quantization& quantization, Output y) {
+        std::uint8_t roles[Shape::kMost];
+        for (std::size_t i = 0; i < space.ndim; ++i) roles[i] = space.roles[i] & reduced ? reduced : reduced_param;
+        Parameters parameters;
+        parameters.quantization = &quantization;
+        const double one = 1.0;
+        apply({space.dtype, space.ndim, space.shape, roles}, normalized, y, parameters, nullptr, &one);
+    }
+
+    // Steps of an array in which every row lies in one piece.
+    void rows_first(const std::size_t* shape, Steps& steps) const {
+        auto step = static_cast<std::ptrdiff_t>(sizeof(T));
+        for (const bool is_reduced : {true, false}) {
+            for (std::size_t i = call_.space.ndim; i-- > 0;) {
+                if (static_cast<bool>(call_.space.roles[i] & reduced) != is_reduced) continue;
+                steps[i] = step;
+                step *= static_cast<std::ptrdiff_t>(shape[i]);
+            }
+        }
+    }
+
+    const RowCall& call_;
+    const QuantizeRowsOptions& options_;
+    const Output y_;
+    float* const scale_;
+    std::int32_t* const zero_point_;
+    std::size_t size_ = 1, rows_ = 1, inner_ = Shape::kMost;
+};
+
+}  // namespace
+
+void quantize_rows(const RowCall& call, const QuantizeRowsOptions& options, Output y, float* scale,
+                   std::int32_t* zero_point) {
+    with_type(call.space.dtype,
+              [&](auto type) { RowSweep<decltype(type)>(call, options, y, scale, zero_point).run(); });
+}
+
+}  // namespace fastnorm
