@@ -30,6 +30,7 @@ test: $(VENV)/.installed-test ## build, install into .venv and run the tests
 PEERS ?= peers
 
 test-peers: $(VENV)/.installed-test $(VENV)/.installed-$(PEERS) ## install PyTorch, ONNX, Keras and others, and test the modules for them
+	@.ci/packages.sh openmpi-bin
 	@$(PYTEST) tests/peers -q
 
 lint: $(VENV)/.installed-dev ## formatting, lint and type checks of Python and C++

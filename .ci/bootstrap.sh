@@ -29,64 +29,25 @@ command -v "${CXX:-c++}" >/dev/null || die "no C++ compiler found. On Debian or 
 
 # --- packages of the distribution -------------------------------------------------------------------------------------
 
-# "" for root, "sudo -n" where that works without a password, else "no".
-privilege() {
-    if [ "$(id -u)" = 0 ]; then
-        echo ""
-    elif sudo -n true 2>/dev/null; then
-        echo "sudo -n"
-    else
-        echo "no"
-    fi
-}
-
 has_headers() {
     "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
 }
 has_ensurepip() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
-is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
 
 # A Python of the distribution's own has its headers and its venv module in packages named after its version.
 system_python() { [[ $python == /usr/bin/* ]]; }
 python_package() { "$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])'; }
 
 missing_packages() {
-    is_installed libhwy-dev || echo libhwy-dev
+    echo libhwy-dev
     if system_python; then
         has_headers || echo "$(python_package)-dev"
         has_ensurepip || echo "$(python_package)-venv"
     fi
 }
 
-apt_install() {
-    local run=$1 log
-    shift
-    log=$(mktemp)
-    export DEBIAN_FRONTEND=noninteractive
-    # The package lists of a fresh machine are empty or stale: then update them once and try again.
-    if $run apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "$@" >"$log" 2>&1 ||
-        { $run apt-get -o DPkg::Lock::Timeout=300 update -qq >"$log" 2>&1 &&
-            $run apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "$@" >"$log" 2>&1; }; then
-        rm -f "$log"
-        return 0
-    fi
-    cat "$log" >&2
-    rm -f "$log"
-    return 1
-}
-
-if [ -z "${FASTNORM_NO_APT:-}" ] && command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
-    packages=$(missing_packages | tr '\n' ' ')
-    run=$(privilege)
-    if [ -n "$packages" ] && [ "$run" != no ]; then
-        for package in $packages; do # one by one: one that does not exist must not stop the others
-            say "installing $package"
-            apt_install "$run" "$package" || say "could not install $package, going on without it"
-        done
-    elif [ -n "$packages" ]; then
-        say "no right to install ${packages% }, going on without"
-    fi
-fi
+# shellcheck disable=SC2046 # one word is one package
+"$(dirname "$0")/packages.sh" $(missing_packages)
 
 has_headers || die "Python.h of $("$python" --version) not found. On Debian or Ubuntu: apt-get install python3-dev"
 

@@ -1,18 +1,21 @@
-"""Time and memory of whitening: ``python bench/whitening.py [--threads N] [--rounds N] [--samples N] [--cpu]``.
+"""Time and memory of whitening: ``python bench/whitening.py [--threads N] [--rounds N] [--shapes NxD ...] [--cpu]``.
 
-Fit and transform of a table of float32 against scikit-learn's PCA(whiten=True) and plain NumPy in float64, then batch
-whitening forward and backward against the same formulas in PyTorch. All take turns in one process and on the same
-number of threads; the memory is what a process of its own needs above the data. Milliseconds are those of the clock,
-with --cpu those of the processor: for one thread on a busy machine.
+Fit and transform of tables against scikit-learn's PCA(whiten=True) of every solver, and the formula written out in
+NumPy and in PyTorch; the map alone against a matrix product; then batch whitening forward and backward against the same
+formulas in PyTorch. All take turns in one process and on the same number of threads; the memory is what a process of
+its own needs above the data. Milliseconds are those of the clock, with --cpu those of the processor: for one thread on
+a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,62 +25,118 @@ import threadpoolctl
 import fastnorm as fn
 import timing
 
-FEATURES = 256
-SHAPES = [((32, 64, 28, 28), 1), ((32, 64, 28, 28), 4), ((64, 256, 7, 7), 16), ((4096, 128), 1)]
+SHAPES = [
+    (100_000, 256),
+    (8_480, 192),
+    (1_797, 64),
+    (1_000_000, 16),
+    (20_000, 768),
+    (5_000, 2_048),
+    (60, 2_500),
+    (200, 20_000),
+    (4_096, 384),
+]
+BATCHES = [((32, 64, 28, 28), 1), ((32, 64, 28, 28), 4), ((64, 256, 7, 7), 16), ((4096, 128), 1)]
 METHODS = ("zca", "cholesky", "iternorm")
+CONDITION = 1e3  # of the covariance of the table
 # Threads of one library spin for a while after its call. They must not be there in the next one's.
 PAUSE = 0.2
 
 
-def samples(n: int) -> np.ndarray:
-    """Correlated samples of float32, made without more memory than they need."""
+def samples(n: int, d: int, dtype: Any) -> np.ndarray:
+    """Correlated samples, made without more memory than they need."""
     rng = np.random.default_rng(0)
-    mixing = rng.standard_normal((FEATURES, FEATURES), dtype=np.float32)
-    x = np.empty((n, FEATURES), np.float32)
+    x = np.empty((n, d), dtype)
+    scales = np.geomspace(1, CONDITION**-0.5, d).astype(dtype)
+    reflection = rng.standard_normal(d).astype(dtype)
+    reflection /= np.linalg.norm(reflection)
     for first in range(0, n, 1000):
-        x[first : first + 1000] = rng.standard_normal((min(1000, n - first), FEATURES), dtype=np.float32) @ mixing + 5
+        part = rng.standard_normal((min(1000, n - first), d), dtype=dtype) * scales
+        x[first : first + 1000] = part - 2 * np.outer(part @ reflection, reflection) + 5
     return x
 
 
+def components(x: np.ndarray) -> int | None:
+    """All of them, or of few samples half as many."""
+    return len(x) // 2 if len(x) < x.shape[1] else None
+
+
 def fastnorm(x: np.ndarray) -> Any:
-    return fn.fit_whitening(x, method="pca").transform(x)
-
-
-def scikit_learn(x: np.ndarray) -> Any:
-    from sklearn.decomposition import PCA
-
-    return PCA(whiten=True).fit(x).transform(x)
-
-
-def numpy_float64(x: np.ndarray) -> Any:
-    centred = x.astype(np.float64)
-    centred -= centred.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred / (len(x) - 1))
-    return centred @ (vectors / np.sqrt(values))
+    return fn.fit_whitening(x, method="pca", n_components=components(x)).transform(x)
 
 
 def fastnorm_in_place(x: np.ndarray) -> Any:
     return fn.fit_whitening(x, method="pca").transform(x, out=x)
 
 
-TABLE = {"fastnorm": fastnorm, "scikit-learn": scikit_learn, "numpy float64": numpy_float64}
-MEASURED = TABLE | {"fastnorm in place": fastnorm_in_place}
+def scikit_learn(solver: str) -> Callable[[np.ndarray], Any]:
+    def fit(x: np.ndarray) -> Any:
+        from sklearn.decomposition import PCA
+
+        return PCA(components(x), whiten=True, svd_solver=solver).fit_transform(x)
+
+    return fit
 
 
-def memory(name: str, n: int, threads: int) -> float:
+def numpy(x: np.ndarray) -> Any:
+    centred = x - x.mean(axis=0)
+    if len(x) < x.shape[1]:
+        u = np.linalg.svd(centred, full_matrices=False)[0][:, : components(x)]
+        return u * np.sqrt(x.dtype.type(len(x) - 1))
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
+    return centred @ (vectors / np.sqrt(values)).astype(x.dtype)
+
+
+def pytorch(x: np.ndarray) -> Any:
+    import torch
+
+    t = torch.from_numpy(x)
+    centred = t - t.mean(0)
+    if len(x) < x.shape[1]:
+        return torch.linalg.svd(centred, full_matrices=False)[0][:, : components(x)] * (len(x) - 1) ** 0.5
+    values, vectors = torch.linalg.eigh(torch.cov(t.T))
+    return centred @ (vectors / values.sqrt())
+
+
+def peers(x: np.ndarray) -> dict[str, Callable[[np.ndarray], Any]]:
+    """Every way to whiten that exists for the shape and would end."""
+    n, d = x.shape
+    found: dict[str, Callable[[np.ndarray], Any]] = {"fastnorm": fastnorm, "numpy": numpy}
+    # The solver of the covariance would take minutes for few samples, those of a part have no part to find else.
+    solvers = ("full", "covariance_eigh") if n >= d else ("full", "randomized", "arpack")
+    found |= {f"scikit-learn {solver}": scikit_learn(solver) for solver in solvers}
+    if importlib.util.find_spec("torch"):
+        found["pytorch"] = pytorch
+    return found
+
+
+EVERY = {
+    "fastnorm": fastnorm,
+    "fastnorm in place": fastnorm_in_place,
+    "numpy": numpy,
+    "pytorch": pytorch,
+    **{
+        f"scikit-learn {solver}": scikit_learn(solver) for solver in ("full", "covariance_eigh", "randomized", "arpack")
+    },
+}
+
+
+def memory(name: str, x: np.ndarray, threads: int) -> float:
     """Return megabytes that a process of its own needs above data and libraries, result included."""
     if not Path("/proc/self/clear_refs").exists():
         return float("nan")
-    command = [sys.executable, __file__, "--memory-of", name, "--samples", str(n), "--threads", str(threads)]
+    shape = "x".join(map(str, x.shape))
+    command = [sys.executable, __file__, "--memory-of", name, "--shapes", shape, "--dtypes", str(x.dtype)]
+    command += ["--threads", str(threads)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def measure_memory(name: str, n: int) -> None:
-    MEASURED[name](samples(FEATURES * 2))  # imports and pools
-    x = samples(n)
+def measure_memory(name: str, n: int, d: int, dtype: Any) -> None:
+    EVERY[name](samples(200, 20, dtype))  # imports and pools
+    x = samples(n, d, dtype)
     Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts
     before = _status("VmRSS")
-    MEASURED[name](x)
+    EVERY[name](x)
     print((_status("VmHWM") - before) / 1024)
 
 
@@ -93,19 +152,63 @@ def plan(options: argparse.Namespace, rounds: int, pause: float) -> timing.Plan:
     return timing.Plan(rounds, turn=0.0, settle=pause, clock=clock)
 
 
-def of_table(options: argparse.Namespace) -> None:
-    x = samples(options.samples)
-    z, mean = fastnorm(x), x.mean(axis=0, dtype=np.float64)
-    print(f"fit and transform, {len(x)} x {FEATURES} float32 ({x.nbytes / 2**20:.0f} MB), {options.threads} threads")
-    print(f"  off the identity: {np.abs(np.cov(z.T.astype(float)) - np.eye(FEATURES)).max():.1e}, mean {mean[0]:.1f}")
-    calls = {name: functools.partial(call, x) for name, call in TABLE.items()}
-    times = timing.interleaved(calls, plan(options, options.rounds, PAUSE))
-    for name, seconds in times.items():
-        ratio = timing.ratio(seconds, times["fastnorm"]).median
-        need = memory(name, options.samples, options.threads)
-        low, middle = min(seconds) * 1e3, np.median(seconds) * 1e3
-        print(f"  {name:<14} {low:7.0f} ms least {middle:7.0f} ms median   x{ratio:5.2f}   {need:6.0f} MB")
-    print(f"  the result in place of the data: {memory('fastnorm in place', options.samples, options.threads):.0f} MB")
+def take_turns(
+    calls: dict[str, Callable[[], Any]], options: argparse.Namespace, pause: float = PAUSE
+) -> dict[str, np.ndarray]:
+    """Seconds of every round."""
+    times = timing.interleaved(calls, plan(options, options.rounds, pause))
+    return {name: np.array(seconds) for name, seconds in times.items()}
+
+
+def of_tables(options: argparse.Namespace) -> None:
+    print(
+        f"fit and transform, {options.threads} threads: least ms, others' time over fastnorm's, MB of the fastest two"
+    )
+    ratios = []
+    for n, d in options.shapes:
+        for dtype in options.dtypes:
+            ratios.append(of_table(samples(n, d, dtype), options))
+    print(f"geometric mean of the ratios of the fastest of the others: {np.exp(np.mean(np.log(ratios))):.2f}")
+
+
+def of_table(x: np.ndarray, options: argparse.Namespace) -> float:
+    """Print a line, return the ratio of the fastest of the others."""
+    z = fastnorm(x).astype(np.float64)
+    off = np.abs(np.cov(z.T) - np.eye(z.shape[1])).max()
+    if not off < 1e-2:
+        raise SystemExit(f"{x.shape}, {x.dtype}: {off:.1e} off the identity")
+    calls = {name: lambda call=call: call(x) for name, call in peers(x).items()}
+    times = take_turns(calls, options)
+    ours = times.pop("fastnorm")
+    ratio = {name: float(np.median(seconds / ours)) for name, seconds in times.items()}
+    fastest = min(ratio, key=lambda name: ratio[name])
+    text = "  ".join(f"{name} {value:.2f}" for name, value in ratio.items())
+    need = ""
+    if options.memory:
+        need = " ".join(f"{memory(name, x, options.threads):.0f}" for name in ("fastnorm", fastest))
+        need = f"   MB of data {x.nbytes / 2**20:.0f}: {need}"
+    shape = "x".join(map(str, x.shape))
+    slower = " SLOWER" if ratio[fastest] < 1 else ""
+    print(f"  {shape:<12} {x.dtype!s:<8} {ours.min() * 1e3:8.2f} ms   {text}{need}{slower}", flush=True)
+    return ratio[fastest]
+
+
+def of_maps(options: argparse.Namespace) -> None:
+    """The map alone, in place, against the matrix product of BLAS."""
+    print("the map alone, in place: least ms, and np.matmul's time over it")
+    for n, d in options.shapes:
+        for dtype in options.dtypes if n >= d else ():
+            of_map(samples(n, d, dtype), options)
+
+
+def of_map(x: np.ndarray, options: argparse.Namespace) -> None:
+    fit = fn.fit_whitening(x)
+    matrix, out, place = fit.matrix.T.astype(x.dtype), np.empty_like(x), x.copy()
+    calls = {"fastnorm": lambda: fit.transform(x, out=place), "matmul": lambda: np.matmul(x, matrix, out=out)}
+    times = take_turns(calls, options, PAUSE / 4)
+    ratio = np.median(times["matmul"] / times["fastnorm"])
+    shape = "x".join(map(str, x.shape))
+    print(f"  {shape:<12} {x.dtype!s:<8} {times['fastnorm'].min() * 1e3:8.2f} ms   {ratio:.2f}", flush=True)
 
 
 def of_batches(options: argparse.Namespace) -> None:
@@ -119,7 +222,7 @@ def of_batches(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     print("batch whitening, float32: least milliseconds of fastnorm, of PyTorch with float32 sums, with float64 sums,")
     print("  and the medians of their ratios to fastnorm")
-    for shape, groups in SHAPES:
+    for shape, groups in BATCHES:
         for method in METHODS:
             print(
                 f"  {shape!s:<18} groups {groups:<3} {method:<9}"
@@ -153,21 +256,34 @@ def _against(torch: Any, peer: Any, shape: Any, groups: int, method: Any, option
     return text
 
 
+def _shape(text: str) -> tuple[int, int]:
+    n, d = text.split("x")
+    return int(n), int(d)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=fn.get_num_threads(), metavar="N")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often they take turns")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often they take turns")
     parser.add_argument("--cpu", action="store_true", help="processor time in place of the clock's")
-    parser.add_argument("--samples", type=int, default=100_000, metavar="N", help="rows of the table")
-    parser.add_argument("--memory-of", choices=MEASURED, help=argparse.SUPPRESS)
+    parser.add_argument("--shapes", type=_shape, nargs="+", default=SHAPES, metavar="NxD", help="of the tables")
+    parser.add_argument("--dtypes", type=np.dtype, nargs="+", default=[np.dtype("f4"), np.dtype("f8")])
+    parser.add_argument("--only", choices=("tables", "maps", "batches"))
+    parser.add_argument("--no-memory", dest="memory", action="store_false")
+    parser.add_argument("--memory-of", choices=EVERY, help=argparse.SUPPRESS)
     options = parser.parse_args()
     fn.set_num_threads(options.threads)
     with threadpoolctl.threadpool_limits(options.threads):
+        if importlib.util.find_spec("torch"):
+            import torch
+
+            torch.set_num_threads(options.threads)
         if options.memory_of:
-            measure_memory(options.memory_of, options.samples)
+            measure_memory(options.memory_of, *options.shapes[0], options.dtypes[0])
             return
-        of_table(options)
-        of_batches(options)
+        for name, part in {"tables": of_tables, "maps": of_maps, "batches": of_batches}.items():
+            if options.only in (None, name):
+                part(options)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ Method = Literal["pca", "zca", "cholesky", "cholesky-prec", "zca-cor", "pca-cor"
 
 SIDE = 12  # of a patch
 PARTS = 8  # of the streamed fit
+FEW = 10  # patches that it starts with, far fewer than pixels
 SHOWN = 5  # pictures along an edge: 25 filters, 25 patches
 
 
@@ -83,7 +84,7 @@ def solve(x: Array, method: Method, parts: int) -> Outcome:
 def fit_by_parts(x: Array, method: Method, parts: int) -> fn.Whitening:
     """Fit to samples that come in one after the other, as they would from a file that does not fit into memory."""
     first, *others = np.array_split(x, parts)
-    fit = fn.fit_whitening(first, method=method)
+    fit = fn.fit_whitening(first[:FEW], method=method).update(first[FEW:])
     for part in others:
         fit.update(part)
     fit.matrix  # noqa: B018 (after an update it is computed when it is first needed)

@@ -120,6 +120,7 @@ CALLS: Final[dict[str, Callable[[Data], Any]]] = {
     "merge_moments": lambda d: fn.merge_moments([fn.Moments(3, 0.5, 2.0), fn.Moments(4, 1.5, 1.0)]),
     "fold_batch_norm": lambda d: fn.fold_batch_norm(d.x.T, None, d.lane_mean, d.lane_var, d.weight, d.bias),
     "fit_whitening": lambda d: fn.fit_whitening(d.narrow, eps=1e-3).matrix,
+    "merge_whitenings": lambda d: fn.merge_whitenings([fn.fit_whitening(d.narrow, eps=1e-3)] * 3).matrix,
     "whiten": _whiten,
     "batch_whitening": lambda d: fn.batch_whitening(
         d.narrow, d.lane_mean[:8], np.eye(8, dtype=d.x.dtype)[None], d.weight[:8], d.bias[:8]

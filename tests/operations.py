@@ -62,13 +62,18 @@ def _folding(name: str, make: Make, rng: np.random.Generator) -> Arguments:
 
 
 def _whitening(name: str, make: Make, rng: np.random.Generator) -> Arguments:
-    return {"x": make(12, 3), "method": "pca", "eps": 0.1, "ddof": 1, "n_components": 2, "sign": "max"}
+    options = {"relative_eps": 0.01, "shrinkage": 0.1, "power": 0.9, "solver": "covariance"}
+    return {"x": make(12, 3), "method": "pca", "eps": 0.1, "ddof": 1, "n_components": 2, "sign": "max", **options}
 
 
 def _batch_whitening_backward(name: str, make: Make, rng: np.random.Generator) -> Arguments:
     x = make(*SHAPE)
     saved = fn.batch_whitening_forward(x, axis=1, groups=2, eps=0.1).saved
     return {"dy": make(*SHAPE), "x": x, "weight": make(C), "saved": saved, "grad_mask": (True, True, True)}
+
+
+def _fits(name: str, make: Make, rng: np.random.Generator) -> Arguments:
+    return {"fits": [fn.fit_whitening(make(12, 3), eps=0.1) for _ in range(3)]}
 
 
 def _parts(name: str, make: Make, rng: np.random.Generator) -> Arguments:
@@ -85,6 +90,7 @@ def _family(name: str) -> Callable[[str, Make, np.random.Generator], Arguments]:
         "fit_whitening": _whitening,
         "whiten": _whitening,
         "merge_moments": _parts,
+        "merge_whitenings": _fits,
     }.get(name, _normalization)
 
 

@@ -2,8 +2,10 @@
 
 PEERS = {
     "autograd": {"autograd": "autograd"},
+    "dask": {"dask": "dask", "distributed": "distributed"},
     "jax": {"jax": "jax"},
     "keras": {"keras": "keras", "jax": "jax"},
     "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
     "sklearn": {"sklearn": "scikit-learn"},
+    "torch": {"torch": "torch"},
 }

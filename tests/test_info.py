@@ -35,7 +35,7 @@ def test_info_tells_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
 def test_info_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert list(report) == ["versions", "SIMD", "threads", "build"]
+    assert list(report) == ["versions", "SIMD", "threads", "caches", "build"]
     assert report["threads"]["in use"] == str(fn.get_num_threads())
 
 

@@ -104,7 +104,7 @@ def test_a_fork_leaves_no_lock_taken() -> None:
     def others() -> None:
         while not stop.is_set():
             _core.set_pool_limit(64 << 20)
-            _core.empty_like(np.float32, [np.empty(SHAPE]), np.dtype(np.float32))
+            _core.empty_like(np.dtype(np.float32), [np.empty(SHAPE, np.float32)])
 
     threads = [threading.Thread(target=others) for _ in range(3)]
     for thread in threads:

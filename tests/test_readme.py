@@ -21,7 +21,12 @@ def blocks(page: Path, language: str) -> list[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "peers"], ids=lambda page: page.name)
 def test_python_code_runs(page: Path) -> None:
     for code in blocks(page, "python"):
-        exec(compile(code, str(page), "exec"), {"__name__": "readme"})
+        try:
+            exec(compile(code, str(page), "exec"), {"__name__": "readme"})
+        except ImportError as error:
+            if 'pip install "fastnorm-simd[' not in str(error):
+                raise
+            pytest.skip(str(error))
 
 
 def test_the_readme_has_code() -> None:
@@ -43,7 +48,7 @@ def test_the_operations_of_the_table_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| operation |")[2].partition("\n\n")[0]
     names = {name for name in re.findall(r"`(\w+)`", table) if name != "Whitening"}
-    assert len(names) == 35
+    assert len(names) == 36
     assert names <= set(fn.__all__)
 
 

@@ -216,7 +216,8 @@ class TestDefaults:
     @pytest.mark.parametrize(("name", "text", "expected"), [
         *(("FASTNORM_NUM_THREADS", text, "a number from 1 to 1024") for text in ("many", "0", "-2", "3x", "1025")),
         *(("FASTNORM_SIMD_TARGET", text, "one of ") for text in ("avx2000", "2", "AVX2,SSE4")),
-        *(("FASTNORM_POOL_MB", text, "a number from 0 to 1048576") for text in ("many", "-1", "1048577", "1e3")),
+        *((name, text, "a number from 0 to 1048576") for name in ("FASTNORM_POOL_MB", "FASTNORM_STREAM_MB")
+          for text in ("many", "-1", "1048577", "1e3")),
     ])  # fmt: skip
     def test_a_setting_that_is_not_understood_warns_once(self, name: str, text: str, expected: str) -> None:
         code = """
@@ -232,6 +233,18 @@ print(*(f"{w.category.__name__} {w.filename} {w.message}" for w in caught), sep=
         assert warning.startswith(f"RuntimeWarning <string> {name} must be {expected}")
         assert warning.endswith(" is used")
         assert f", got {text!r}: " in warning
+
+    def test_the_limit_of_stores_past_the_caches_changes_no_result(self) -> None:
+        code = """
+import hashlib, numpy as np, fastnorm as fn
+x = np.random.default_rng(0).normal(size=(1 << 10, 700)).astype(np.float32)
+y, mean, rstd = fn.layer_norm_forward(x)
+print(fn.show_config(mode="dicts")["caches"]["written past from"],
+      hashlib.sha256(y.tobytes() + fn.layer_norm_backward(x, x, None, mean, rstd).dx.tobytes()).hexdigest())
+"""
+        outputs = [run(code, FASTNORM_STREAM_MB=text).split(" MB ") for text in ("1", "512")]
+        assert [size for size, _ in outputs] == ["1", "512"]
+        assert outputs[0][1] == outputs[1][1]
 
     def test_empty_settings_are_none(self) -> None:
         empty = {"FASTNORM_NUM_THREADS": "", "FASTNORM_SIMD_TARGET": "", "FASTNORM_POOL_MB": " "}
@@ -260,6 +273,7 @@ def test_report(capsys: pytest.CaptureFixture[str]) -> None:
         "FASTNORM_NUM_THREADS",
         "FASTNORM_SIMD_TARGET",
         "FASTNORM_POOL_MB",
+        "FASTNORM_STREAM_MB",
         "OMP_NUM_THREADS",
     }
     assert capsys.readouterr().out == ""

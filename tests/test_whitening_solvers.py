@@ -48,7 +48,10 @@ def rotation(d: int) -> np.ndarray:
 @pytest.mark.parametrize(("method", "solver"), PAIRS)
 def test_reference(method: Any, solver: Any, n: int, d: int, options: dict[str, Any]) -> None:
     x = samples(n, d)
-    fit, expected = fn.fit_whitening(x, method=method, solver=solver, **options), ref.fit_whitening(x, method=method, **options)
+    fit, expected = (
+        fn.fit_whitening(x, method=method, solver=solver, **options),
+        ref.fit_whitening(x, method=method, **options),
+    )
     z, z_expected = fit.transform(x), expected.transform(x)
     if method.startswith("pca") and n <= d:  # the basis of what has no variance is arbitrary
         rank = n - 1
@@ -74,7 +77,7 @@ def test_reference(method: Any, solver: Any, n: int, d: int, options: dict[str, 
     parts=st.lists(st.integers(0, 300), max_size=4),
 )
 def test_any_shape(n: int, d: int, pair: Any, eps: float, narrow: bool, parts: list[int]) -> None:
-    """Whatever the shape and the parts that it comes in: whitened as far as the samples go, or an error that says why."""
+    """Whatever the shape, and the parts that it comes in: white, or an error that says why."""
     x = np.random.default_rng([n, d]).standard_normal((n, d)).astype(np.float32 if narrow else np.float64)
     cuts = [0, *sorted(min(part, n) for part in parts), n]
     fits = [fn.fit_whitening(x[a:b], method=pair[0], solver=pair[1], eps=eps) for a, b in pairwise(cuts)]
@@ -84,7 +87,7 @@ def test_any_shape(n: int, d: int, pair: Any, eps: float, narrow: bool, parts: l
         streamed.update(x[a:b])
     assert fit.samples == streamed.samples == n
     if n == 1:
-        with pytest.raises(ValueError, match="^ddof must be less"):
+        with pytest.raises(ValueError, match=r"^ddof must be less"):
             fit.transform(x)
         return
     if n <= d and eps == 0:
@@ -336,12 +339,14 @@ def test_what_would_help() -> None:
             fn.whiten(x, method=method)
         text = str(caught.value)
         if method != "cholesky-prec":
-            assert "rank 3 of 5 features (feature 4 is constant; feature 3 is determined by the features before)" in text
+            assert (
+                "rank 3 of 5 features (feature 4 is constant; feature 3 is determined by the features before)" in text
+            )
         assert ("n_components <= 3" in text) == method.startswith("pca")
         least = float(text.split("eps >= ")[1].split(",")[0])
         assert np.abs(fn.whiten(x, method=method, eps=least)).max() < 10
     assert fn.whiten(x, method="pca", n_components=3).shape == (100, 3)
-    with pytest.raises(np.linalg.LinAlgError, match="20 samples of 30 features have rank 19; .*n_components <= 19"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"20 samples of 30 features have rank 19; .*n_components <= 19"):
         fn.whiten(samples(20, 30), method="pca", n_components=20)
 
 

@@ -41,9 +41,7 @@ public:
     LayerNorm(const LayerNorm&) = delete;
     LayerNorm& operator=(const LayerNorm&) = delete;
 
-    void operator()(const float* x, float* y) const {
-        fastnorm::layer_norm({x, shape_}, -1, options_, {{y, shape_}});
-    }
+    void operator()(const float* x, float* y) const { fastnorm::layer_norm({x, shape_}, -1, options_, {{y, shape_}}); }
 
 private:
     std::size_t shape_[2], channels_[1];

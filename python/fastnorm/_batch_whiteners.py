@@ -11,8 +11,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from . import _roots
-from . import _validate as check
+from . import _rank, _roots
 from ._features import gram, product, transpose
 from ._types import Array, BatchWhiteningSaved
 
@@ -59,10 +58,11 @@ def _root(covariance: Array, method: str, iterations: int, eps: float) -> Root:
     if method == "iternorm":
         trace = _trace(total)
         if not trace.all():
-            raise check.singular(eps)
+            raise _rank.deficient_group(total, correlated=False)
         return Root(_newton_schulz(total / trace, iterations) / np.sqrt(trace), total)
     values, vectors = _roots.spectrum(covariance, eps)
-    check.full_rank(values, d, eps)
+    if eps == 0.0 and (values[:, 0] <= d * 2.0**-52 * values[:, -1]).any():
+        raise _rank.deficient_group(total, correlated=False)
     fourth = np.sqrt(np.sqrt(values))  # a Gram matrix of fourth roots is symmetric to the last bit
     return Root(gram(vectors / fourth[:, None, :]), total, values, vectors)
 

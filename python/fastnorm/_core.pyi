@@ -42,36 +42,320 @@ def xla_handlers() -> dict[str, Any]: ...
 # Whether a library of custom operators that this thread registers overrides ONNX Runtime's own; what was set before.
 def set_onnxruntime_override(override: bool) -> bool: ...
 def number_expectation(name: str) -> str: ...
-def layer_norm(x: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _One: ...
-def layer_norm_forward(x: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Three: ...
-def layer_norm_backward(dy: Any, x: Any, mean: Any, rstd: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
-def add_layer_norm(x: Any, residual: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Two: ...
-def add_layer_norm_forward(x: Any, residual: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Four: ...
-def add_layer_norm_backward(dy: Any, dh: Any, h: Any, mean: Any, rstd: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
-def rms_norm(x: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _One: ...
-def rms_norm_forward(x: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Two: ...
-def rms_norm_backward(dy: Any, x: Any, rstd: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
-def add_rms_norm(x: Any, residual: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Two: ...
-def add_rms_norm_forward(x: Any, residual: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Three: ...
-def add_rms_norm_backward(dy: Any, dh: Any, h: Any, rstd: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
-def batch_norm(x: Any, running_mean: Any, running_var: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _One: ...
-def batch_norm_forward(x: Any, running_mean: Any, running_var: Any, momentum: Any, ddof: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Three: ...
-def batch_norm_backward(dy: Any, x: Any, mean: Any, rstd: Any, training: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
-def instance_norm_forward(x: Any, running_mean: Any, running_var: Any, momentum: Any, ddof: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Three: ...
-def instance_norm_backward(dy: Any, x: Any, mean: Any, rstd: Any, training: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
-def instance_norm(x: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _One: ...
-def group_norm(x: Any, num_groups: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _One: ...
-def group_norm_forward(x: Any, num_groups: Any, axis: Any, weight: Any, bias: Any, eps: Any, offset: Any, activation: Any, quantize: Any, where: Any, out: Any, /) -> _Three: ...
-def group_norm_backward(dy: Any, x: Any, num_groups: Any, mean: Any, rstd: Any, axis: Any, weight: Any, bias: Any, offset: Any, activation: Any, where: Any, grad_mask: Any, /) -> _Gradients: ...
+def layer_norm(
+    x: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _One: ...
+def layer_norm_forward(
+    x: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Three: ...
+def layer_norm_backward(
+    dy: Any,
+    x: Any,
+    mean: Any,
+    rstd: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
+def add_layer_norm(
+    x: Any,
+    residual: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Two: ...
+def add_layer_norm_forward(
+    x: Any,
+    residual: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Four: ...
+def add_layer_norm_backward(
+    dy: Any,
+    dh: Any,
+    h: Any,
+    mean: Any,
+    rstd: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
+def rms_norm(
+    x: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _One: ...
+def rms_norm_forward(
+    x: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Two: ...
+def rms_norm_backward(
+    dy: Any,
+    x: Any,
+    rstd: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
+def add_rms_norm(
+    x: Any,
+    residual: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Two: ...
+def add_rms_norm_forward(
+    x: Any,
+    residual: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Three: ...
+def add_rms_norm_backward(
+    dy: Any,
+    dh: Any,
+    h: Any,
+    rstd: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
+def batch_norm(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _One: ...
+def batch_norm_forward(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    momentum: Any,
+    ddof: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Three: ...
+def batch_norm_backward(
+    dy: Any,
+    x: Any,
+    mean: Any,
+    rstd: Any,
+    training: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
+def instance_norm_forward(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    momentum: Any,
+    ddof: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Three: ...
+def instance_norm_backward(
+    dy: Any,
+    x: Any,
+    mean: Any,
+    rstd: Any,
+    training: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
+def instance_norm(
+    x: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _One: ...
+def group_norm(
+    x: Any,
+    num_groups: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _One: ...
+def group_norm_forward(
+    x: Any,
+    num_groups: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    offset: Any,
+    activation: Any,
+    quantize: Any,
+    where: Any,
+    out: Any,
+    /,
+) -> _Three: ...
+def group_norm_backward(
+    dy: Any,
+    x: Any,
+    num_groups: Any,
+    mean: Any,
+    rstd: Any,
+    axis: Any,
+    weight: Any,
+    bias: Any,
+    offset: Any,
+    activation: Any,
+    where: Any,
+    grad_mask: Any,
+    /,
+) -> _Gradients: ...
 def weight_norm(v: Any, g: Any, axis: Any, eps: Any, out: Any, /) -> _One: ...
 def weight_norm_forward(v: Any, g: Any, axis: Any, eps: Any, out: Any, /) -> _Two: ...
 def weight_norm_backward(dw: Any, v: Any, g: Any, norm: Any, axis: Any, /) -> _Two: ...
 def weight_standardization(w: Any, gain: Any, axis: Any, mode: Any, eps: Any, scale: Any, out: Any, /) -> _One: ...
-def weight_standardization_forward(w: Any, gain: Any, axis: Any, mode: Any, eps: Any, scale: Any, out: Any, /) -> _Three: ...
-def weight_standardization_backward(dw: Any, w: Any, gain: Any, mean: Any, var: Any, axis: Any, mode: Any, eps: Any, scale: Any, /) -> _Two: ...
+def weight_standardization_forward(
+    w: Any, gain: Any, axis: Any, mode: Any, eps: Any, scale: Any, out: Any, /
+) -> _Three: ...
+def weight_standardization_backward(
+    dw: Any, w: Any, gain: Any, mean: Any, var: Any, axis: Any, mode: Any, eps: Any, scale: Any, /
+) -> _Two: ...
 def moments(x: Any, axis: Any, where: Any, /) -> _Three: ...
 def batch_norm_backward_reduce(dy: Any, x: Any, mean: Any, rstd: Any, axis: Any, /) -> _Two: ...
-def batch_norm_backward_apply(dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, sum_dy: Any, sum_dy_xhat: Any, count: Any, axis: Any, /) -> _One: ...
+def batch_norm_backward_apply(
+    dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, sum_dy: Any, sum_dy_xhat: Any, count: Any, axis: Any, /
+) -> _One: ...
 def role_moments(
     x: _Data, roles: bytes, mean: _F64, m2: _F64, where: _Data | None = None, count: _F64 | None = None
 ) -> None: ...
@@ -109,4 +393,5 @@ def thread_limits() -> dict[str, int | None]: ...
 def simd_targets() -> list[str]: ...
 def simd_target() -> str: ...
 def set_simd_target(name: str) -> None: ...
+def caches() -> dict[str, int]: ...
 def build_info() -> dict[str, str]: ...

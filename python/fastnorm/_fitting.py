@@ -83,7 +83,7 @@ def decomposed(state: State, options: Options) -> Whitener:
         exponent = _unit(_scatter.exponent_of(table), options)
         form: Form = Rows(table, options.ddof, options.correlated, exponent)
         if _needs_fourth(options):
-            fourth = _scatter.fourth_moments(table, form.mean, exponent)
+            fourth = _scatter.fourth_moments(table, np.ldexp(mean_of(state), -exponent), exponent)
     else:
         exponent = _unit(state.exponent, options)
         state = state.in_unit(exponent)

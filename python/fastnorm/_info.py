@@ -55,6 +55,7 @@ def facts() -> dict[str, dict[str, str]]:
             "in use": str(config["threads"]["in use"]),
             **_thread_limits(),
         },
+        "caches": config["caches"],
         "build": {
             "compiler": build["compiler"],
             "OpenMP": _openmp(build["openmp"]),

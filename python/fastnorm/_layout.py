@@ -151,24 +151,6 @@ def overlaps_itself(a: Array) -> bool:
     return False
 
 
-def side(array: Array | None, dtype: np.dtype[Any], out: Array | None = None) -> Array | None:
-    """A small array as the core takes it: C-contiguous, aligned, of `dtype`, and nothing that a write to `out` changes.
-
-    The bounds of the two arrays decide about the last: a copy too many costs little here.
-    """
-    if array is None:
-        return None
-    ready = array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
-    if ready and (out is None or not np.may_share_memory(array, out)):
-        return array
-    return np.array(array, dtype=dtype, order="C")
-
-
 def apart(array: Array, out: Array | None) -> Array:
     """An array that a write to `out` does not change."""
     return array if out is None or not overlap(array, out) else array.copy()
-
-
-def contiguous(array: Array) -> Array:
-    """A small array of the right dtype as the core takes it, 0-d also."""
-    return np.require(array, requirements=["C", "A"])

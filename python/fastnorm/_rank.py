@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ._spectra import Form, Ridge, Rows
+from ._spectra import Form, Ridge, Rows, correlation
 from ._types import Array
 
 if TYPE_CHECKING:
@@ -40,6 +40,18 @@ def deficient(
         helps.append('solver="qr" if the features do differ')
     more = "eps > 0, here" if ridge.added == 0.0 else "a larger eps, here"
     return np.linalg.LinAlgError(f"the covariance has no full rank: {found}; pass {more} {', or '.join(helps)}")
+
+
+def deficient_group(covariances: Array, correlated: bool) -> np.linalg.LinAlgError:
+    """Of a stack of covariances, one of which cannot be inverted; correlations count where units do not matter."""
+    d = covariances.shape[-1]
+    judged = [correlation(one)[0] for one in covariances] if correlated else covariances
+    values = np.linalg.eigvalsh(np.array(judged))
+    group = int(np.argmin(values[:, 0] - d * _UNIT * values[:, -1]))
+    rank = int(np.count_nonzero(values[group] > d * _UNIT * values[group, -1]))
+    least = max(2.0 * d * _UNIT * float(np.trace(covariances[group])), float(np.finfo(float).tiny))
+    of = f"rank {rank} of {d} channels" + (f" in group {group}" if len(covariances) > 1 else "")
+    return np.linalg.LinAlgError(f"the covariance has no full rank: {of}; pass a larger eps, here eps >= {least:.1g}")
 
 
 def _least_eps(form: Form, options: "Options", exponent: int) -> float:

@@ -43,7 +43,7 @@ class Refined(Whitener):
             y[rows] = result
 
     def _matrix(self) -> Array:
-        return _features.product(self._second[None], self._first.matrix[None])[0]
+        return np.asarray(_features.product(self._second[None], self._first.matrix[None])[0])
 
     def _inverse(self) -> Array:
         inverse = self._first.inverse
@@ -52,7 +52,7 @@ class Refined(Whitener):
             for _ in range(2):
                 (_, product), *_ = self._mapped(np.ascontiguousarray(inverse.T), np.zeros(len(inverse)), len(inverse))
                 inverse = inverse + _features.product(inverse[None], (np.eye(len(inverse)) - product.T)[None])[0]
-        return _features.product(inverse[None], self._back[None])[0]
+        return np.asarray(_features.product(inverse[None], self._back[None])[0])
 
     def _mapped(self, x: Array, mean: Array, count: int = _ROWS) -> Iterator[tuple[slice, Array]]:
         """Samples behind the first map, `count` at a time."""

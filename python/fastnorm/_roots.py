@@ -5,7 +5,7 @@ Stacks of symmetric matrices in float64, of shape (groups, d, d). Eigenvectors a
 
 import numpy as np
 
-from . import _validate as check
+from . import _rank
 from ._features import product
 from ._types import Array
 
@@ -30,10 +30,10 @@ def factor(covariance: Array, eps: float) -> Array:
     try:
         lower = np.linalg.cholesky(total)
     except np.linalg.LinAlgError:
-        raise check.singular(eps) from None
+        raise _rank.deficient_group(total, correlated=True) from None
     left, all_of_it = (np.diagonal(a, axis1=-2, axis2=-1) for a in (lower, total))
     if (left**2 <= d * 2.0**-52 * all_of_it).any():
-        raise check.singular(eps)
+        raise _rank.deficient_group(total, correlated=True)
     return np.asarray(lower)
 
 

@@ -36,7 +36,7 @@ class Step(NamedTuple):
         that has enough of them. A momentum of 0 changes nothing, whatever the batch holds; one of 1 replaces what was
         there, whatever it was.
         """
-        if self.buffers is None or self.momentum == 0.0 or 0 in self.layout.shape:
+        if self.buffers is None or self.momentum == 0.0 or (count is None and 0 in self.layout.shape):
             return
         running_mean, running_var = self.buffers
         samples = mean.shape[0] if mean.ndim == 2 else 1

@@ -196,7 +196,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     count = 0
     with np.errstate(all="ignore"):
         for first in range(0, len(x), _PANEL):
-            part = np.ascontiguousarray(x[first : first + _PANEL])
+            part = np.ascontiguousarray(x[first : first + _PANEL], dtype=FLOAT64)  # means of float32 would be rounded
             centre, squares = np.empty_like(mean), np.empty_like(mean)
             run(_core.role_moments, part, _ROLES, centre, squares)
             share, delta = len(part) / (count + len(part)), centre - mean
@@ -220,7 +220,7 @@ def _in_range(x: Array, totals: Array, squares: Array) -> bool:
     if not unusual.size:
         return True
     columns = x[:, unusual]
-    finite = np.isfinite(columns).all(axis=0)
+    finite = np.asarray(np.isfinite(columns).all(axis=0))
     check.finite_features(finite, unusual, x.shape[1])
     return exponent_of(columns) == 0
 
@@ -254,4 +254,4 @@ def fourth_moments(x: Array, mean: Array, exponent: int) -> Fourth:
 
 
 def _products(upper: Array) -> Array:
-    return _features.gram(np.ascontiguousarray(upper.T)[None])[0]
+    return np.asarray(_features.gram(np.ascontiguousarray(upper.T)[None])[0])

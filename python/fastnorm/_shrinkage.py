@@ -1,7 +1,7 @@
 """How far a covariance is drawn towards a multiple of the identity: the estimators of Ledoit, Wolf and of Chen et al.
 
-Both from sums that merge: with S the covariance of n samples of d features, divided by n, from ``tr S``, ``tr S^2`` and,
-for Ledoit and Wolf, the sum of ``|x - mean|^4``.
+Both come from sums that merge: with S the covariance of n samples of d features, divided by n, from ``tr S``,
+``tr S^2`` and, for Ledoit and Wolf, the sum of ``|x - mean|^4``.
 """
 
 from typing import Final

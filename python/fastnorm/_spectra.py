@@ -50,7 +50,7 @@ class Sums:
         self.samples = state.samples
         self.covariance, self.std = state.sums / (state.samples - ddof), None
         if correlated:
-            self.covariance, self.std = _correlation(self.covariance)
+            self.covariance, self.std = correlation(self.covariance)
 
     @property
     def variances(self) -> Array:
@@ -73,11 +73,11 @@ class Sums:
         rank = int(np.count_nonzero(values > d * _UNIT * values[0]))
         if self.std is None:
             # Features of different units: their correlations are what counts.
-            correlation, std = _correlation(self.covariance)
-            sizes = np.linalg.eigvalsh(correlation)
+            standardized, std = correlation(self.covariance)
+            sizes = np.linalg.eigvalsh(standardized)
             rank = max(rank, int(np.count_nonzero(sizes > d * _UNIT * sizes[-1])))
             if sizes[0] > _ILL * sizes[-1]:
-                upper = np.linalg.cholesky(correlation).T * std
+                upper = np.linalg.cholesky(standardized).T * std
                 return Spectrum(*_rotated(upper, d), d, float(sizes[-1] / sizes[0]))
         return Spectrum(np.where(np.arange(d) < rank, np.maximum(values, 0.0), 0.0), vectors, rank, condition)
 
@@ -108,12 +108,12 @@ class Factor:
     @property
     def variances(self) -> Array:
         """Those of the features."""
-        return np.einsum("ij,ij->j", self.upper, self.upper)
+        return np.asarray(np.einsum("ij,ij->j", self.upper, self.upper))
 
     @cached_property
     def covariance(self) -> Array:
         """R'R."""
-        return _features.gram(np.ascontiguousarray(self.upper.T)[None])[0]
+        return np.asarray(_features.gram(np.ascontiguousarray(self.upper.T)[None])[0])
 
     @property
     def square(self) -> float:
@@ -169,7 +169,7 @@ class Rows:
         total = np.zeros((self.samples, self.samples))
         for _, panel in self._panels():
             total += _features.gram(panel[None])[0]
-        return total / self._divisor
+        return np.asarray(total / self._divisor)
 
     @property
     def square(self) -> float:
@@ -255,13 +255,13 @@ def _condition(values: Array, ridge: Ridge) -> float:
     return float(most / least) if least > 0.0 else np.inf
 
 
-def _correlation(covariance: Array) -> tuple[Array, Array]:
+def correlation(covariance: Array) -> tuple[Array, Array]:
     """Correlations and standard deviations; a constant feature has no correlations, and standard deviation 1."""
     variances = np.diag(covariance)
     std = _std(variances)
-    correlation = covariance / std / std[:, None]
-    np.fill_diagonal(correlation, np.where(variances == 0.0, 0.0, 1.0))
-    return correlation, std
+    result = covariance / std / std[:, None]
+    np.fill_diagonal(result, np.where(variances == 0.0, 0.0, 1.0))
+    return result, std
 
 
 def _std(variances: Array) -> Array:

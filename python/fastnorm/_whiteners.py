@@ -111,7 +111,7 @@ class Triangular(Whitener):
         self.components = len(lower)
 
     def _matrix(self) -> Array:
-        return _roots.inverse_lower(self._lower[None])[0][self._order, self._order]
+        return np.asarray(_roots.inverse_lower(self._lower[None])[0][self._order, self._order])
 
     def _inverse(self) -> Array:
         return self._lower[self._order, self._order]
@@ -131,13 +131,13 @@ class Spectral(Whitener):
 
     def _inverse(self) -> Array:
         inverse = self._root(1.0 / self._gains).T
-        return inverse if self._std is None else self._std[:, None] * inverse
+        return inverse if self._std is None else np.asarray(self._std[:, None] * inverse)
 
     def _root(self, gains: Array) -> Array:
         if self._symmetric:
             # Gram matrices of roots are symmetric to the last bit.
-            return _features.gram((self._vectors * np.sqrt(gains))[None])[0]
-        return (self._vectors * gains).T
+            return np.asarray(_features.gram((self._vectors * np.sqrt(gains))[None])[0])
+        return np.asarray((self._vectors * gains).T)
 
 
 class LowRank(Spectral):
@@ -150,7 +150,7 @@ class LowRank(Spectral):
     def _root(self, gains: Array) -> Array:
         base = self._base if gains is self._gains else 1.0 / self._base
         matrix = _features.product(((gains - base) * self._vectors)[None], np.ascontiguousarray(self._vectors.T)[None])
-        return (matrix[0] + matrix[0].T) / 2.0 + base * np.eye(len(matrix[0]))
+        return np.asarray((matrix[0] + matrix[0].T) / 2.0 + base * np.eye(len(matrix[0])))
 
     def transform(self, x: Array, y: Array, mean: Array) -> None:
         """Set ``y = matrix (x - mean)`` without the matrix, in float64."""
@@ -250,7 +250,9 @@ def _gains(values: Array, found: Spectrum, ridge: Ridge, power: float) -> Array:
     """What directions with these variances are scaled by."""
     total = ridge.share * values + ridge.added
     if len(found.values):
-        total = np.where(values == 0.0, np.maximum(total, _FLOOR * (ridge.share * found.values[0] + ridge.added)), total)
+        total = np.where(
+            values == 0.0, np.maximum(total, _FLOOR * (ridge.share * found.values[0] + ridge.added)), total
+        )
     return np.asarray(total ** (-0.5 * power))
 
 

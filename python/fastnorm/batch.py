@@ -156,7 +156,9 @@ def batch_norm_forward(
     (array([0.2, 4. ]), array([1.1, 0.9]))
     """
     running = running_mean, running_var, momentum, ddof
-    return BatchNormForward(*_core.batch_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out))
+    return BatchNormForward(
+        *_core.batch_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out)
+    )
 
 
 def batch_norm_backward(

@@ -3,14 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, _features, _layout, _running
+from . import _batch_products as _products
+from . import _features, _layout, _running
 from . import _validate as check
-from ._batch_whiteners import METHODS, BatchMethod, root, through_statistics
+from ._batch_whiteners import BatchMethod, root
 from ._dtypes import FLOAT64, rounded_sums
-from ._features import Features
-from ._layout import Layout
 from ._types import Array, BatchWhiteningForward, BatchWhiteningSaved, Gradients, GradMask
-from .runtime import run
 
 
 def batch_whitening(
@@ -68,18 +66,17 @@ def batch_whitening(
     array([[-1.,  2.],
            [ 1.,  2.]])
     """
-    x, layout, features = _checked(x, axis, groups)
-    mean = check.per_channel("running_mean", running_mean, layout, x)
-    cov = check.covariances("running_cov", running_cov, _stack(features), x).astype(FLOAT64)
-    method, iterations, eps = _options(method, iterations, eps)
-    weight = check.parameter("weight", weight, layout, x)
-    bias = check.parameter("bias", bias, layout, x)
-    out = check.out(out, x)
-    y = _layout.target(out, x.dtype, x)
-    if x.size:
+    data = _products.batch(x, axis, groups)
+    mean = check.per_channel("running_mean", running_mean, data.layout, data.x)
+    cov = check.covariances("running_cov", running_cov, data.stack, data.x).astype(FLOAT64)
+    method, iterations, eps = _products.options(method, iterations, eps)
+    weight, bias = data.parameter("weight", weight), data.parameter("bias", bias)
+    out = check.out(out, data.x)
+    y = _layout.target(out, data.x.dtype, data.x)
+    if data.x.size:
         matrix = root((cov + _features.transpose(cov)) / 2.0, method, iterations, eps).matrix
         shift = None if bias is None else np.array(bias, FLOAT64)
-        features.transform(x, y, _scaled(matrix, weight), np.array(mean, FLOAT64), shift)
+        data.features.transform(data.x, y, _products.scaled(matrix, weight), np.array(mean, FLOAT64), shift)
     return _layout.result(y, out)
 
 
@@ -184,34 +181,21 @@ def batch_whitening_forward(
     >>> np.allclose(y[:, 2:].T @ y[:, 2:] / 100, np.eye(2))
     True
     """
-    x, layout, features = _checked(x, axis, groups)
-    method, iterations, eps = _options(method, iterations, eps)
-    weight = check.parameter("weight", weight, layout, x)
-    bias = check.parameter("bias", bias, layout, x)
-    buffers = check.running_covariances(
-        running_mean, running_cov, layout, _stack(features), x, {"weight": weight, "bias": bias}
-    )
-    momentum, ddof = check.momentum(momentum), check.ddof(ddof, layout, buffers is not None)
-    check.several_values(layout, x)
-    check.samples_of_covariance(features.samples, features.size)
-    y, mean, sums = (
-        _layout.empty_like(x.dtype, x),
-        np.full(layout.statistics, np.nan),
-        np.full(_stack(features), np.nan),
-    )
-    if x.size:
-        run(_core.role_moments, x, layout.roles, mean, np.empty_like(mean))
-        sums, off = _centred(features, x, mean)
-        found = root(sums / features.samples, method, iterations, eps)
-        matrix = _scaled(found.matrix, weight)
-        features.transform(x, y, matrix, mean, _image(matrix, -off) + (0.0 if bias is None else bias))
-        mean += off
-        _running.Step(buffers, momentum, ddof, layout).update(mean, sums)
-    else:
-        found = root(sums, method, iterations, eps)
-    return BatchWhiteningForward(
-        y, BatchWhiteningSaved(mean, *found, layout.axes[0], features.groups, method, iterations)
-    )
+    data = _products.batch(x, axis, groups)
+    method, iterations, eps = _products.options(method, iterations, eps)
+    weight, bias = data.parameter("weight", weight), data.parameter("bias", bias)
+    parameters: dict[str, object] = {"weight": weight, "bias": bias}
+    buffers = check.running_covariances(running_mean, running_cov, data.layout, data.stack, data.x, parameters)
+    momentum, ddof = check.momentum(momentum), check.ddof(ddof, data.layout, buffers is not None)
+    check.several_values(data.layout, data.x)
+    check.samples_of_covariance(data.features.samples, data.features.size)
+    part, off = _products.covariances(data)
+    found = _products.decomposed(part, method, iterations, eps)
+    y = _products.whitened(data, found.matrix, part.mean_a, off, weight, bias)
+    mean = part.mean_a + off if part.samples else np.full_like(off, np.nan)
+    _running.Step(buffers, momentum, ddof, data.layout).update(mean, part.sums)
+    saved = BatchWhiteningSaved(mean, *found, data.layout.axes[0], data.features.groups, method, iterations)
+    return BatchWhiteningForward(y, saved)
 
 
 def batch_whitening_backward(
@@ -269,72 +253,15 @@ def batch_whitening_backward(
     >>> np.allclose(dx.sum(axis=0), 0), np.allclose(dbias, dy.sum(axis=0))
     (True, True)
     """
-    x = check.data("x", x)
-    saved = check.whitening_saved(saved, x)
-    layout = _layout.batch(x.shape, saved.axis)
-    features = _features.channels(x.shape, saved.axis, saved.groups)
-    dy = check.like("dy", dy, x)
-    weight = check.parameter("weight", weight, layout, x)
+    data, saved = _products.batch_of(saved, x)
+    dy = check.like("dy", dy, data.x)
+    weight = data.parameter("weight", weight)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
-    dx = _layout.empty_like(x.dtype, x) if want_dx else None
-    dweight = np.zeros(layout.parameters) if want_dweight else None
-    dbias = np.zeros(layout.parameters) if want_dbias else None
-    if x.size and (want_dx or want_dweight or want_dbias):
-        average = np.empty(layout.statistics)
-        run(_core.role_moments, dy, layout.roles, average, np.empty_like(average))
-        if dbias is not None:
-            np.multiply(average, features.samples, out=dbias)
-        if want_dx or want_dweight:
-            sums, off = _centred(features, x, saved.mean, dy, average)
-            sums = _features.transpose(sums)
-        with np.errstate(all="ignore"):
-            if dweight is not None:
-                np.einsum("gij,gij->gi", sums, saved.matrix, out=dweight.reshape(_stack(features)[:2]))
-            if dx is not None:
-                through = through_statistics(saved, _scaled(sums, weight), features.samples)
-                both = np.concatenate([through, _features.transpose(_scaled(saved.matrix, weight))], axis=2)
-                features.transform(x, dx, both, saved.mean, _image(through, -off), dy, average)
-    dtype = x.dtype if weight is None else weight.dtype
+    dx = dweight = dbias = None
+    if want_dx or want_dweight or want_dbias:
+        part = _products.gradient_products(dy, data, saved.mean)
+        dx = _products.input_gradient(dy, data, weight, saved, part) if want_dx else None
+        dweight = _products.weight_gradient(part, saved, part.mean_b) if want_dweight else None
+        dbias = part.mean_a * part.samples if want_dbias else None
+    dtype = data.x.dtype if weight is None else weight.dtype
     return Gradients(dx, *rounded_sums(dtype, dweight, dbias))
-
-
-def _checked(x: npt.ArrayLike, axis: int, groups: int) -> tuple[Array, Layout, Features]:
-    x = check.data("x", x)
-    axis = check.channel_axis(axis, x)
-    groups = check.num_groups(groups, x, axis, "groups", "batch_whitening")
-    return x, _layout.batch(x.shape, axis), _features.channels(x.shape, axis, groups)
-
-
-def _options(method: BatchMethod, iterations: int, eps: float) -> tuple[BatchMethod, int, float]:
-    check.choice("method", method, METHODS)
-    return method, check.iterations(iterations), check.eps(eps)
-
-
-def _stack(features: Features) -> tuple[int, int, int]:
-    """The shape of one square matrix per group."""
-    return features.groups, features.size, features.size
-
-
-def _centred(
-    features: Features, x: Array, mean: Array, dy: Array | None = None, average: Array | None = None
-) -> tuple[Array, Array]:
-    """Comoments of `x` with itself or with `dy`, and what `mean` is off: a rounded mean costs no digits."""
-    off = np.empty_like(mean)
-    sums = features.comoments(x, mean, dy, average, off)
-    with np.errstate(all="ignore"):
-        off /= features.samples
-        if dy is None:
-            columns = off.reshape(features.groups, features.size, 1)
-            sums -= columns * _features.transpose(columns) * features.samples
-    return sums, off
-
-
-def _image(matrix: Array, vector: Array) -> Array:
-    """The images of the channels of a vector under the matrices of their groups."""
-    with np.errstate(all="ignore"):
-        return np.asarray(np.einsum("gij,gj->gi", matrix, vector.reshape(matrix.shape[:2])).ravel())
-
-
-def _scaled(matrix: Array, weight: Array | None) -> Array:
-    """Every row times the weight of its channel."""
-    return matrix if weight is None else matrix * weight.astype(FLOAT64).reshape(*matrix.shape[:2], 1)

@@ -109,7 +109,9 @@ def group_norm_forward(
     >>> mean, rstd
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
-    return GroupNormForward(*_core.group_norm_forward(x, num_groups, axis, weight, bias, eps, 0.0, activation, None, where, out))
+    return GroupNormForward(
+        *_core.group_norm_forward(x, num_groups, axis, weight, bias, eps, 0.0, activation, None, where, out)
+    )
 
 
 def group_norm_backward(
@@ -301,7 +303,9 @@ def instance_norm_forward(
     (array([[ 2., 20.]]), array([[1. , 0.1]]))
     """
     running = running_mean, running_var, momentum, ddof
-    return InstanceNormForward(*_core.instance_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out))
+    return InstanceNormForward(
+        *_core.instance_norm_forward(x, *running, axis, weight, bias, eps, 0.0, activation, None, where, out)
+    )
 
 
 def instance_norm_backward(

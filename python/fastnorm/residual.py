@@ -98,7 +98,9 @@ def add_layer_norm_forward(
     >>> mean, rstd
     (array([[3.]]), array([[1.]]))
     """
-    return AddNormForward(*_core.add_layer_norm_forward(x, residual, axis, weight, bias, eps, 0.0, activation, None, None, out))
+    return AddNormForward(
+        *_core.add_layer_norm_forward(x, residual, axis, weight, bias, eps, 0.0, activation, None, None, out)
+    )
 
 
 def add_layer_norm_backward(
@@ -231,7 +233,9 @@ def add_rms_norm_forward(
     >>> fn.add_rms_norm_forward(np.array([[1.0, 6.0]]), np.array([[0.0, 1.0]]), eps=0.0).rstd
     array([[0.2]])
     """
-    return AddRMSNormForward(*_core.add_rms_norm_forward(x, residual, axis, weight, None, eps, offset, activation, None, None, out))
+    return AddRMSNormForward(
+        *_core.add_rms_norm_forward(x, residual, axis, weight, None, eps, offset, activation, None, None, out)
+    )
 
 
 def add_rms_norm_backward(

@@ -21,7 +21,13 @@ from . import _validate as check
 # have their own, and a task that awaits inside the block does not hand its number to the others.
 _override: Final[ContextVar[int]] = _core.num_threads_override
 
-_ENVIRONMENT: Final = ("FASTNORM_NUM_THREADS", "FASTNORM_SIMD_TARGET", "FASTNORM_POOL_MB", "OMP_NUM_THREADS")
+_ENVIRONMENT: Final = (
+    "FASTNORM_NUM_THREADS",
+    "FASTNORM_SIMD_TARGET",
+    "FASTNORM_POOL_MB",
+    "FASTNORM_STREAM_MB",
+    "OMP_NUM_THREADS",
+)
 
 
 def warn_of_environment() -> None:
@@ -30,6 +36,7 @@ def warn_of_environment() -> None:
         "FASTNORM_NUM_THREADS": ("a number from 1 to 1024", _core.default_num_threads),
         "FASTNORM_SIMD_TARGET": (f"one of {', '.join(_core.simd_targets())}", _core.simd_target),
         "FASTNORM_POOL_MB": ("a number from 0 to 1048576", lambda: _core.pool_limit() >> 20),
+        "FASTNORM_STREAM_MB": ("a number from 0 to 1048576", lambda: _core.caches()["stream"] >> 20),
     }
     for name, (expected, in_use) in settings.items():
         text = os.environ.get(name, "").strip()
@@ -214,7 +221,7 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     --------
     >>> import fastnorm as fn
     >>> sorted(fn.show_config(mode="dicts"))
-    ['build', 'environment', 'memory', 'simd', 'threads', 'versions']
+    ['build', 'caches', 'environment', 'memory', 'simd', 'threads', 'versions']
     """
     check.choice("mode", mode, ("stdout", "dicts"))
     report = _report()
@@ -238,7 +245,22 @@ def _report() -> dict[str, dict[str, Any]]:
         "versions": {**versions, "platform": f"{sys.platform} {platform.machine()}"},
         "simd": {"target": simd_target(), "targets": simd_targets()},
         "threads": {"in use": get_num_threads(), "default": _core.default_num_threads(), "processors": os.cpu_count()},
+        "caches": _caches(),
         "memory": {"limit of the pool": f"{get_pool_limit()} MB", "kept in it": f"{_core.pool_held() >> 20} MB"},
         "environment": {name: os.environ.get(name, "not set") for name in _ENVIRONMENT},
         "build": dict(_core.build_info()),
+    }
+
+
+def _caches() -> dict[str, str]:
+    """Sizes that the limits follow from, and the size of outputs from which on they are written past the caches."""
+
+    def text(size: int) -> str:
+        return f"{size / 2**20:g} MB" if size else "not known"
+
+    sizes = _core.caches()
+    return {
+        "second level": text(sizes["l2"]),
+        "third level": text(sizes["l3"]),
+        "written past from": text(sizes["stream"]),
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from ._peers import needs
 from ._types import Array
-from ._whiteners import Method, Sign
+from ._whiteners import Method, Shrinkage, Sign, Solver
 from .whitening import Whitening, fit_whitening
 
 with needs("scikit-learn", extra="sklearn"):
@@ -19,7 +19,7 @@ __all__ = ["Whitener"]
 _DTYPES = ("float64", "float32", "float16")  # others become the first
 
 # Parameters of the estimator that are options of the fit, by the same names.
-_OPTIONS = ("method", "eps", "ddof", "n_components", "sign")
+_OPTIONS = ("method", "eps", "relative_eps", "shrinkage", "power", "n_components", "ddof", "sign", "solver")
 
 
 class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -31,16 +31,25 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     Parameters
     ----------
-    n_components : int, optional
-        How many of the largest components to keep; all if None. Methods without components warn and ignore it.
+    n_components : int or float, optional
+        How many of the largest components to keep; all if None. Between 0 and 1, the least number that explains that
+        share of the variance. Methods without components warn and ignore it.
     method : {"pca", "zca", "cholesky", "cholesky-prec", "zca-cor", "pca-cor"}, optional
         Which whitening matrix, as in :func:`fastnorm.fit_whitening`.
     eps : float, optional
         Added to the variances, so that features without variance do no harm; finite and >= 0.
+    relative_eps : float, optional
+        This times the mean variance is added besides.
+    shrinkage : float, "ledoit-wolf" or "oas", optional
+        How far the covariance is drawn towards a multiple of the identity, from 0 to 1, or who estimates it.
+    power : float, optional
+        1 whitens, 0 leaves the scales as they are.
     ddof : float, optional
         Sums are divided by ``samples - ddof``.
     sign : {"max", "diag"}, optional
         Which entry of an eigenvector is positive, in the pca methods.
+    solver : {"auto", "covariance", "qr", "dual"}, optional
+        What the fit keeps of the samples, as in :func:`fastnorm.fit_whitening`.
 
     Attributes
     ----------
@@ -73,18 +82,26 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | float | None = None,
         *,
         method: Method = "pca",
         eps: float = 1e-6,
+        relative_eps: float = 0.0,
+        shrinkage: Shrinkage = None,
+        power: float = 1.0,
         ddof: float = 1,
         sign: Sign = "max",
+        solver: Solver = "auto",
     ) -> None:
         self.n_components = n_components
         self.method = method
         self.eps = eps
+        self.relative_eps = relative_eps
+        self.shrinkage = shrinkage
+        self.power = power
         self.ddof = ddof
         self.sign = sign
+        self.solver = solver
 
     def fit(self, X: Any, y: None = None) -> "Whitener":
         """Fit to samples, and forget those seen before.
@@ -101,10 +118,7 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Whitener
             This one.
         """
-        X = validate_data(self, X, dtype=_DTYPES, ensure_min_samples=2)
-        self.whitening_: Whitening = fit_whitening(X, **self._options())
-        self.n_samples_seen_ = len(X)
-        return self
+        return self._fit(validate_data(self, X, dtype=_DTYPES, ensure_min_samples=2))
 
     def partial_fit(self, X: Any, y: None = None) -> "Whitener":
         """Take in more samples; afterwards this is the fit to all of them, but for rounding.
@@ -112,7 +126,7 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Parameters
         ----------
         X : array_like, shape (samples, features)
-            Finite data; two samples or more in the first call.
+            Finite data, from one sample on; what is asked for needs as many as determine it.
         y : None
             Ignored.
 
@@ -122,7 +136,7 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             This one.
         """
         if not hasattr(self, "whitening_"):
-            return self.fit(X)
+            return self._fit(validate_data(self, X, dtype=_DTYPES))
         X = validate_data(self, X, dtype=_DTYPES, reset=False)
         self.whitening_.update(X)
         self.n_samples_seen_ += len(X)
@@ -180,9 +194,14 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         tags.transformer_tags.preserves_dtype = list(_DTYPES)
         return tags
 
+    def _fit(self, samples: Array) -> "Whitener":
+        self.whitening_: Whitening = fit_whitening(samples, **self._options())
+        self.n_samples_seen_ = len(samples)
+        return self
+
     def _options(self) -> dict[str, Any]:
         options = {name: getattr(self, name) for name in _OPTIONS}
         if self.n_components is not None and not self.method.startswith("pca"):
-            warnings.warn(f"n_components is ignored, since method {self.method!r} has no components", stacklevel=3)
+            warnings.warn(f"n_components is ignored, since method {self.method!r} has no components", stacklevel=4)
             options["n_components"] = None
         return options

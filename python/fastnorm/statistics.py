@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from . import _core
 from . import _validate as check
+from ._tree import merged
 from ._types import Array, BatchNormSums, Moments
 
 
@@ -106,15 +107,12 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
     >>> float(mean), float(m2 / count)
     (5.0, 8.0)
     """
-    level = check.moments(parts)
     with np.errstate(all="ignore"):
-        while len(level) > 1:
-            pairs = [_merge(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
-            level = pairs + level[2 * len(pairs) :]
-    return level[0]
+        return merged(check.moments(parts), pair_of_moments)
 
 
-def _merge(a: Moments, b: Moments) -> Moments:
+def pair_of_moments(a: Moments, b: Moments) -> Moments:
+    """Those of both; with errors of NumPy ignored."""
     count = a.count + b.count
     share = b.count / np.where(count == 0.0, 1.0, count)
     delta = b.mean - a.mean

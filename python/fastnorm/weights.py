@@ -259,9 +259,7 @@ def weight_standardization_forward(
     >>> result.mean, result.var
     (array([2., 5.]), array([1., 0.]))
     """
-    return WeightStandardizationForward(
-        *_core.weight_standardization_forward(w, gain, axis, mode, eps, scale, out)
-    )
+    return WeightStandardizationForward(*_core.weight_standardization_forward(w, gain, axis, mode, eps, scale, out))
 
 
 def weight_standardization_backward(

@@ -8,8 +8,9 @@ import numpy.typing as npt
 from . import _fitting, _layout
 from . import _validate as check
 from ._fitting import State
+from ._tree import merged
 from ._types import Array
-from ._whiteners import METHODS, SIGNS, Method, Options, Shrinkage, Sign, Solver, Whitener
+from ._whiteners import METHODS, SIGNS, SOLVERS, Method, Options, Shrinkage, Sign, Solver, Whitener
 
 
 class Whitening:
@@ -453,15 +454,12 @@ def merge_whitenings(fits: Sequence[Whitening]) -> Whitening:
     >>> fit.samples, np.allclose(fit.matrix, fn.fit_whitening(x).matrix)
     (1000, True)
     """
-    every = check.fits("fits", fits, Whitening)
+    every: list[Whitening] = check.fits("fits", fits, Whitening)
     options = every[0]._options
     for i, fit in enumerate(every):
         check.same_features(f"fits[{i}]", fit._features, every[0]._features)
-    states = [fit._comoments for fit in every]
-    while len(states) > 1:
-        pairs = [_fitting.joined(*states[i : i + 2], options) for i in range(0, len(states) - 1, 2)]
-        states = pairs + states[2 * len(pairs) :]
-    return Whitening(states[0], options)
+    state = merged((fit._comoments for fit in every), lambda a, b: _fitting.joined(a, b, options))
+    return Whitening(state, options)
 
 
 def _options(
@@ -477,6 +475,9 @@ def _options(
     solver: Solver,
 ) -> Options:
     check.choice("method", method, METHODS)
+    check.choice("sign", sign, SIGNS)
+    check.choice("solver", solver, SOLVERS)
+    check.solver_of_method(solver, method)
     return Options(
         method=method,
         eps=check.eps(eps),
@@ -485,8 +486,8 @@ def _options(
         power=check.power(power, method),
         n_components=check.components(n_components, method, x),
         ddof=check.ddof_of_samples(ddof),
-        sign=check.choice("sign", sign, SIGNS),
-        solver=check.solver(solver, method),
+        sign=sign,
+        solver=solver,
     )
 
 
@@ -497,7 +498,7 @@ def _fitted(x: Array, options: Options, copy: bool) -> Whitening:
 
 def _fixed(array: Array) -> Array:
     """The same memory, not writeable."""
-    view = array.view()
+    view: Array = array.view()
     view.flags.writeable = False
     return view
 

@@ -14,7 +14,7 @@
 #include "fastnorm/fastnorm.h"
 #include "memory/result_pool.h"
 #include "memory/thread_memory.h"
-#include "parallel.h"
+#include "threads/parallel.h"
 
 #if defined(__linux__)
 #include <dirent.h>

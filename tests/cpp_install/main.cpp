@@ -42,9 +42,8 @@ void layer_norm() {
 
     fn::BackwardOptions backward;
     backward.weight = options.weight;
-    fn::layer_norm_backward({dy.data(), shape}, {x.data(), shape}, {mean.data(), statistics},
-                            {rstd.data(), statistics}, -1, backward,
-                            {{dx.data(), shape}, {dweight.data(), channels}, {dbias.data(), channels}});
+    fn::layer_norm_backward({dy.data(), shape}, {x.data(), shape}, {mean.data(), statistics}, {rstd.data(), statistics},
+                            -1, backward, {{dx.data(), shape}, {dweight.data(), channels}, {dbias.data(), channels}});
     print("layer.x", x);
     print("layer.weight", weight);
     print("layer.bias", bias);
@@ -96,8 +95,7 @@ void whitening() {
     const auto x = numbers(18, 9);
     const std::vector<double> matrix{1, 0, 0, 0.5, 2, 0, 0.25, 0, 4}, mean{10, 10.5, 11};
     std::vector<float> y(x.size());
-    fn::whitening_transform({x.data(), shape}, {mean.data(), features}, {matrix.data(), square}, {},
-                            {y.data(), shape});
+    fn::whitening_transform({x.data(), shape}, {mean.data(), features}, {matrix.data(), square}, {}, {y.data(), shape});
     print("whitening.x", x);
     print("whitening.y", y);
 }
@@ -123,7 +121,9 @@ void errors() {
         [&] { fn::layer_norm(data, {1, -2}, {}, out); },
         [&] { fn::layer_norm(data, -1, with([&](Options& o) { o.weight = {small.data(), four}; }), out); },
         [&] { fn::layer_norm(data, -1, with([&](Options& o) { o.eps = -1.0; }), out); },
-        [&] { fn::layer_norm({wide.data(), shape}, -1, with([&](Options& o) { o.bias = {small.data(), three}; }), out); },
+        [&] {
+            fn::layer_norm({wide.data(), shape}, -1, with([&](Options& o) { o.bias = {small.data(), three}; }), out);
+        },
         [&] { fn::batch_norm({small.data(), four}, {small.data(), four}, {small.data(), four}, 0, {}, out); },
         [&] { fn::group_norm(data, 3, 1, {}, out); },
         [&] { fn::group_norm(data, 1, 0, {}, out); },

@@ -56,6 +56,19 @@ def test_equals_pca_up_to_signs() -> None:
     np.testing.assert_array_equal(z, fn.fit_whitening(x, method="pca", n_components=4).transform(x))
 
 
+def test_samples_one_by_one() -> None:
+    x, whitener = samples(3, "float64", size=40), Whitener(shrinkage="oas", solver="covariance")
+    for row in x:
+        whitener.partial_fit(row[None])
+    assert whitener.n_samples_seen_ == 40
+    np.testing.assert_allclose(whitener.transform(x), Whitener(shrinkage="oas").fit(x).transform(x), atol=1e-9)
+
+
+def test_a_share_of_the_variance() -> None:
+    x = samples(0, "float64")
+    assert 1 < Whitener(0.5).fit(x).transform(x).shape[1] < 16
+
+
 def test_parts_give_the_fit_of_the_whole() -> None:
     x = samples(100, "float64")
     parts = Whitener()

@@ -150,8 +150,8 @@ struct AddNormResults {
     ResultMaker* maker = nullptr;
 };
 
-/// Running statistics, advanced in place: new = (1 - momentum) * old + momentum * batch, where the variance of the batch
-/// is divided by n - ddof. Both or neither.
+/// Running statistics, advanced in place: new = (1 - momentum) * old + momentum * batch, where the variance of the
+/// batch is divided by n - ddof. Both or neither.
 struct RunningStatistics {
     MutableTensor mean = {}, var = {};
     double momentum = 0.1;
@@ -178,7 +178,8 @@ struct GradientResults {
 /// The eps of `eps=None` in Python: the distance from 1 to the next number of the type that `dtype` is computed in.
 FASTNORM_API double machine_eps(DType dtype);
 
-// ---- batch norm: statistics of every index of the channel axis -------------------------------------------------------
+// ---- batch norm: statistics of every index of the channel axis
+// -------------------------------------------------------
 
 /// y = (x - running_mean) / sqrt(running_var + eps) * weight + bias; statistics and parameters of shape (C,).
 FASTNORM_API void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, std::int64_t axis,
@@ -190,7 +191,8 @@ FASTNORM_API void batch_norm_backward(const Tensor& dy, const Tensor& x, const T
                                       std::int64_t axis, const BackwardOptions& options,
                                       const GradientResults& results);
 
-// ---- layer norm and RMS norm: statistics over the normalized axes ----------------------------------------------------
+// ---- layer norm and RMS norm: statistics over the normalized axes
+// ----------------------------------------------------
 
 /// y = (x - mean) * rstd * weight + bias. mean, rstd: the shape of x with length 1 along the normalized axes.
 FASTNORM_API void layer_norm(const Tensor& x, const AxisList& axis, const NormOptions& options,
@@ -225,7 +227,8 @@ FASTNORM_API void add_rms_norm_backward(const Tensor& dy, const Tensor& dh, cons
                                         const AxisList& axis, const BackwardOptions& options,
                                         const GradientResults& results);
 
-// ---- group and instance norm: axis 0 is the sample axis --------------------------------------------------------------
+// ---- group and instance norm: axis 0 is the sample axis
+// --------------------------------------------------------------
 
 /// Statistics of every sample and run of C / num_groups channels: (N, num_groups). Parameters: (C,).
 FASTNORM_API void group_norm(const Tensor& x, std::int64_t num_groups, std::int64_t axis, const NormOptions& options,
@@ -244,7 +247,8 @@ FASTNORM_API void instance_norm_backward(const Tensor& dy, const Tensor& x, cons
                                          std::int64_t axis, const BackwardOptions& options,
                                          const GradientResults& results);
 
-// ---- weights ---------------------------------------------------------------------------------------------------------
+// ---- weights
+// ---------------------------------------------------------------------------------------------------------
 
 /// How weight standardization scales, see docs/numerics.md. eps without a value: 1e-6, 1e-5, 1e-5, 1e-4.
 enum class Standardization : std::uint8_t { var, std_unbiased, std_biased, max };
@@ -270,8 +274,8 @@ struct WeightGradients {
     ResultMaker* maker = nullptr;
 };
 
-/// w = g * v / norm with norm = sqrt(sum v^2 + eps) over all axes but `axis`. g, norm: the shape of v with length 1 along
-/// the others; for AxisList::none() one element.
+/// w = g * v / norm with norm = sqrt(sum v^2 + eps) over all axes but `axis`. g, norm: the shape of v with length 1
+/// along the others; for AxisList::none() one element.
 FASTNORM_API void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double eps,
                               const WeightResults& results);
 FASTNORM_API void weight_norm_forward(const Tensor& v, const Tensor& g, const AxisList& axis, double eps,
@@ -288,7 +292,8 @@ FASTNORM_API void weight_standardization_backward(const Tensor& dw, const Tensor
                                                   const Tensor& mean, const Tensor& var, const FilterOptions& options,
                                                   const WeightGradients& results);
 
-// ---- statistics ------------------------------------------------------------------------------------------------------
+// ---- statistics
+// ------------------------------------------------------------------------------------------------------
 
 /// Count, mean and sum of squared deviations over the named axes, in float64, of the shape of x with length 1 along
 /// them. AxisList::none(): over all.
@@ -310,7 +315,8 @@ FASTNORM_API void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, c
                                             const Tensor& rstd, const Tensor& sum_dy, const Tensor& sum_dy_xhat,
                                             const Tensor& count, std::int64_t axis, const GradientResults& results);
 
-// ---- whitening -------------------------------------------------------------------------------------------------------
+// ---- whitening
+// -------------------------------------------------------------------------------------------------------
 
 /// y = (x - mean) matrix' + shift for samples x of shape (n, features); matrix: (components, features), mean and shift
 /// (may be none): float64, of one value per feature and per component. y: (n, components), of the dtype of x.

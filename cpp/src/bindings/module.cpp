@@ -12,9 +12,10 @@
 #include "onnxruntime/library.h"
 #include "operations/check.h"
 #include "pool.h"
-#include "xla/handlers.h"
+#include "shape/limits.h"
 #include "whitening.h"
 #include "whitening/transform.h"
+#include "xla/handlers.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -68,7 +69,7 @@ const void* data(const OptionalArray& array) { return array ? array->data() : nu
 double* doubles(OptionalArray& array) { return array ? static_cast<double*>(array->mutable_data()) : nullptr; }
 
 void role_moments(const py::array& x, const py::bytes& roles, py::array mean, py::array m2, const OptionalArray& where,
-             OptionalArray count) {
+                  OptionalArray count) {
     const ArraySpace space(x, roles);
     const fn::Input mask = input(where);
     double* const counts = doubles(count);
@@ -112,6 +113,12 @@ py::dict thread_limits() {
     return py::dict("FASTNORM_NUM_THREADS"_a = count(limits.fastnorm_num_threads),
                     "affinity"_a = count(limits.affinity), "cgroup_quota"_a = count(limits.cgroup_quota),
                     "OMP_NUM_THREADS"_a = count(limits.omp_num_threads));
+}
+
+// Bytes; 0 where a size cannot be found out.
+py::dict caches() {
+    const fn::CacheSizes sizes = fn::cache_sizes();
+    return py::dict("l2"_a = sizes.l2, "l3"_a = sizes.l3, "stream"_a = fn::stream_bytes());
 }
 
 py::dict build_info() {
@@ -162,7 +169,8 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.attr("ACTIVATIONS") = numbers;
     m.attr("STANDARDIZATIONS") = py::make_tuple("var", "std_unbiased", "std_biased", "max");
 
-    m.def("role_moments", &role_moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(), "count"_a = py::none());
+    m.def("role_moments", &role_moments, "x"_a, "roles"_a, "mean"_a, "m2"_a, "where"_a = py::none(),
+          "count"_a = py::none());
 
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
           "sums"_a, "totals"_a = py::none());
@@ -186,6 +194,7 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
     m.def("simd_targets", &fn::simd_targets);
     m.def("simd_target", &fn::simd_target);
     m.def("set_simd_target", &fn::set_simd_target, "name"_a);
+    m.def("caches", &caches);
     m.def("build_info", &build_info);
 }
 

@@ -70,7 +70,8 @@ PyObject* returned(Results& r) {
     return r.tuple(kResults);
 }
 
-// ---- layer and RMS norm: x, axis, options, out -----------------------------------------------------------------------
+// ---- layer and RMS norm: x, axis, options, out
+// -----------------------------------------------------------------------
 
 using Rows = void(const fn::Tensor&, const fn::AxisList&, const fn::NormOptions&, const fn::NormResults&);
 
@@ -139,7 +140,8 @@ PyObject* add_rms_norm_backward(Arguments& a, Results& r) {
     return r.tuple(3);
 }
 
-// ---- batch, group and instance norm ----------------------------------------------------------------------------------
+// ---- batch, group and instance norm
+// ----------------------------------------------------------------------------------
 
 // x, running_mean, running_var, axis, options, out
 PyObject* batch_norm(Arguments& a, Results& r) {

@@ -10,8 +10,8 @@
 // From this size on.
 inline constexpr std::size_t kPooledBytes = 1 << 20;
 
-// A new array by NumPy's own means: takes over the reference to `descr`, returns nullptr with an exception set. `strides`
-// is nullptr for C order.
+// A new array by NumPy's own means: takes over the reference to `descr`, returns nullptr with an exception set.
+// `strides` is nullptr for C order.
 PyObject* new_array(PyObject* descr, std::size_t ndim, const Py_ssize_t* shape, const Py_ssize_t* strides,
                     std::size_t bytes);
 

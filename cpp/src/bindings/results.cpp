@@ -46,8 +46,8 @@ fn::MutableTensor Results::make(std::size_t index, fn::DType dtype, std::size_t 
     }
     std::size_t bytes = item;
     for (std::size_t i = 0; i < ndim; ++i) bytes *= shape[i];
-    PyObject* const array = new_array(descr_of(dtype, arguments_.bfloat16_array()), ndim, sizes,
-                                      ordered ? strides : nullptr, bytes);
+    PyObject* const array =
+        new_array(descr_of(dtype, arguments_.bfloat16_array()), ndim, sizes, ordered ? strides : nullptr, bytes);
     if (!array) throw PythonError();
     objects_[index] = array;
     fn::MutableTensor result;

@@ -33,9 +33,7 @@ PyObject* batch_norm_backward_apply(Arguments& a, Results& r) {
     const std::int64_t axis = a.integer("axis");
     fn::GradientResults results;
     results.maker = &r;
-    a.run([&] {
-        fn::batch_norm_backward_apply(dy, x, weight, mean, rstd, sum_dy, sum_dy_xhat, count, axis, results);
-    });
+    a.run([&] { fn::batch_norm_backward_apply(dy, x, weight, mean, rstd, sum_dy, sum_dy_xhat, count, axis, results); });
     return r.one();
 }
 

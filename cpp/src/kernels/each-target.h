@@ -2,14 +2,19 @@
 // No include guard: Highway's foreach_target.h includes the unit again for each target, and so this file.
 
 // One target per generation. Sizeless vectors (SVE, RVV) cannot be held in arrays, so those machines run NEON or plain
-// C++.
+// C++. Of NEON, the form that every 64-bit Arm processor has: what the others add is not used here, and compilers for
+// newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
+#undef FASTNORM_OTHER_NEON
+#define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES ? (HWY_NEON | HWY_NEON_BF16) : 0)
 #undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
+#define HWY_DISABLED_TARGETS \
+    (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
 #if defined(FASTNORM_FEW_TARGETS)
 // For builds in which a compiler takes minutes for each: what has masked memory, and what has not.
 #undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS \
-    (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_ALL_SVE | HWY_RVV)
+#define HWY_DISABLED_TARGETS                                                                                         \
+    (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | \
+     HWY_ALL_SVE | HWY_RVV)
 #endif
 #include "hwy/detect_targets.h"
 // Older releases do not know all of these; the names above are read only after this point.
@@ -21,6 +26,12 @@
 #endif
 #ifndef HWY_AVX3_SPR
 #define HWY_AVX3_SPR 0
+#endif
+#ifndef HWY_NEON_WITHOUT_AES
+#define HWY_NEON_WITHOUT_AES 0
+#endif
+#ifndef HWY_NEON_BF16
+#define HWY_NEON_BF16 0
 #endif
 #ifndef HWY_ALL_SVE
 #define HWY_ALL_SVE (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)

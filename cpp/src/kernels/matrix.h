@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "../types.h"
+#include "shape/types.h"
 
 namespace fastnorm {
 

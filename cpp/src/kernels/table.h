@@ -3,8 +3,8 @@
 
 #include <cstddef>
 
-#include "../types.h"
 #include "matrix.h"
+#include "shape/types.h"
 
 namespace fastnorm {
 

@@ -27,6 +27,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fastnorm {
 
+namespace {
+
 std::vector<Target> compiled_targets() {
     return {
 #if HWY_TARGETS & HWY_AVX3
@@ -37,6 +39,9 @@ std::vector<Target> compiled_targets() {
 #endif
 #if HWY_TARGETS & HWY_SSE4
         {HWY_SSE4, "SSE4", &N_SSE4::kTable},
+#endif
+#if HWY_TARGETS & HWY_NEON_WITHOUT_AES
+        {HWY_NEON_WITHOUT_AES, "NEON", &N_NEON_WITHOUT_AES::kTable},
 #endif
 #if HWY_TARGETS & HWY_NEON
         {HWY_NEON, "NEON", &N_NEON::kTable},
@@ -50,10 +55,16 @@ std::vector<Target> compiled_targets() {
     };
 }
 
+}  // namespace
+
 std::vector<Target> supported_targets() {
     std::vector<Target> targets;
     for (const Target& target : compiled_targets()) {
         if (hwy::SupportedTargets() & target.bit) targets.push_back(target);
+    }
+    // Whatever the compiler was told to take for granted runs here, named above or not.
+    if (targets.empty()) {
+        targets.push_back({HWY_STATIC_TARGET, hwy::TargetName(HWY_STATIC_TARGET), &HWY_STATIC_DISPATCH(kTable)});
     }
     return targets;
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "table.h"
+#include "kernels/table.h"
 
 namespace fastnorm {
 

@@ -1,8 +1,8 @@
 // One backward call of any norm: its arguments checked, its results bound, sums rounded once to the parameters' dtypes.
 #pragma once
 
+#include "drivers/statistics.h"
 #include "forward.h"
-#include "statistics.h"
 
 namespace fastnorm {
 

@@ -34,8 +34,8 @@ struct Range {
 };
 
 constexpr Range kRanges[] = {
-    {"eps", "a finite number >= 0", 0, kInfinity},           {"ddof", "a finite number >= 0", 0, kInfinity},
-    {"momentum", "a number from 0 to 1", 0, 1},              {"offset", "a finite number", -kInfinity, kInfinity},
+    {"eps", "a finite number >= 0", 0, kInfinity},       {"ddof", "a finite number >= 0", 0, kInfinity},
+    {"momentum", "a number from 0 to 1", 0, 1},          {"offset", "a finite number", -kInfinity, kInfinity},
     {"scale", "a finite number", -kInfinity, kInfinity},
 };
 
@@ -140,8 +140,8 @@ void check_places(const char* name, const Tensor& value) {
     if (!overlaps_itself(value)) return;
     std::string strides = "(";
     for (std::size_t i = 0; i < value.ndim; ++i) strides += (i ? ", " : "") + text(stride_of(value, i));
-    wrong_value(std::string(name) + " must have a place of its own for every element, got shape " +
-                text(Shape(value)) + " with strides " + strides + (value.ndim == 1 ? ",)" : ")"));
+    wrong_value(std::string(name) + " must have a place of its own for every element, got shape " + text(Shape(value)) +
+                " with strides " + strides + (value.ndim == 1 ? ",)" : ")"));
 }
 
 void check_out(const char* name, const MutableTensor& out, DType dtype, const Tensor& x, const char* of) {

@@ -104,8 +104,7 @@ void ForwardCall::run(const Saved& saved, const Maker& maker) {
     if (residual_) {
         layout_.strides(residual_, other.data());
         layout_.strides(h_.tensor(), sum.data());
-        add_forward(space, {x, {residual_.data, other.data()}, {h_.tensor().data, sum.data()}}, y, with, scale_,
-                    saved);
+        add_forward(space, {x, {residual_.data, other.data()}, {h_.tensor().data, sum.data()}}, y, with, scale_, saved);
         return;
     }
     const Mask mask(where_, layout_, memory_, given_y_);
@@ -137,9 +136,8 @@ Mask::Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const 
         Steps own;
         strides_of(where, own.data());
         char* to = copy;
-        for_each_offset(where.ndim, where.shape, own.data(), [&](std::ptrdiff_t offset) {
-            *to++ = static_cast<const char*>(where.data)[offset];
-        });
+        for_each_offset(where.ndim, where.shape, own.data(),
+                        [&](std::ptrdiff_t offset) { *to++ = static_cast<const char*>(where.data)[offset]; });
         mask = Tensor(copy, where.dtype, where.ndim, where.shape);
     }
     const std::size_t shift = layout.data.size() - mask.ndim;

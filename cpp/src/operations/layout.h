@@ -7,16 +7,16 @@
 namespace fastnorm {
 
 struct Layout {
-    Shape data;                  // the tensor's shape
-    Shape view;                  // the same, one axis perhaps split in two
+    Shape data;                                    // the tensor's shape
+    Shape view;                                    // the same, one axis perhaps split in two
     std::array<std::uint8_t, Shape::kMost> roles;  // one per axis of the view
     std::size_t split = Shape::kMost;  // the axis that is split, if any; the view's second length of the two is
     std::size_t width = 1;             // this one
-    Shape axes;                  // of the tensor, along which the parameters vary
-    Shape parameters;            // their shape
-    Shape statistics;            // the shape of mean and rstd
-    std::size_t group_size = 1;  // elements in a group
-    bool is_varied = false;      // whether parameters vary along other axes than those
+    Shape axes;                        // of the tensor, along which the parameters vary
+    Shape parameters;                  // their shape
+    Shape statistics;                  // the shape of mean and rstd
+    std::size_t group_size = 1;        // elements in a group
+    bool is_varied = false;            // whether parameters vary along other axes than those
 
     bool is_empty() const { return data.count() == 0; }
     // Strides of a tensor of the data's shape along the axes of the view.

@@ -71,7 +71,8 @@ double machine_eps(DType dtype) {
                                : static_cast<double>(std::numeric_limits<float>::epsilon());
 }
 
-// ---- batch norm ------------------------------------------------------------------------------------------------------
+// ---- batch norm
+// ------------------------------------------------------------------------------------------------------
 
 void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, std::int64_t axis,
                 const NormOptions& options, const NormResults& results) {
@@ -109,7 +110,8 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& mean, 
     BackwardCall("x", dy, {}, x, mean, rstd, batch_layout(x, axis), Statistic::variance, options).run(results);
 }
 
-// ---- layer norm and RMS norm -----------------------------------------------------------------------------------------
+// ---- layer norm and RMS norm
+// -----------------------------------------------------------------------------------------
 
 void layer_norm(const Tensor& x, const AxisList& axis, const NormOptions& options, const NormResults& results) {
     ForwardCall call("x", x, {}, checked_rows("x", x, axis), Statistic::variance, options, kEps);
@@ -141,7 +143,8 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& rstd, co
     BackwardCall("x", dy, {}, x, {}, rstd, checked_rows("x", x, axis), Statistic::mean_square, options).run(results);
 }
 
-// ---- residual sums ---------------------------------------------------------------------------------------------------
+// ---- residual sums
+// ---------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -187,7 +190,8 @@ void add_rms_norm_backward(const Tensor& dy, const Tensor& dh, const Tensor& h, 
     BackwardCall("h", dy, dh, h, {}, rstd, checked_rows("h", h, axis), Statistic::mean_square, options).run(results);
 }
 
-// ---- group and instance norm -----------------------------------------------------------------------------------------
+// ---- group and instance norm
+// -----------------------------------------------------------------------------------------
 
 namespace {
 

@@ -19,8 +19,8 @@ public:
     const Tensor& tensor() const { return tensor_; }
     bool is_documented() const { return documented_; }
 
-    // Its values over the axes that the layout says parameters vary along, in the compute type and C order: offset + it.
-    // `outs`: what the caller brought to be written; a parameter that it reaches is copied.
+    // Its values over the axes that the layout says parameters vary along, in the compute type and C order: offset +
+    // it. `outs`: what the caller brought to be written; a parameter that it reaches is copied.
     const void* values(const Layout& layout, const Tensor& x, CallMemory& memory, double offset = 0.0,
                        std::initializer_list<const Tensor*> outs = {}) const;
     // Sums over those axes, where they are not the documented ones, added up to the parameter's own shape.

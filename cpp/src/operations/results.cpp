@@ -5,8 +5,8 @@
 
 namespace fastnorm {
 
-void DataResult::bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs,
-                      CallMemory& memory, const Tensor& apart) {
+void DataResult::bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs, CallMemory& memory,
+                      const Tensor& apart) {
     target_ = tensor_ = given;
     const Tensor& view = given;
     bool own = apart && overlap(apart, view);

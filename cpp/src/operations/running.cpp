@@ -71,8 +71,8 @@ void RunningUpdate::advance(const MutableTensor& buffer, const double* batch, co
     store_rounded(fresh, buffer);
 }
 
-void RunningUpdate::average(const double* batch, const double* count, double least, bool is_variance,
-                            const double* old, double* fresh) const {
+void RunningUpdate::average(const double* batch, const double* count, double least, bool is_variance, const double* old,
+                            double* fresh) const {
     const double momentum = running_.momentum;
     // A share of one leaves nothing of the old value, whatever it was.
     const auto mixed = [momentum](double before, double now) {

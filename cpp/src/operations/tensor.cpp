@@ -1,6 +1,5 @@
 #include "tensor.h"
 
-
 namespace fastnorm {
 
 std::size_t count(const Tensor& tensor) {

@@ -6,7 +6,7 @@
 
 #include "memory/call_memory.h"
 #include "shape.h"
-#include "types.h"
+#include "shape/types.h"
 
 namespace fastnorm {
 

@@ -13,7 +13,7 @@ std::string text(std::size_t value);
 std::string text(double value);  // the shortest that reads back as the same number
 std::string text(DType dtype);
 std::string dtype_text(const Tensor& tensor);
-std::string axes_text(const Shape& axes);  // "axis 1" or "axes (0, 2)"
+std::string axes_text(const Shape& axes);                    // "axis 1" or "axes (0, 2)"
 std::string shape_of(const char* name, const Shape& shape);  // "x with shape (8, 64)"
 
 [[noreturn]] void wrong_value(const std::string& text);

@@ -18,8 +18,7 @@ struct Lengths {
             }
         } else if (!has_shape(given, kept_shape(layout))) {
             wrong_value(std::string(name) + " must have shape " + text(kept_shape(layout)) + " to match " +
-                        axes_text(layout.axes) + " of " + shape_of("v", layout.data) + ", got " +
-                        text(Shape(given)));
+                        axes_text(layout.axes) + " of " + shape_of("v", layout.data) + ", got " + text(Shape(given)));
         }
         for (std::size_t k = 0; k < layout.axes.size(); ++k) steps[k] = stride_of(given, layout.axes[k]);
         tensor = Tensor(given.data, given.dtype, layout.parameters.size(), layout.parameters.data(), steps.data());
@@ -78,7 +77,8 @@ void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, double 
     call.store();
 }
 
-// ---- weight standardization ------------------------------------------------------------------------------------------
+// ---- weight standardization
+// ------------------------------------------------------------------------------------------
 
 struct Form {
     Statistic statistic;
@@ -253,8 +253,7 @@ void weight_standardization_forward(const Tensor& w, const Tensor& gain, const F
 }
 
 void weight_standardization_backward(const Tensor& dw, const Tensor& w, const Tensor& gain, const Tensor& mean,
-                                     const Tensor& var, const FilterOptions& options,
-                                     const WeightGradients& results) {
+                                     const Tensor& var, const FilterOptions& options, const WeightGradients& results) {
     const Filters filters(w, options);
     const Layout& layout = filters.layout;
     check_like("dw", dw, w, "w");

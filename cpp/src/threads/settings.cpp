@@ -11,6 +11,7 @@
 #include "fastnorm/fastnorm.h"
 #include "once.h"
 #include "parallel.h"
+#include "shape/limits.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -18,9 +19,6 @@
 
 namespace fastnorm {
 namespace {
-
-// A thread is worth waking for this much work: below, waking costs more than it saves.
-constexpr std::size_t kBytesPerThread = 128 * 1024;
 
 thread_local int local_threads = 0;
 
@@ -86,8 +84,9 @@ std::atomic<int>& global_threads() {
 }  // namespace
 
 int threads_for(std::size_t bytes) {
-    if (bytes < 2 * kBytesPerThread) return 1;
-    return std::min(get_num_threads(), static_cast<int>(std::min<std::size_t>(bytes / kBytesPerThread, 1 << 16)));
+    if (bytes < 2 * limits::kBytesPerThread) return 1;
+    return std::min(get_num_threads(),
+                    static_cast<int>(std::min<std::size_t>(bytes / limits::kBytesPerThread, 1 << 16)));
 }
 
 ThreadLimits thread_limits() {

@@ -6,10 +6,10 @@
 #include <memory>
 #include <utility>
 
-#include "dispatch.h"
+#include "kernels/dispatch.h"
 #include "memory/thread_memory.h"
-#include "parallel.h"
 #include "samples.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 namespace {

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <vector>
 
-#include "axes.h"
 #include "kernels/matrix.h"
 #include "memory/thread_memory.h"
-#include "tile.h"
+#include "shape/axes.h"
+#include "shape/tile.h"
 
 namespace fastnorm {
 

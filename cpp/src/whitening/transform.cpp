@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "dispatch.h"
+#include "kernels/dispatch.h"
 #include "memory/thread_memory.h"
-#include "parallel.h"
 #include "samples.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 namespace {

@@ -9,10 +9,10 @@
 #include <cmath>
 #include <memory>
 
-#include "dispatch.h"
+#include "kernels/dispatch.h"
 #include "kernels/orthogonal.h"
-#include "parallel.h"
 #include "samples.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 namespace {

@@ -5,7 +5,7 @@ raise `ValueError`, types raise `TypeError`. Checks are ordered so that an ordin
 or two. The rest of the library uses the names below and no module of the package itself.
 """
 
-from .arrays import array, data, like, mask, numbers, out, out_of_shape, outs
+from .arrays import array, data, like, mask, numbers, out, out_of_shape
 from .arrays import real as reals
 from .axes import (
     channel_axis,
@@ -16,8 +16,19 @@ from .axes import (
     normalized_axes,
     num_groups,
 )
-from .fused import activation, quantization, quantization_shape
+from .dask import dask_array, some_samples, split_every, table_in_blocks
+from .fused import quantization
 from .parameters import parameter, per_channel, running
+from .ranks import (
+    as_many_blocks,
+    blocks,
+    gathered,
+    no_error,
+    of_groups,
+    one_order,
+    the_same,
+    values_per_group,
+)
 from .scalars import (
     boolean,
     choice,
@@ -33,18 +44,15 @@ from .scalars import (
     offset,
     real_number,
     relative_eps,
-    scale,
-    training,
 )
-from .statistics import count, moments, several_values, statistic
-from .weights import length, norm, representable, several_weights, variances
+from .statistics import count, moments, several_values
+from .weights import representable, variances
 from .whitening import (
     components,
     covariances,
     ddof_of_samples,
     finite_features,
     fits,
-    full_rank,
     power,
     running_covariances,
     same_features,
@@ -52,14 +60,15 @@ from .whitening import (
     samples_for_ddof,
     samples_of_covariance,
     shrinkage,
-    singular,
-    solver,
+    solver_of_method,
     whitening_saved,
 )
 
 __all__ = [
-    "activation",
     "array",
+    "as",
+    "as_many_blocks",
+    "blocks",
     "boolean",
     "channel_axis",
     "channel_axis_of_samples",
@@ -67,6 +76,7 @@ __all__ = [
     "components",
     "count",
     "covariances",
+    "dask_array",
     "data",
     "ddof",
     "ddof_of_samples",
@@ -74,33 +84,33 @@ __all__ = [
     "filter_axis",
     "finite_features",
     "fits",
-    "full_rank",
+    "gathered",
     "grad_mask",
     "groups_of_weight",
     "integer",
     "is_sequence",
     "iterations",
     "kind",
-    "length",
     "like",
     "mask",
     "megabytes",
     "moments",
     "momentum",
-    "norm",
+    "no_error",
     "normalized_axes",
     "num_groups",
     "num_threads",
     "numbers",
+    "of_groups",
     "offset",
+    "one_order",
     "out",
     "out_of_shape",
-    "outs",
     "parameter",
     "per_channel",
     "power",
     "quantization",
-    "quantization_shape",
+    "real",
     "real_number",
     "reals",
     "relative_eps",
@@ -111,14 +121,14 @@ __all__ = [
     "samples",
     "samples_for_ddof",
     "samples_of_covariance",
-    "scale",
     "several_values",
-    "several_weights",
     "shrinkage",
-    "singular",
-    "solver",
-    "statistic",
-    "training",
+    "some_samples",
+    "split_every",
+    "table_in_blocks",
+    "the_same",
+    "values_per_group",
+    "solver_of_method",
     "variances",
     "whitening_saved",
 ]

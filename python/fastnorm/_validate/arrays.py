@@ -97,18 +97,6 @@ def out(
     return result
 
 
-def outs(value: object, x: Array, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
-    """Where the two results of a fused sum go: an array for y, or a pair for y and h."""
-    if not isinstance(value, tuple):
-        return out(value, x, dtype=dtype), None
-    if len(value) != 2:
-        raise ValueError(f"out must be an array or a pair (y, h), got a tuple of {len(value)}")
-    y, h = out(value[0], x, name="out[0]", dtype=dtype), out(value[1], x, name="out[1]")
-    if y is not None and h is not None:
-        apart("out[0]", y, "out[1]", h)
-    return y, h
-
-
 def out_of_shape(value: object, shape: Shape, x: Array) -> Array | None:
     """Where a result of another shape than the data's goes, if the caller says so."""
     if value is None:

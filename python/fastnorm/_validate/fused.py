@@ -4,23 +4,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from .._core import ACTIVATIONS
-from .._layout import Layout, Shape
 from .._types import Array
 from .arrays import array, real
-from .scalars import choice
-from .texts import of_axes
 
 # What a scale may be: float32 has it with all digits.
 _LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
 _MOST_SCALE: Final = float(np.finfo(np.float32).max)
-
-
-def activation(value: object) -> int:
-    """The number that the core has for an activation, 0 for none."""
-    if value is None:
-        return 0
-    return ACTIVATIONS[choice("activation", value, tuple(ACTIVATIONS))]
 
 
 def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, Array, np.dtype[Any]]:
@@ -40,14 +29,3 @@ def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, 
     if not ((zeros >= limits.min) & (zeros <= limits.max)).all():
         raise ValueError(f"zero_point must be from {limits.min} to {limits.max} for {kind}, got {zero_point}")
     return scales, zeros, kind
-
-
-def quantization_shape(scale: Array, zero_point: Array, layout: Layout) -> Shape:
-    """The shape of scale and zero point together: () or that of the weight."""
-    for name, values in (("scale", scale), ("zero_point", zero_point)):
-        if values.shape not in ((), layout.parameters):
-            raise ValueError(
-                f"{name} must have shape () or {layout.parameters} to match {of_axes(layout.axes)} of x with shape"
-                f" {layout.shape}, got {values.shape}"
-            )
-    return () if scale.shape == zero_point.shape == () else layout.parameters

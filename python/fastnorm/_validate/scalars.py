@@ -32,11 +32,6 @@ def momentum(value: object) -> float:
     return number("momentum", value, "a number from 0 to 1", 0.0, 1.0)
 
 
-def scale(value: object) -> float:
-    """What the weight is multiplied by."""
-    return number("scale", value, "a finite number", -math.inf, math.inf)
-
-
 def offset(value: object) -> float:
     """What is added to the weight."""
     return number("offset", value, "a finite number", -math.inf, math.inf)
@@ -107,11 +102,6 @@ def integer(name: str, value: Any) -> int:
         except TypeError:
             pass
     raise TypeError(f"{name} must be an integer, got {type_name(value)}")
-
-
-def training(value: object) -> bool:
-    """Whether the statistics were the batch's own."""
-    return boolean("training", value)
 
 
 def boolean(name: str, value: object) -> bool:

@@ -5,30 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .._dtypes import STATISTICS
 from .._layout import Layout
 from .._types import Array, Moments
-from .arrays import native, numbers, real
-from .texts import dtype_names, type_name
-
-
-def statistic(name: str, value: object, layout: Layout, of: str = "x") -> Array:
-    """A statistic that a forward pass saved."""
-    result = numbers(name, value)
-    dtype_of_statistic(name, result)
-    if result.shape != layout.statistics:
-        raise ValueError(
-            f"{name} must have shape {layout.statistics} to match the statistics of {of} with shape {layout.shape},"
-            f" got {result.shape}"
-        )
-    return result
-
-
-def dtype_of_statistic(name: str, value: Array) -> None:
-    """A dtype that saved statistics may have."""
-    if value.dtype not in STATISTICS:
-        native(name, value)
-        raise TypeError(f"{name} must have dtype {dtype_names(STATISTICS)}, got {value.dtype}")
+from .arrays import real
+from .texts import type_name
 
 
 def several_values(layout: Layout, x: Array) -> None:

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,16 +70,17 @@ def components(value: object, method: str, x: Array) -> int | float | None:
     return count
 
 
-def shrinkage(value: object, method: str) -> float | str | None:
+def shrinkage(value: object, method: str) -> float | Literal["ledoit-wolf", "oas"] | None:
     """A coefficient, or the name of what estimates it."""
     if value is None:
         return None
     if not isinstance(value, str):
         return number("shrinkage", value, "a number from 0 to 1, 'ledoit-wolf', 'oas' or None", 0.0, 1.0)
-    result = choice("shrinkage", value, ESTIMATORS)
-    if result == "ledoit-wolf" and method.endswith("-cor"):
-        raise ValueError(f"shrinkage must not be 'ledoit-wolf' for method {method!r}, whose estimate needs 'oas'")
-    return result
+    if choice("shrinkage", value, ESTIMATORS) == "oas":
+        return "oas"
+    if method.endswith("-cor"):
+        raise ValueError(f"shrinkage must be a number, 'oas' or None for method {method!r}, got 'ledoit-wolf'")
+    return "ledoit-wolf"
 
 
 def power(value: object, method: str) -> float:
@@ -89,15 +91,13 @@ def power(value: object, method: str) -> float:
     return result
 
 
-def solver(value: object, method: str) -> str:
-    """How the decomposition is found."""
-    result = choice("solver", value, ("auto", "covariance", "qr", "dual"))
-    if result == "dual" and method.startswith("cholesky"):
+def solver_of_method(solver: str, method: str) -> None:
+    """How the decomposition is found, by what has one."""
+    if solver == "dual" and method.startswith("cholesky"):
         raise ValueError(f"solver must not be 'dual' for method {method!r}, which has no eigenvectors")
-    return result
 
 
-def fits(name: str, value: object, kind_of_fit: type) -> "list[object]":
+def fits(name: str, value: object, kind_of_fit: type) -> list[Any]:
     """One or more fits of as many features, as a list."""
     if isinstance(value, kind_of_fit) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a sequence of {kind_of_fit.__name__}, got {type_name(value)}")
@@ -107,18 +107,6 @@ def fits(name: str, value: object, kind_of_fit: type) -> "list[object]":
     for i, fit in enumerate(result):
         kind(f"{name}[{i}]", fit, kind_of_fit)
     return result
-
-
-def full_rank(values: Array, d: int, eps: float) -> None:
-    """Eigenvalues of d x d matrices that can be inverted."""
-    if eps == 0.0 and (values.min(axis=-1) <= d * 2.0**-52 * values.max(axis=-1)).any():
-        raise singular(eps)
-
-
-def singular(eps: float) -> np.linalg.LinAlgError:
-    """What to raise for a covariance that cannot be inverted."""
-    more = "pass eps > 0" if eps == 0.0 else f"pass eps > {eps}"
-    return np.linalg.LinAlgError(f"the covariance has no full rank: {more}")
 
 
 def covariances(name: str, value: object, shape: Shape, x: Array) -> Array:

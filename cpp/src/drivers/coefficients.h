@@ -1,0 +1,152 @@
+// What the elementwise kernels need besides the data: statistics of a bounded set of groups, weight and bias.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/table.h"
+#include "memory/thread_memory.h"
+#include "shape/axes.h"
+#include "shape/types.h"
+
+namespace fastnorm {
+
+// Statistics outside of these bounds go through other arithmetic, element by element: x - h may overflow, the scale
+// may not be a normal number of the compute type.
+template <class C>
+bool is_extreme(double mean, double rstd) {
+    if constexpr (sizeof(C) == 8) return (rstd != 0 && rstd < 0x1p-1000) || std::fabs(mean) > 0x1p1000;
+    const bool scale = rstd == 0 || std::isnan(rstd) || (rstd >= 0x1p-100 && rstd <= 0x1p100);
+    return !scale || std::fabs(mean) > 0x1p126;
+}
+
+// Statistics in the compute type for the kernels, and in double for groups that the compute type cannot handle.
+template <class C>
+class Coefficients {
+public:
+    explicit Coefficients(std::size_t n) : memory_(room(n) * kDoubles) {
+        n = room(n);
+        double* at = memory_;
+        for (double** p : {&mean, &rstd, &d1, &d2}) *p = at, at += n;
+        C* single = reinterpret_cast<C*>(at);
+        for (C** p : {&h, &l, &r, &c1, &c2}) *p = single, single += n;
+    }
+    Coefficients(const Coefficients&) = delete;
+    Coefficients& operator=(const Coefficients&) = delete;
+
+    // The mean is origin + rest; keeping it in two parts of the compute type is what makes the error independent of it.
+    void set(std::size_t i, double origin, double rest, double scale) {
+        mean[i] = origin + rest;
+        rstd[i] = scale;
+        h[i] = static_cast<C>(mean[i]);
+        l[i] = static_cast<C>((origin - h[i]) + rest);
+        r[i] = static_cast<C>(scale);
+        if (extreme(i)) any_extreme.store(true, std::memory_order_relaxed);
+    }
+    // n statistics at once; `given_mean` = nullptr is zero.
+    void set_all(std::size_t n, const double* given_mean, const double* given_rstd) {
+        for (std::size_t i = 0; i < n; ++i) mean[i] = given_mean ? given_mean[i] : 0.0;
+        for (std::size_t i = 0; i < n; ++i) rstd[i] = given_rstd[i];
+        round(0, n);
+    }
+    // Ordinary statistics of n groups that are rounded already, each for `width` indices from i on.
+    void copy(std::size_t i, std::size_t n, std::size_t width, const GroupStatistics<C>& of) {
+        repeat(of.mean, n, width, mean + i);
+        repeat(of.rstd, n, width, rstd + i);
+        repeat(of.h, n, width, h + i);
+        repeat(of.l, n, width, l + i);
+        repeat(of.r, n, width, r + i);
+    }
+    // What follows from means and scales that are set, in loops that the compiler turns into vectors.
+    void round(std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) h[i] = static_cast<C>(mean[i]);
+        for (std::size_t i = begin; i < end; ++i) l[i] = static_cast<C>(mean[i] - static_cast<double>(h[i]));
+        for (std::size_t i = begin; i < end; ++i) r[i] = static_cast<C>(rstd[i]);
+        // Most are ordinary numbers of the compute type, which one look tells.
+        int doubtful = 0;
+        for (std::size_t i = begin; i < end; ++i) {
+            const int scale = static_cast<int>(r[i] >= C(0x1p-100)) & static_cast<int>(r[i] <= C(0x1p100));
+            doubtful |= 1 ^ (scale & static_cast<int>(std::fabs(h[i]) <= C(0x1p126)));
+        }
+        bool any = false;
+        for (std::size_t i = begin; doubtful && i < end; ++i) any |= extreme(i);
+        if (any) any_extreme.store(true, std::memory_order_relaxed);
+    }
+    // The gradient's sums divided by the number of elements.
+    void set_gradient(std::size_t i, double mean_g, double mean_gx) {
+        d1[i] = mean_g;
+        d2[i] = mean_gx;
+        c1[i] = static_cast<C>(mean_g);
+        c2[i] = static_cast<C>(mean_gx);
+        if (large_gradient(i)) any_extreme.store(true, std::memory_order_relaxed);
+    }
+    bool extreme(std::size_t i) const { return is_extreme<C>(mean[i], rstd[i]); }
+    // Whether what is made of the gradient's sums may overflow in the compute type.
+    bool large_gradient(std::size_t i) const {
+        const auto large = [](double v) { return std::fabs(v) > kLargeGradient && std::isfinite(v); };
+        return sizeof(C) == 4 && (large(d1[i]) || large(d2[i]));
+    }
+    // A normalized value in double. An extreme group of double has differences that may overflow.
+    double xhat(std::size_t i, double x) const {
+        constexpr double kPart = 0x1p-4;
+        if (sizeof(C) == 4 || !extreme(i)) return (x - mean[i]) * rstd[i];
+        return ((x * kPart - h[i] * kPart) - l[i] * kPart) * (rstd[i] / kPart);
+    }
+
+    double *mean, *rstd, *d1, *d2;
+    C *h, *l, *r, *c1, *c2;
+    std::atomic<bool> any_extreme{false};
+
+private:
+    template <class V>
+    static void repeat(const V* values, std::size_t n, std::size_t width, V* to) {
+        if (width == 1) {
+            std::copy_n(values, n, to);
+        } else {
+            for (std::size_t k = 0; k < n; ++k) to = std::fill_n(to, width, values[k]);
+        }
+    }
+
+    static constexpr std::size_t kLeast = 64, kDoubles = 9;
+    // Whole vectors may be written, so a small set has room for them.
+    static std::size_t room(std::size_t n) { return std::max(n, kLeast); }
+
+    const Borrowed<double> memory_;
+};
+
+// What a normalized value goes through. A missing weight or bias beside the other becomes an array of its constant, so
+// that no loop has to know; if no parameter is given, no axis steps through them.
+template <class C>
+class Affine {
+public:
+    Affine(Axes& axes, const Parameters& given)
+        : w(static_cast<const C*>(given.weight)),
+          b(static_cast<const C*>(given.bias)),
+          activation(given.activation),
+          quantization(given.quantization) {
+        std::size_t n = 1;
+        const bool any = w || b || (quantization && quantization->per_parameter);
+        for (std::size_t i = 0; i < axes.size(); ++i) {
+            if (!any) axes[i].param = 0;
+            if (any && axes[i].is_param()) n *= axes[i].n;
+        }
+        if (!w) ones_.assign(n, C(1)), w = ones_.data();
+        if (!b) zeros_.assign(n, C(-0.0)), b = zeros_.data();  // keeps the sign of zeros
+    }
+    Affine(const Affine&) = delete;
+    Affine& operator=(const Affine&) = delete;
+
+    bool has_bias() const { return zeros_.empty(); }
+
+    const C *w, *b;
+    Activation activation;
+    const Quantization* quantization;
+
+private:
+    std::vector<C> ones_, zeros_;
+};
+
+}  // namespace fastnorm

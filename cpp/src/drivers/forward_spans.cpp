@@ -1,0 +1,142 @@
+// Forward along spans: a task takes a few neighbouring groups, sums and normalizes them while they are in the cache.
+// Few long groups are cut across tasks instead.
+#include <vector>
+
+#include <memory>
+
+#include "drivers/driver_call.h"
+#include "span_driver.h"
+
+namespace fastnorm {
+namespace {
+
+template <class T>
+class SpanForward {
+public:
+    using C = Compute<T>;
+
+    SpanForward(const Call<T>& call, const Saved& saved, bool output)
+        : call_(call),
+          saved_(saved),
+          output_(output),
+          blocks_(call.plan),
+          tasks_(call.plan, blocks_.elements() * sizeof(T), blocks_.by_runs()),
+          sweep_(call, tasks_, Step::normalize) {}
+
+    void run() {
+        if (splits_groups(tasks_.count(), blocks_.count(), call_.threads)) {
+            if (call_.sum) SumSweep<T>(call_, call_.plan.axes).run_parallel(call_.bases, call_.threads);
+            run_split();
+            return;
+        }
+        if (call_.stream && !call_.sum) sweep_.set_ahead(next_task());
+        parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
+            std::size_t n;
+            const Offset offset = tasks_.offset(task, n);
+            Bases first = at(call_.bases, offset);
+            Coefficients<C> stats(n);
+            std::unique_ptr<T[]> scratch;
+            if (call_.sum) sum(first, n, scratch);
+            moments(first, offset.stat, n, stats);
+            if (output_) sweep_.run(first, stats, n, offset.param);
+        });
+    }
+
+private:
+    // Elements from one task's x to the next one's.
+    std::ptrdiff_t next_task() const {
+        return static_cast<std::ptrdiff_t>(tasks_.chunk()) * tasks_.groups().stride[kX] /
+               static_cast<std::ptrdiff_t>(sizeof(T));
+    }
+
+    // Makes x for n groups. Where it is written past the caches, what follows reads a second one that stays in them.
+    void sum(Bases& first, std::size_t n, std::unique_ptr<T[]>& scratch) const {
+        const Axes box = tasks_.box(n);
+        const auto bytes = static_cast<std::ptrdiff_t>(blocks_.elements() * sizeof(T));
+        const bool in_place = first[kX] == first[kDy] || first[kX] == first[kExtra];
+        if (!call_.stream || in_place || !blocks_.contiguous<T>(kX) || tasks_.groups().stride[kX] != bytes) {
+            SumSweep<T>(call_, box).run(first);
+            return;
+        }
+        SumSweep<T>(call_, box, true).run(first);
+        scratch.reset(new T[n * blocks_.elements()]);
+        first[kX] = reinterpret_cast<char*>(scratch.get());
+        SumSweep<T>(call_, box).run(first);
+    }
+
+    void finish(std::size_t i, std::ptrdiff_t stat, const Moments& m, Coefficients<C>& stats) {
+        const double scale = rstd(call_.scale, m);
+        const Moments own = unscaled(m);
+        stats.set(i, own.origin, own.rest, scale);
+        save(saved_, stat, stats.mean[i], scale, own.m2);
+    }
+
+    // Statistics of n neighbouring groups.
+    void moments(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        const std::ptrdiff_t step = tasks_.groups().stride[kX];
+        if (blocks_.count() == 1 && blocks_.contiguous<T>(kX) && step % size == 0 && aligned<T>(first[kX])) {
+            rows(reinterpret_cast<const T*>(first[kX]), step / size, stat, n, stats);
+            return;
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            const Moments m = span_moments<T>(call_.kernels, blocks_, at(first, tasks_.step(i))[kX], 0, blocks_.count(),
+                                              call_.centred());
+            finish(i, stat + tasks_.step(i).stat, m, stats);
+        }
+    }
+
+    // The same for groups that are one block each, in place: all at once.
+    void rows(const T* x, std::ptrdiff_t step, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+        BlockSums sums;
+        double m2[kBatch];
+        call_.kernels.span_moments(x, step, n, blocks_.elements(), call_.centred(), sums);
+        if (is_mean_of_squares(call_.scale.statistic) &&
+            call_.kernels.group_statistics(sums, n, blocks_.elements(), call_.centred(), call_.scale.eps,
+                                           {stats.mean, stats.rstd, m2, stats.h, stats.l, stats.r})) {
+            if (!saved_.any()) return;
+            for (std::size_t i = 0; i < n; ++i) {
+                save(saved_, stat + tasks_.step(i).stat, stats.mean[i], stats.rstd[i], m2[i]);
+            }
+            return;
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            const T* row = x + static_cast<std::ptrdiff_t>(i) * step;
+            finish(i, stat + tasks_.step(i).stat, block_moments(sums, i, row, blocks_.elements(), call_.centred()),
+                   stats);
+        }
+    }
+
+    void run_split() {
+        Coefficients<C> stats(call_.plan.kept.count());
+        split_sums<Moments>(
+            call_.plan.kept.count(), blocks_.count(), call_.threads,
+            [&](std::size_t group, std::size_t begin, std::size_t end) {
+                const Bases bases = at(call_.bases, call_.plan.kept.offset(group));
+                return span_moments<T>(call_.kernels, blocks_, bases[kX], begin, end, call_.centred());
+            },
+            [&](std::size_t group, const Moments& m) { finish(group, call_.plan.kept.offset(group).stat, m, stats); });
+        if (output_) sweep_.run_split(stats);
+    }
+
+    const Call<T>& call_;
+    const Saved& saved_;
+    bool output_;
+    SpanBlocks blocks_;
+    GroupTasks tasks_;
+    GroupSweep<T> sweep_;
+};
+
+}  // namespace
+
+template <class T>
+void span_forward(const Call<T>& call, const Saved& saved, bool output) {
+    SpanForward<T>(call, saved, output).run();
+}
+
+template void span_forward(const Call<float>&, const Saved&, bool);
+template void span_forward(const Call<double>&, const Saved&, bool);
+template void span_forward(const Call<BF16>&, const Saved&, bool);
+template void span_forward(const Call<F16>&, const Saved&, bool);
+
+}  // namespace fastnorm

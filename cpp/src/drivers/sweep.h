@@ -1,0 +1,287 @@
+// Elementwise steps over rows of any layout: reaches strided memory through tiles, takes groups with extreme statistics
+// through double arithmetic, rounds to bytes, leaves masked elements out.
+#pragma once
+
+#include <utility>
+
+#include "activation.h"
+#include "coefficients.h"
+#include "kernels/table.h"
+#include "memory/thread_memory.h"
+#include "shape/tile.h"
+
+namespace fastnorm {
+
+// Base addresses of the operands.
+using Bases = std::array<char*, kOperands>;
+
+inline Bases at(Bases bases, const Offset& offset) {
+    for (std::size_t k = 0; k < kOperands; ++k) {
+        if (bases[k]) bases[k] += offset.at[k];
+    }
+    return bases;
+}
+
+// What is written to kY: of x; of dy and x; the same with a mask in kExtra, the dx of an element outside being that of
+// constant statistics; dy through the activation; x + dy.
+enum class Step { normalize, input_gradient, masked_gradient, activation_gradient, add };
+
+template <class T>
+class Sweep {
+    using C = Compute<T>;
+    using Kernel = void (*)(const Plane<T>&);
+
+public:
+    Sweep(const Kernels<T>& kernels, const Affine<C>& affine, Step step, bool stream)
+        : kernels_(kernels), kernel_(kernel_of(kernels, step)), affine_(affine), step_(step), stream_(stream) {}
+
+    // Along which axes `run` goes.
+    void set_axes(const Axis& lanes, const Axis& rows) { lanes_ = lanes, rows_ = rows; }
+    // Elements from x to what is read next, which is fetched meanwhile: reading and writing by turns would use half of
+    // the memory's rate each.
+    void set_ahead(std::ptrdiff_t ahead) { ahead_ = ahead; }
+
+    void run(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,
+             std::size_t lanes) const {
+        if (!stats.any_extreme && step_ != Step::masked_gradient) {
+            plain(bases, stats, offset, rows, lanes);
+            return;
+        }
+        for_blocks(bases, offset, rows, lanes,
+                   [&](const Bases& block, const Offset& here, std::size_t n) { masked(block, stats, here, n); });
+    }
+
+private:
+    static constexpr std::size_t kLine = 64;  // of the cache
+    // Lanes of rows whose values are copied behind themselves; longer ones have whole lines enough.
+    static constexpr std::size_t kWrapped = 16 * kLine / sizeof(T);
+
+    static Kernel kernel_of(const Kernels<T>& kernels, Step step) {
+        switch (step) {
+            case Step::normalize:
+                return kernels.normalize;
+            case Step::activation_gradient:
+                return kernels.activation_gradient;
+            case Step::add:
+                return kernels.add;
+            default:
+                return kernels.input_gradient;
+        }
+    }
+
+    bool direct(const Bases& bases, Operand k) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        return (lanes_.stride[k] == size || lanes_.n == 1) && rows_.stride[k] % size == 0 && aligned<T>(bases[k]);
+    }
+
+    bool whole_lines(const char* y) const {
+        const auto step = static_cast<std::size_t>(rows_.stride[kY]);
+        return lanes_.n * sizeof(T) >= 16 * kLine ||
+               (step % kLine == 0 && reinterpret_cast<std::uintptr_t>(y) % kLine == 0);
+    }
+
+    // Whether rows follow one another, and are of a length that is better streamed as one long row.
+    static bool flat(const Plane<T>& p) {
+        const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
+        const bool forms = !p.stat_lanes || p.param_lanes;
+        return forms && p.lanes * sizeof(C) >= kLine && p.lanes <= kWrapped && p.x_row == lanes && p.y_row == lanes &&
+               (!p.dy || p.dy_row == lanes) && (!p.added || p.added_row == lanes);
+    }
+
+    bool reads_dy() const { return step_ != Step::normalize; }
+    bool reads_added(const Bases& bases) const { return step_ == Step::input_gradient && bases[kExtra]; }
+
+    Plane<T> plane(const Coefficients<C>& s, const Offset& offset, std::size_t rows, std::size_t lanes) const {
+        Plane<T> p{};
+        p.rows = rows, p.lanes = lanes;
+        p.h = s.h + offset.stat, p.l = s.l + offset.stat, p.r = s.r + offset.stat;
+        p.c1 = s.c1 + offset.stat, p.c2 = s.c2 + offset.stat;
+        p.stat_row = rows_.stat, p.stat_lanes = lanes_.stat != 0;
+        p.w = affine_.w + offset.param, p.b = affine_.b + offset.param;
+        p.param_row = rows_.param, p.param_lanes = lanes_.param != 0;
+        p.no_bias = !affine_.has_bias();
+        p.activation = affine_.activation;
+        return p;
+    }
+
+    // Rows without an extreme group.
+    void plain(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
+               std::size_t lanes) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        const bool added = reads_added(bases);
+        if (!affine_.quantization && direct(bases, kX) && direct(bases, kY) && (!reads_dy() || direct(bases, kDy)) &&
+            (!added || direct(bases, kExtra))) {
+            Plane<T> p = plane(s, offset, rows, lanes);
+            p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
+            p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / size;
+            p.ahead = ahead_;
+            if (reads_dy()) p.dy = reinterpret_cast<const T*>(bases[kDy]), p.dy_row = rows_.stride[kDy] / size;
+            if (added) p.added = reinterpret_cast<const T*>(bases[kExtra]), p.added_row = rows_.stride[kExtra] / size;
+            // In place the lines are in the cache already.
+            const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
+            p.stream = stream && whole_lines(bases[kY]);
+            if (stream && !p.stream && flat(p)) {
+                stream_flat(p);
+            } else if (stream && !p.stream && p.y_row == static_cast<std::ptrdiff_t>(lanes)) {
+                stream_rows(p);
+            } else {
+                kernel_(p);
+            }
+            return;
+        }
+        for_blocks(bases, offset, rows, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
+            tile(block, plane(s, here, 1, n), here.param);
+        });
+    }
+
+    // Calls f(bases, offset, lanes) for pieces of rows of at most kBlock lanes.
+    template <class F>
+    void for_blocks(const Bases& bases, const Offset& offset, std::size_t rows, std::size_t lanes, F&& f) const {
+        for (std::size_t row = 0; row < rows; ++row) {
+            for (std::size_t lane = 0; lane < lanes; lane += kBlock) {
+                Offset step, here = offset;
+                step.advance(rows_, row);
+                step.advance(lanes_, lane);
+                here.stat += step.stat, here.param += step.param;
+                f(at(bases, step), here, std::min(kBlock, lanes - lane));
+            }
+        }
+    }
+
+    // Short rows one after the other, which would leave most lines half written: past the caches as one long row.
+    void stream_flat(Plane<T> p) const {
+        constexpr std::size_t kVector = kLine / sizeof(C);
+        const Borrowed<C> all(7 * (kWrapped + kVector));
+        C* next = all;
+        const auto wrap = [&](const C*& values) {
+            std::copy_n(values, kVector, std::copy_n(values, p.lanes, next));
+            values = std::exchange(next, next + kWrapped + kVector);
+        };
+        if (p.stat_lanes) wrap(p.h), wrap(p.l), wrap(p.r);
+        if (p.stat_lanes && reads_dy()) wrap(p.c1), wrap(p.c2);
+        if (p.param_lanes) wrap(p.w), wrap(p.b);
+        p.flat = p.stream = true;
+        kernel_(p);
+    }
+
+    // The same for rows that are shorter than a vector: by way of a tile.
+    void stream_rows(Plane<T> p) const {
+        constexpr std::size_t kTile = 16 * 1024 / sizeof(T);
+        const Borrowed<T> tile(kTile);
+        T* y = p.y;
+        const std::size_t rows = p.rows, most = std::max<std::size_t>(1, kTile / p.lanes);
+        p.y = tile;
+        for (std::size_t first = 0; first < rows; first += p.rows) {
+            p.rows = std::min(most, rows - first);
+            kernel_(p);
+            kernels_.stream(tile, p.rows * p.lanes, y + first * p.lanes);
+            const auto n = static_cast<std::ptrdiff_t>(p.rows), stat = n * p.stat_row, param = n * p.param_row;
+            p.x += n * p.x_row, p.dy += n * p.dy_row, p.added += n * p.added_row;
+            p.h += stat, p.l += stat, p.r += stat, p.c1 += stat, p.c2 += stat;
+            p.w += param, p.b += param;
+        }
+    }
+
+    void tile(const Bases& bases, Plane<T> p, std::ptrdiff_t param) const {
+        const Borrowed<T> x(kBlock), dy(kBlock), added(kBlock), y(kBlock);
+        p.x = read(bases, kX, p.lanes, x);
+        if (reads_dy()) p.dy = read(bases, kDy, p.lanes, dy);
+        if (reads_added(bases)) p.added = read(bases, kExtra, p.lanes, added);
+        p.y = y;
+        kernel_(p);
+        write(y, p.lanes, param, bases[kY]);
+    }
+
+    const T* read(const Bases& bases, Operand k, std::size_t n, T* tile) const {
+        if (direct(bases, k)) return reinterpret_cast<const T*>(bases[k]);
+        gather(bases[k], lanes_.stride[k], n, tile);
+        return tile;
+    }
+
+    void write(const T* y, std::size_t n, std::ptrdiff_t param, char* to) const {
+        const Quantization* q = affine_.quantization;
+        if (!q) {
+            scatter(y, n, to, lanes_.stride[kY]);
+            return;
+        }
+        const Borrowed<std::uint8_t> bytes(kBlock);
+        const std::ptrdiff_t first = q->per_parameter ? param : 0;
+        const Quantizer<C> by{static_cast<const C*>(q->scale) + first, static_cast<const C*>(q->zero_point) + first,
+                              q->per_parameter && lanes_.param != 0, C(q->is_signed ? -128 : 0),
+                              C(q->is_signed ? 127 : 255)};
+        kernels_.quantize(y, n, by, bytes);
+        scatter<std::uint8_t>(bytes, n, to, lanes_.stride[kY]);
+    }
+
+    // A row of at most kBlock lanes, some of them perhaps not to be counted: what they become is made first, since the
+    // output may lie on an input, and written over last.
+    void masked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t lanes) const {
+        if (step_ != Step::masked_gradient) {
+            extreme(bases, s, offset, lanes);
+            return;
+        }
+        const Borrowed<T> outside(kBlock);
+        bool any = false;
+        for (std::size_t i = 0; i < lanes; ++i) {
+            const auto lane = static_cast<std::ptrdiff_t>(i);
+            if (bases[kExtra][lane * lanes_.stride[kExtra]]) continue;
+            const double g = value(bases, kDy, lane) * affine_.w[offset.param + lane * lanes_.param];
+            outside[i] = narrow<T>(g * s.rstd[offset.stat + lane * lanes_.stat]);
+            any = true;
+        }
+        extreme(bases, s, offset, lanes);
+        for (std::size_t i = 0; any && i < lanes; ++i) {
+            const auto lane = static_cast<std::ptrdiff_t>(i);
+            if (bases[kExtra][lane * lanes_.stride[kExtra]]) continue;
+            std::memcpy(bases[kY] + lane * lanes_.stride[kY], &outside[i], sizeof(T));
+        }
+    }
+
+    bool is_exact(const Coefficients<C>& s, std::size_t stat) const {
+        const bool gradient = step_ == Step::input_gradient || step_ == Step::masked_gradient;
+        return s.extreme(stat) || (gradient && s.large_gradient(stat));
+    }
+
+    // The same with lanes of groups that take double arithmetic.
+    void extreme(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t lanes) const {
+        std::vector<std::pair<std::ptrdiff_t, T>> fixed;
+        for (std::size_t i = 0; s.any_extreme && i < lanes; ++i) {
+            const auto lane = static_cast<std::ptrdiff_t>(i);
+            const auto stat = static_cast<std::size_t>(offset.stat + lane * lanes_.stat);
+            if (is_exact(s, stat)) {
+                fixed.emplace_back(lane, exact(bases, s, stat, offset.param + lane * lanes_.param, lane));
+            }
+        }
+        if (fixed.size() < lanes) plain(bases, s, offset, 1, lanes);
+        for (const auto& [lane, y] : fixed) {
+            write(&y, 1, offset.param + lane * lanes_.param, bases[kY] + lane * lanes_.stride[kY]);
+        }
+    }
+
+    double value(const Bases& bases, Operand k, std::ptrdiff_t lane) const {
+        T value;
+        std::memcpy(&value, bases[k] + lane * lanes_.stride[k], sizeof(T));
+        return widen(value);
+    }
+
+    T exact(const Bases& bases, const Coefficients<C>& s, std::size_t stat, std::ptrdiff_t param,
+            std::ptrdiff_t lane) const {
+        const double xhat = s.xhat(stat, value(bases, kX, lane));
+        const double w = affine_.w[param], z = xhat * w + affine_.b[param];
+        if (step_ == Step::normalize) return narrow<T>(activate(affine_.activation, z));
+        const double dy = value(bases, kDy, lane);
+        if (step_ == Step::activation_gradient) return narrow<T>(dy * activation_slope(affine_.activation, z));
+        const double added = reads_added(bases) ? value(bases, kExtra, lane) : 0.0;
+        return narrow<T>(s.rstd[stat] * ((dy * w - s.d1[stat]) - xhat * s.d2[stat]) + added);
+    }
+
+    const Kernels<T>& kernels_;
+    Kernel kernel_;
+    const Affine<C>& affine_;
+    Step step_;
+    bool stream_;
+    std::ptrdiff_t ahead_ = 0;
+    Axis lanes_, rows_;
+};
+
+}  // namespace fastnorm

@@ -1,0 +1,52 @@
+// Every size that was chosen for caches, and where it comes from. None of them changes a result: what fixes the order
+// of sums (blocks of elements and rows) is in kernels/table.h.
+#pragma once
+
+#include <cstddef>
+
+namespace fastnorm {
+
+inline constexpr std::size_t operator""_KB(unsigned long long n) { return static_cast<std::size_t>(n) << 10; }
+inline constexpr std::size_t operator""_MB(unsigned long long n) { return static_cast<std::size_t>(n) << 20; }
+
+namespace limits {
+
+// ---- of the first-level cache, 32 or 48 KB everywhere
+// ---------------------------------------------------------------- Neighbouring groups of one task: summed, then
+// normalized while they are still there.
+inline constexpr std::size_t kGroupTaskBytes = 32_KB;
+
+// ---- of the second-level cache, of which 512 KB or more belong to a thread everywhere
+// -------------------------------- Groups of short runs share lines, so a task takes more of them.
+inline constexpr std::size_t kRunTaskBytes = 256_KB;
+// All rows of a tile of lanes are summed, finished and swept by one task if they take no more: one array, two arrays.
+inline constexpr std::size_t kColumnForwardBytes = 256_KB;
+inline constexpr std::size_t kColumnBackwardBytes = 512_KB;
+// Rows whose parameter gradients are summed together.
+inline constexpr std::size_t kRowBatchBytes = 192_KB;
+// One piece of an elementwise sweep.
+inline constexpr std::size_t kSweepTaskBytes = 64_KB;
+
+// ---- of waking a thread
+// ---------------------------------------------------------------------------------------------- It costs some
+// microseconds, in which a thread goes through about this much.
+inline constexpr std::size_t kBytesPerThread = 128_KB;
+
+}  // namespace limits
+
+// The caches of this machine; 0 where they cannot be found out.
+struct CacheSizes {
+    std::size_t l2, l3;
+    bool l3_of_socket;  // shared by all cores of a socket, not by a few
+};
+CacheSizes cache_sizes();
+
+// Outputs from this size on are written past the caches: nobody finds them there again, and a store that does not have
+// to read its line first saves a third of the traffic of a forward pass. FASTNORM_STREAM_MB, or else the second-level
+// caches of our processors and half of what is theirs of the third-level one: all of it where a few cores share it
+// (AMD), 4 MB a processor where a whole socket does (Intel). Measured for two processors: 8 MB serve on an Intel Xeon
+// with 2 MB and 266 MB, 16 to 24 MB on an AMD EPYC with 1 MB and 32 MB.
+std::size_t stream_bytes();
+inline bool outgrows_caches(std::size_t bytes) { return bytes >= stream_bytes(); }
+
+}  // namespace fastnorm
