@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -25,8 +26,8 @@ def main() -> None:
     ):
         x = np.random.default_rng(0).normal(size=shape)
         dy = np.random.default_rng(1).normal(size=shape)
-        calls = gradient(lambda x, f=plain, axes=axes: f(x, axes), dy), gradient(fast, dy)
-        compare(f"{name} {'x'.join(map(str, shape))}", *(lambda call=call, x=x: call(x) for call in calls))
+        calls = gradient(partial(plain, axes=axes), dy), gradient(fast, dy)
+        compare(f"{name} {'x'.join(map(str, shape))}", *(partial(call, x) for call in calls))
 
 
 def normalize(x: Any, axes: tuple[int, ...]) -> Any:
@@ -35,7 +36,8 @@ def normalize(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def gradient(function: Callable[[Any], Any], dy: Any) -> Callable[[Any], Any]:
-    return grad(lambda x: np.sum(function(x) * dy))
+    result: Callable[[Any], Any] = grad(lambda x: np.sum(function(x) * dy))
+    return result
 
 
 if __name__ == "__main__":

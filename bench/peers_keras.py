@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "numpy"
@@ -30,11 +31,11 @@ def main() -> None:
     ):
         x = np.random.default_rng(0).normal(size=shape).astype("float32")
         name = f"{type(layer).__name__} {'x'.join(map(str, shape))}{', training' if options else ''}"
-        both(name, lambda layer=layer, x=x, options=options: layer(x, **options))
+        both(name, partial(layer, x, **options))
     for norm in (lambda: layers.GroupNormalization(8), layers.BatchNormalization):
         model = network(norm)
         x = np.random.default_rng(0).normal(size=(8, 64, 64, 3)).astype("float32")
-        both(f"CNN with {norm().__class__.__name__}", lambda model=model, x=x: model.predict(x, verbose=0))
+        both(f"CNN with {norm().__class__.__name__}", partial(model.predict, x, verbose=0))
 
 
 def both(name: str, call: Callable[[], Any]) -> None:

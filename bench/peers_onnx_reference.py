@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def main() -> None:
         fast = ReferenceEvaluator(model, new_ops=fastnorm.onnx.reference_ops())
         assert np.allclose(plain.run(None, {"x": x})[0], fast.run(None, {"x": x})[0], rtol=1e-3, atol=1e-4)
         name = f"{op} {'x'.join(map(str, shape))}"
-        compare(name, lambda s=plain, x=x: s.run(None, {"x": x}), lambda s=fast, x=x: s.run(None, {"x": x}))
+        compare(name, partial(plain.run, None, {"x": x}), partial(fast.run, None, {"x": x}))
 
 
 def one_node(op: str, shape: tuple[int, ...], parameters: int, attributes: dict[str, Any]) -> onnx.ModelProto:

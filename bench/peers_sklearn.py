@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ def main() -> None:
             x = (rng.standard_normal((samples, features)) @ rng.standard_normal((features, features))).astype(dtype)
             pca, whitener = PCA(whiten=True), Whitener()
             name = f"{samples} x {features} {np.dtype(dtype)}"
-            compare(f"fit {name}", lambda pca=pca, x=x: pca.fit(x), lambda whitener=whitener, x=x: whitener.fit(x))
-            compare(f"transform {name}", lambda f=pca, x=x: f.transform(x), lambda f=whitener, x=x: f.transform(x))
+            compare(f"fit {name}", partial(pca.fit, x), partial(whitener.fit, x))
+            compare(f"transform {name}", partial(pca.transform, x), partial(whitener.transform, x))
     print("\n| 20000 x 64 float32, largest error of the covariance | PCA(whiten=True) | Whitener |\n|---|---:|---:|")
     for mean in (0, 10, 100, 1000):
         x = (rng.standard_normal((20_000, 64)) + mean).astype(np.float32)

@@ -177,7 +177,7 @@ def of_table(x: np.ndarray, options: argparse.Namespace) -> float:
     off = np.abs(np.cov(z.T) - np.eye(z.shape[1])).max()
     if not off < 1e-2:
         raise SystemExit(f"{x.shape}, {x.dtype}: {off:.1e} off the identity")
-    calls = {name: lambda call=call: call(x) for name, call in peers(x).items()}
+    calls: dict[str, Callable[[], Any]] = {name: functools.partial(call, x) for name, call in peers(x).items()}
     times = take_turns(calls, options)
     ours = times.pop("fastnorm")
     ratio = {name: float(np.median(seconds / ours)) for name, seconds in times.items()}
@@ -279,7 +279,8 @@ def main() -> None:
 
             torch.set_num_threads(options.threads)
         if options.memory_of:
-            measure_memory(options.memory_of, *options.shapes[0], options.dtypes[0])
+            n, d = options.shapes[0]
+            measure_memory(options.memory_of, n, d, options.dtypes[0])
             return
         for name, part in {"tables": of_tables, "maps": of_maps, "batches": of_batches}.items():
             if options.only in (None, name):

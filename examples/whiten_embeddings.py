@@ -1,8 +1,10 @@
 """Whiten the embeddings of sentences: cosine similarities before and after (BERT whitening).
 
-Embeddings of a transformer lie in a narrow cone: sentences that have nothing to do with each other are similar, too.
-Whitening spreads them. The map is fitted to sentences from descriptions of data sets, in batches of fewer sentences
-than an embedding has numbers, and applied to pairs of paraphrases that it has not seen.
+Embeddings of a transformer that was not trained for it lie in a narrow cone: all sentences are similar. This model was
+trained for similarity, so its cosines are spread already, and the picture shows what whitening by few sentences of
+another kind costs, and how shrinkage and whitening in part keep that small. The map is fitted to sentences from
+descriptions of data sets, in batches of fewer sentences than an embedding has numbers, and applied to pairs of
+paraphrases that it has not seen.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from encoder.sentences import SENTENCES
 Array = npt.NDArray[Any]
 
 BATCH = 32  # sentences
-TOKENS = 64  # of a sentence, at most
+TOKENS = 32  # of a sentence, at most
 LOADERS = ("iris", "diabetes", "digits", "linnerud", "wine", "breast_cancer")
 
 

@@ -70,7 +70,7 @@ def _finfo(dtype: npt.DTypeLike) -> Any:
         return np.finfo(dtype)
     import ml_dtypes
 
-    return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+    return ml_dtypes.finfo(dtype)
 
 
 def half_ulp(ref: Any, dtype: npt.DTypeLike) -> Array:

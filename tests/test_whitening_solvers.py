@@ -67,7 +67,7 @@ def test_reference(method: Any, solver: Any, n: int, d: int, options: dict[str, 
     assert fit.shrinkage == pytest.approx(expected.shrinkage, rel=1e-10)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     n=st.integers(1, 300),
     d=st.integers(1, 300),

@@ -72,7 +72,7 @@ void sweep_all(const Space& space, Step step, Input x, Input dy, Output y, const
         Coefficients<Compute<T>> stats(n);
         stats.set_all(n, mean, rstd);
         const std::size_t size = count_elements(space) * sizeof(T);
-        const Planes<T> planes(kernels().of<T>(), axes, affine, step, outgrows_caches(size));
+        const Planes<T> planes(kernels().of<T>(), axes, affine, step, outgrows_caches(size, dy.data ? 3 : 2));
         planes.run_parallel({bytes(x.data), bytes(y.data), bytes(dy.data), nullptr}, stats, threads_for(size));
     });
 }

@@ -321,7 +321,7 @@ void masked_backward(const Space& space, Input dy, Input x, const void* weight, 
                           stats.set_gradient(i, training && is_centred(scale.statistic) ? total.a.value() / n : 0.0,
                                              training ? total.b.value() / n : 0.0);
                       }
-                      sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size), bases, stats,
+                      sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size, 3), bases, stats,
                                std::min(threads, threads_for(2 * size)));
                   });
         if (own) return;

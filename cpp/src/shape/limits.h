@@ -47,6 +47,7 @@ CacheSizes cache_sizes();
 // (AMD), 4 MB a processor where a whole socket does (Intel). Measured for two processors: 8 MB serve on an Intel Xeon
 // with 2 MB and 266 MB, 16 to 24 MB on an AMD EPYC with 1 MB and 32 MB.
 std::size_t stream_bytes();
-inline bool outgrows_caches(std::size_t bytes) { return bytes >= stream_bytes(); }
+// `arrays` of that size are gone through: the input and the output of a forward pass, one more in a backward.
+inline bool outgrows_caches(std::size_t bytes, std::size_t arrays = 2) { return arrays * bytes >= 2 * stream_bytes(); }
 
 }  // namespace fastnorm

@@ -123,12 +123,12 @@ __all__ = [
     "samples_of_covariance",
     "several_values",
     "shrinkage",
+    "solver_of_method",
     "some_samples",
     "split_every",
     "table_in_blocks",
     "the_same",
     "values_per_group",
-    "solver_of_method",
     "variances",
     "whitening_saved",
 ]

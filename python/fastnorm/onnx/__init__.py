@@ -1,4 +1,4 @@
-"""ONNX models: operators for its reference evaluator, kernels for ONNX Runtime, fusion of norms with their neighbours.
+"""ONNX models: operators for its reference evaluator, kernels for ONNX Runtime, and fusion of norms.
 
 Importing this needs no other package; each function tells what it needs.
 """
