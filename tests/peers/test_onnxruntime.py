@@ -12,7 +12,7 @@ import fastnorm.onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, parser
 from onnx.backend.test.case.node import collect_testcases
 
 OPERATORS = ("GroupNormalization", "InstanceNormalization", "LayerNormalization", "RMSNormalization")
@@ -169,6 +169,21 @@ def test_activations(activation: str) -> None:
 def test_an_unknown_activation_is_refused_with_the_model() -> None:
     with pytest.raises(Exception, match=r"activation must be one of 'relu', .*, got 'tanh'"):
         run("InstanceNormalization", IMAGE, activation="tanh")
+
+
+def test_converted_models_run() -> None:
+    model = parser.parse_model("""<ir_version: 10, opset_import: ["": 21]>
+    block (double[2, 6, 5, 3] x, double[6] scale, double[6] bias) => (double[2, 6, 5, 3] z) {
+        y = GroupNormalization <num_groups = 3, epsilon = 0.125> (x, scale, bias)
+        gate = Sigmoid (y)
+        z = Mul (y, gate)
+    }""")
+    converted = fastnorm.onnx.convert(model)
+    assert [node.domain for node in converted.graph.node] == ["fastnorm"]
+    (z,) = session(converted, override=False).run(None, IMAGE)
+    x, scale, bias = IMAGE.values()
+    expected = fn.reference.group_norm(x, 3, scale, bias, eps=0.125, activation="silu")
+    np.testing.assert_allclose(z, expected, rtol=1e-12, atol=1e-12)
 
 
 SKIPS = {"whole": numbers(2, 3, 8, seed=5), "rows": numbers(3, 8, seed=5), "one sample": numbers(1, 3, 8, seed=5)}

@@ -31,7 +31,8 @@ def convert(model: Any) -> Any:
     Returns
     -------
     onnx.ModelProto
-        A model that runs where the domain is known: in the reference evaluator with :func:`reference_ops`.
+        A model that runs where the domain is known: in the reference evaluator with
+        :func:`reference_ops`, in ONNX Runtime with :func:`register`.
 
     Raises
     ------
