@@ -1,6 +1,6 @@
 """Whitening fits over Dask: time, memory and bytes exchanged on one and two workers, and a model for many.
 
-    python bench/distributed.py [--quick]
+    python bench/ranks.py [--quick]
 
 Blocks are made where they are used, so that nothing but tasks and partial results is exchanged. Processor time is that
 of the busiest worker: on a machine that nothing else runs on, a fit takes about that long.
