@@ -210,7 +210,6 @@ struct InputGradient {
 FASTNORM_API double machine_eps(DType dtype);
 
 // ---- batch norm: statistics of every index of the channel axis
-// -------------------------------------------------------
 
 /// y = (x - running_mean) / sqrt(running_var + eps) * weight + bias; statistics and parameters of shape (C,). With
 /// `mean_only` running_var is not used and may be none.
@@ -224,7 +223,6 @@ FASTNORM_API void batch_norm_backward(const Tensor& dy, const Tensor& x, const T
                                       const GradientResults& results);
 
 // ---- layer norm and RMS norm: statistics over the normalized axes
-// ----------------------------------------------------
 
 /// y = (x - mean) * rstd * weight + bias. mean, rstd: the shape of x with length 1 along the normalized axes.
 FASTNORM_API void layer_norm(const Tensor& x, const AxisList& axis, const NormOptions& options,
@@ -267,7 +265,6 @@ FASTNORM_API void add_rms_norm_backward(const Tensor& dy, const Tensor& dh, cons
                                         const GradientResults& results);
 
 // ---- group and instance norm: axis 0 is the sample axis
-// --------------------------------------------------------------
 
 /// Statistics of every sample and run of C / num_groups channels: (N, num_groups). Parameters: (C,).
 FASTNORM_API void group_norm(const Tensor& x, std::int64_t num_groups, std::int64_t axis, const NormOptions& options,
@@ -287,7 +284,6 @@ FASTNORM_API void instance_norm_backward(const Tensor& dy, const Tensor& x, cons
                                          const GradientResults& results);
 
 // ---- weights
-// ---------------------------------------------------------------------------------------------------------
 
 /// How weight standardization scales, see docs/numerics.md. eps without a value: 1e-6, 1e-5, 1e-5, 1e-4.
 enum class Standardization : std::uint8_t { var, std_unbiased, std_biased, max };
@@ -344,7 +340,6 @@ FASTNORM_API void weight_standardization_backward(const Tensor& dw, const Tensor
                                                   const WeightGradients& results);
 
 // ---- statistics
-// ------------------------------------------------------------------------------------------------------
 
 /// Count, mean and sum of squared deviations over the named axes, in float64, of the shape of x with length 1 along
 /// them. AxisList::none(): over all.
@@ -368,7 +363,6 @@ FASTNORM_API void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, c
                                             const GradientResults& results);
 
 // ---- whitening
-// -------------------------------------------------------------------------------------------------------
 
 /// y = (x - mean) matrix' + shift for samples x of shape (n, features); matrix: (components, features), mean and shift
 /// (may be none): float64, of one value per feature and per component. y: (n, components), of the dtype of x.

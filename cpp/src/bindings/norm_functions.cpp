@@ -110,7 +110,6 @@ PyObject* returned(Results& r, const fn::NormOptions& options) {
 }
 
 // ---- layer and RMS norm: x, axis, options, out
-// -----------------------------------------------------------------------
 
 using Rows = void(const fn::Tensor&, const fn::AxisList&, const fn::NormOptions&, const fn::NormResults&);
 
@@ -206,7 +205,6 @@ PyObject* l2_normalize_backward(Arguments& a, Results& r) {
 }
 
 // ---- batch, group and instance norm
-// ----------------------------------------------------------------------------------
 
 // x, running_mean, running_var, mean_only, axis, options, out
 PyObject* batch_norm(Arguments& a, Results& r) {

@@ -85,7 +85,6 @@ void instance_norm(Call& call) {
 }
 
 // ---- residual sums
-// ---------------------------------------------------------------------------------------------------
 
 // What is added to x: `skip`, whose missing or single samples are repeated, plus a bias along the last axis.
 class Skip {

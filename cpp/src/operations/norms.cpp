@@ -76,7 +76,6 @@ double machine_eps(DType dtype) {
 }
 
 // ---- batch norm
-// ------------------------------------------------------------------------------------------------------
 
 void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, std::int64_t axis,
                 const NormOptions& options, const NormResults& results) {
@@ -123,7 +122,6 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& mean, 
 }
 
 // ---- layer norm and RMS norm
-// -----------------------------------------------------------------------------------------
 
 void layer_norm(const Tensor& x, const AxisList& axis, const NormOptions& options, const NormResults& results) {
     ForwardCall call("x", x, {}, checked_rows("x", x, axis), Statistic::variance, options, kEps);
@@ -156,7 +154,6 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& rstd, co
 }
 
 // ---- residual sums
-// ---------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -203,7 +200,6 @@ void add_rms_norm_backward(const Tensor& dy, const Tensor& dh, const Tensor& h, 
 }
 
 // ---- group and instance norm
-// -----------------------------------------------------------------------------------------
 
 namespace {
 

@@ -76,7 +76,6 @@ void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, std::in
 }
 
 // ---- weight standardization
-// ------------------------------------------------------------------------------------------
 
 struct Form {
     Statistic statistic;

@@ -12,12 +12,13 @@ inline constexpr std::size_t operator""_MB(unsigned long long n) { return static
 namespace limits {
 
 // ---- of the first-level cache, 32 or 48 KB everywhere
-// ---------------------------------------------------------------- Neighbouring groups of one task: summed, then
-// normalized while they are still there.
+
+// Neighbouring groups of one task: summed, then normalized while they are still there.
 inline constexpr std::size_t kGroupTaskBytes = 32_KB;
 
 // ---- of the second-level cache, of which 512 KB or more belong to a thread everywhere
-// -------------------------------- Groups of short runs share lines, so a task takes more of them.
+
+// Groups of short runs share lines, so a task takes more of them.
 inline constexpr std::size_t kRunTaskBytes = 256_KB;
 // All rows of a tile of lanes are summed, finished and swept by one task if they take no more: one array, two arrays.
 inline constexpr std::size_t kColumnForwardBytes = 256_KB;
@@ -28,8 +29,8 @@ inline constexpr std::size_t kRowBatchBytes = 192_KB;
 inline constexpr std::size_t kSweepTaskBytes = 64_KB;
 
 // ---- of waking a thread
-// ---------------------------------------------------------------------------------------------- It costs some
-// microseconds, in which a thread goes through about this much.
+
+// It costs some microseconds, in which a thread goes through about this much.
 inline constexpr std::size_t kBytesPerThread = 128_KB;
 
 }  // namespace limits
