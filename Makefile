@@ -31,7 +31,7 @@ PEERS ?= peers
 
 test-peers: $(VENV)/.installed-test $(VENV)/.installed-$(PEERS) ## install PyTorch, ONNX, Keras and others, and test the modules for them
 	@.ci/packages.sh openmpi-bin
-	@$(PYTEST) tests/peers -q
+	@$(PYTEST) tests/peers tests/test_conventions.py tests/test_examples.py -q
 
 lint: $(VENV)/.installed-dev ## formatting, lint and type checks of Python and C++
 	$(BIN)/ruff check .
