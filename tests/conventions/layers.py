@@ -70,6 +70,9 @@ def _flax(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def _timm(name: str, given: dict[str, Any]) -> dict[str, Any]:
     import torch
+
+    # timm does without torchvision, but not with one that was built for another PyTorch.
+    sys.modules["torchvision"] = None  # type: ignore[assignment]
     from timm import layers
 
     tensors = {key: torch.from_numpy(value) for key, value in given.items() if isinstance(value, np.ndarray)}
