@@ -71,8 +71,11 @@ def _flax(name: str, given: dict[str, Any]) -> dict[str, Any]:
 def _timm(name: str, given: dict[str, Any]) -> dict[str, Any]:
     import torch
 
-    # timm does without torchvision, but not with one that was built for another PyTorch.
-    sys.modules["torchvision"] = None  # type: ignore[assignment]
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:  # it was built for another PyTorch, and timm only wants to import it
+        for operator in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{operator}", "(Tensor boxes, Tensor scores, float most) -> Tensor")
     from timm import layers
 
     tensors = {key: torch.from_numpy(value) for key, value in given.items() if isinstance(value, np.ndarray)}
