@@ -198,7 +198,7 @@ def test_weight_norm_starts_with_normalized_outputs(shape: tuple[int, ...], axis
     assert_allclose(y.mean(axis=over), 0, atol=1e-5 if dtype == "float32" else 1e-13)
     assert_allclose(y.std(axis=over), 1, rtol=1e-6 if dtype == "float32" else 1e-13)
     for got, want in zip((g, bias), reference.weight_norm_init(t, axis=axis), strict=True):
-        assert_allclose(got, want, rtol=2 * np.finfo(dtype).eps)
+        assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps)  # as far as a scale may be off
 
 
 def test_weight_norm_init_of_constants_and_errors() -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 import fastnorm as fn
+import scaled_error
 from scaled_error import exceeded
 
 Array = npt.NDArray[Any]
@@ -107,7 +108,7 @@ def test_padded_sequences_are_normalized_like_unpadded_ones(axis: int) -> None:
     y = got.y if axis == -1 else got.y.transpose(0, 2, 1)
     np.testing.assert_allclose(y[where[:, :, 0]], expected.y, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(got.mean, expected.mean, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(running[2:], running[:2], rtol=1e-6)
+    np.testing.assert_allclose(running[2:], running[:2], rtol=1e-6, atol=1e-8)
 
 
 def test_running_statistics_match_the_reference() -> None:
@@ -139,8 +140,11 @@ def test_moments(axis: Any) -> None:
     x, where = 5 + rng.standard_normal((7, 9, 11)).astype(np.float32), rng.random((7, 1, 11)) < 0.5
     where[0] = False
     got, expected = (module.moments(x, axis=axis, where=where) for module in (fn, fn.reference))
-    for a, b in zip(got, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    std = np.sqrt(expected.m2 / np.maximum(expected.count, 1))
+    np.testing.assert_array_equal(got.count, expected.count)
+    mean = scaled_error.scaled_error(got.mean, expected.mean, std, x.dtype, slack=np.abs(expected.mean) * 2.0**-50)
+    assert mean <= scaled_error.THRESHOLDS["mean"]
+    assert scaled_error.scaled_error(got.m2, expected.m2, expected.m2, x.dtype) <= scaled_error.THRESHOLDS["var"]
 
 
 def test_same_bits_for_any_number_of_threads(norm: Any, num_threads: int) -> None:

@@ -68,7 +68,7 @@ bool any_extreme(const GradientCall<T>& gradient, std::size_t groups) {
 }
 
 template <class T>
-void run(GradientCall<T>& gradient, std::size_t groups) {
+void run(GradientCall<T>& gradient, std::size_t groups, std::size_t parameters) {
     const Plan& plan = gradient.call.plan;
     // Reduced axes with parameters and without, kept ones with them, and rows with them.
     bool elements = false, cells = false, owners = false, rows = false;
@@ -79,7 +79,9 @@ void run(GradientCall<T>& gradient, std::size_t groups) {
     }
     for (std::size_t i = 0; i < plan.reducing.size(); ++i) rows |= plan.reducing[i].is_param();
     if (plan.columns && !rows) {
-        column_gradients(gradient);
+        const SpreadAffine<Compute<T>> spread(gradient.call.affine, parameters, plan.spread);
+        column_gradients<T>(
+            {gradient.call.with(spread.get()), gradient.mean, gradient.rstd, gradient.out, gradient.slope});
         return;
     }
     if (plan.columns && !cells && !owners && !any_extreme(gradient, groups)) {
@@ -130,7 +132,7 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
                                      rstd,
                                      gradients,
                                      slope};
-            run(gradient, count_groups(space));
+            run(gradient, count_groups(space), parameters);
         });
     }
     if (constant.data) apply(space, dy, constant, {weight, nullptr}, nullptr, rstd);

@@ -35,12 +35,7 @@ struct GradientCall {
     // Statistics from index i on: of n groups that are `step` apart, each for `width` indices.
     void set_statistics(Coefficients<Compute<T>>& stats, std::size_t i, std::size_t n, std::ptrdiff_t group,
                         std::ptrdiff_t step, std::size_t width = 1) const {
-        double *mean_out = stats.mean + i, *rstd_out = stats.rstd + i;
-        for (std::size_t k = 0; k < n; ++k, group += step) {
-            mean_out = std::fill_n(mean_out, width, mean ? mean[group] : 0.0);
-            rstd_out = std::fill_n(rstd_out, width, rstd[group]);
-        }
-        stats.round(i, i + n * width);
+        stats.set_strided(i, n, width, mean ? mean + group : nullptr, rstd + group, step);
     }
     // The sums of a group, for `width` indices from i on. `inverse` is 1/n, or 1 for a norm, which is a sum, no mean.
     void set_sums(Coefficients<Compute<T>>& stats, std::size_t i, std::ptrdiff_t group, const Cell& sums,

@@ -30,7 +30,9 @@ public:
         parallel_for(outer_ * tiles_, call_.threads, [&](std::size_t task) {
             const std::size_t lane = task % tiles_ * tile_, lanes = std::min(tile_, columns_.lanes() - lane);
             Offset offset = call_.plan.kept.offset(task / tiles_);
-            offset.advance(columns_.lane_axis(), lane);
+            const std::ptrdiff_t group = offset.stat + static_cast<std::ptrdiff_t>(lane) * call_.plan.lane.stat;
+            offset += columns_.lane(lane);
+            offset.stat = group;
             const Bases first = at(call_.bases, offset);
             Coefficients<C> stats(lanes);
             gradient_.set_statistics(stats, 0, lanes, offset.stat, call_.plan.lane.stat);

@@ -17,7 +17,10 @@ public:
     using typename Driver::Lanes;
 
     explicit ColumnBackward(const GradientCall<T>& gradient)
-        : Driver(gradient.call, Step::input_gradient, 1), gradient_(gradient), cells_(outer_ * columns_.lanes()) {}
+        : Driver(gradient.call, Step::input_gradient, 1),
+          gradient_(gradient),
+          shared_(columns_.width() / call_.plan.cells),
+          cells_(outer_ * columns_.lanes() / shared_) {}
 
     void run() {
         const int finishing = threads_for(outer_ * columns_.parts() * columns_.lanes() * sizeof(Cell));
@@ -48,21 +51,30 @@ private:
         const std::size_t lane = tile * columns_.tile(), first_row = columns_.first_row(part);
         const Bases first = at(call_.bases, this->offset(outer, lane));
         const std::size_t stat = to.stat(outer, lane);
+        const std::size_t all = columns_.folds(), wide = all * lanes;
+        const Borrowed<double> wide1(wide), wide2(wide);
+        std::fill_n(static_cast<double*>(wide1), wide, 0.0);
+        std::fill_n(static_cast<double*>(wide2), wide, 0.0);
+        const Borrowed<C> h(wide), l(wide), r(wide);
+        repeat_folds(to.stats.h + stat, lanes, all, h);
+        repeat_folds(to.stats.l + stat, lanes, all, l);
+        repeat_folds(to.stats.r + stat, lanes, all, r);
         RowReader<T> x(columns_, kX), dy(columns_, kDy);
-        std::vector<double> s1(lanes), s2(lanes);
         Plane<T> p{};
-        p.h = to.stats.h + stat, p.l = to.stats.l + stat, p.r = to.stats.r + stat;
+        p.h = h, p.l = l, p.r = r;
         p.stat_lanes = true;
         p.w = p.b = &one;
-        p.lanes = lanes;
-        for (std::size_t row = 0; row < rows; row += kRows) {
-            p.rows = std::min(kRows, rows - row);
-            const Rows<T> x_rows = x.read(first[kX], first_row + row, p.rows, lanes);
-            const Rows<T> dy_rows = dy.read(first[kDy], first_row + row, p.rows, lanes);
+        columns_.for_micro_blocks(rows, [&](std::size_t row, std::size_t n, std::size_t folds) {
+            p.rows = n, p.lanes = folds * lanes;
+            const Rows<T> x_rows = x.read(first[kX], first_row + row, n, lanes, folds);
+            const Rows<T> dy_rows = dy.read(first[kDy], first_row + row, n, lanes, folds);
             p.x = x_rows.data, p.x_row = x_rows.step;
             p.dy = dy_rows.data, p.dy_row = dy_rows.step;
-            call_.kernels.column_gradients(p, s1.data(), s2.data());
-        }
+            call_.kernels.column_gradients(p, wide1, wide2);
+        });
+        std::vector<double> s1(lanes), s2(lanes);
+        add_folds(wide1, lanes, all, s1.data());
+        add_folds(wide2, lanes, all, s2.data());
         for (std::size_t i = 0; i < lanes; ++i) {
             const auto own = [&] { return exact(to.stats, first, i, first_row, rows, stat + i); };
             to.value(outer, part, lane + i) = to.stats.extreme(stat + i) ? own() : repaired({s1[i], s2[i]}, own);
@@ -86,22 +98,24 @@ private:
     void finish(Lanes& of, std::size_t outer, std::size_t tile) {
         const std::size_t begin = tile * columns_.tile(), width = columns_.width();
         const Offset own = call_.plan.kept.offset(outer);
-        const std::ptrdiff_t step = columns_.lane_axis().param;
         const double inverse = call_.inverse(columns_.rows() * width);
         std::ptrdiff_t stat = own.stat + static_cast<std::ptrdiff_t>(begin / width) * call_.plan.lane.stat;
         for (std::size_t lane = begin; lane < begin + columns_.lanes_of(tile); lane += width) {
-            Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * width;
+            Cell* cell = cells_.data() + static_cast<std::size_t>(stat) * call_.plan.cells;
             Cell total{};
             for (std::size_t j = 0; j < width; ++j) {
-                cell[j] = of.total(outer, lane + j);
-                const double w = call_.affine.w[own.param + static_cast<std::ptrdiff_t>(lane + j) * step];
-                total = merge(total, {w * cell[j].db, w * cell[j].dh});
+                const Cell sums = of.total(outer, lane + j);
+                Cell& to = cell[j / shared_];
+                to = j % shared_ == 0 ? sums : merge(to, sums);
+                const double w = call_.affine.w[own.param + columns_.lane(lane + j).param];
+                total = merge(total, {w * sums.db, w * sums.dh});
             }
             gradient_.set_sums(of.stats, of.stat(outer, lane), stat, total, inverse, width);
             stat += call_.plan.lane.stat;
         }
     }
     const GradientCall<T>& gradient_;
+    std::size_t shared_;  // lanes of a cell
     std::vector<Cell> cells_;
 };
 

@@ -66,10 +66,8 @@ private:
             gradient_.set_statistics(stats, 0, n, offset.stat, tasks_.groups().stat);
             sums(first, offset, n, stats);
             if (!gradient_.wants_dx()) return;
-            std::ptrdiff_t stat = offset.stat, param = offset.param;
             for (std::size_t i = 0; i < n; ++i) {
-                finish(stats, i, stat, param);
-                stat += tasks_.groups().stat, param += tasks_.groups().param;
+                finish(stats, i, group(offset, i), offset.param + tasks_.step(i).param);
             }
             sweep_.run(first, stats, n, offset.param);
         });
@@ -82,8 +80,8 @@ private:
         const bool in_place = blocks_.by_runs()
                                   ? blocks_.run_step<T>(kX) != 0 && blocks_.run_step<T>(kDy) != 0
                                   : blocks_.count() == 1 && blocks_.contiguous<T>(kX) && blocks_.contiguous<T>(kDy);
-        if (in_place && width_ == 1 && n > 1 && tasks_.groups().stat == 1 && !stats.any_extreme &&
-            rows_in_place(first, tasks_.groups())) {
+        if (in_place && width_ == 1 && n > 1 && tasks_.groups().stat == 1 && !stats.any_extreme && tasks_.even(kX) &&
+            tasks_.even(kDy) && rows_in_place(first, tasks_.groups())) {
             rows(first, tasks_.groups(), n, stats, 0, 1, cells(offset.stat));
             return;
         }

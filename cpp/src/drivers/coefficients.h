@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels/table.h"
@@ -48,9 +49,18 @@ public:
     }
     // n statistics at once; `given_mean` = nullptr is zero.
     void set_all(std::size_t n, const double* given_mean, const double* given_rstd) {
-        for (std::size_t i = 0; i < n; ++i) mean[i] = given_mean ? given_mean[i] : 0.0;
-        for (std::size_t i = 0; i < n; ++i) rstd[i] = given_rstd[i];
-        round(0, n);
+        set_strided(0, n, 1, given_mean, given_rstd, 1);
+    }
+    // n statistics that are `step` apart, each for `width` indices from i on.
+    void set_strided(std::size_t i, std::size_t n, std::size_t width, const double* given_mean,
+                     const double* given_rstd, std::ptrdiff_t step) {
+        double *mean_out = mean + i, *rstd_out = rstd + i;
+        for (std::size_t k = 0; k < n; ++k) {
+            const std::ptrdiff_t from = static_cast<std::ptrdiff_t>(k) * step;
+            mean_out = std::fill_n(mean_out, width, given_mean ? given_mean[from] : 0.0);
+            rstd_out = std::fill_n(rstd_out, width, given_rstd[from]);
+        }
+        round(i, i + n * width);
     }
     // Ordinary statistics of n groups that are rounded already, each for `width` indices from i on.
     void copy(std::size_t i, std::size_t n, std::size_t width, const GroupStatistics<C>& of) {
@@ -134,19 +144,54 @@ public:
             if (any && axes[i].is_param()) n *= axes[i].n;
         }
         if (!w) ones_.assign(n, C(1)), w = ones_.data();
+        has_bias_ = b != nullptr;
         if (!b) zeros_.assign(n, C(-0.0)), b = zeros_.data();  // keeps the sign of zeros
     }
+    // The same with other values.
+    Affine(const Affine& of, const C* weight, const C* bias, const Quantization* by)
+        : w(weight), b(bias), activation(of.activation), quantization(by), has_bias_(of.has_bias_) {}
     Affine(const Affine&) = delete;
     Affine& operator=(const Affine&) = delete;
 
-    bool has_bias() const { return zeros_.empty(); }
+    bool has_bias() const { return has_bias_; }
 
     const C *w, *b;
     Activation activation;
     const Quantization* quantization;
 
 private:
+    bool has_bias_;
     std::vector<C> ones_, zeros_;
+};
+
+// The same with every parameter as many times as the lanes of a plan share it.
+template <class C>
+class SpreadAffine {
+public:
+    SpreadAffine(const Affine<C>& given, std::size_t parameters, std::size_t spread) : given_(given) {
+        if (spread == 1) return;
+        const auto repeated = [&](const void* values) {
+            std::vector<C>& own = values_.emplace_back();
+            own.reserve(parameters * spread);
+            const C* const from = static_cast<const C*>(values);
+            for (std::size_t i = 0; i < parameters; ++i) own.insert(own.end(), spread, from[i]);
+            return own.data();
+        };
+        const Quantization* by = given.quantization;
+        if (by && by->per_parameter) {
+            quantization_ = *by;
+            quantization_.scale = repeated(by->scale), quantization_.zero_point = repeated(by->zero_point);
+            by = &quantization_;
+        }
+        own_.reset(new Affine<C>(given, repeated(given.w), repeated(given.b), by));
+    }
+    const Affine<C>& get() const { return own_ ? *own_ : given_; }
+
+private:
+    const Affine<C>& given_;
+    std::unique_ptr<Affine<C>> own_;
+    std::vector<std::vector<C>> values_;
+    Quantization quantization_;
 };
 
 }  // namespace fastnorm

@@ -56,7 +56,7 @@ protected:
     std::size_t tile_bytes() const { return columns_.rows() * columns_.tile() * sizeof(T); }
     Offset offset(std::size_t outer, std::size_t lane) const {
         Offset offset = call_.plan.kept.offset(outer);
-        offset.advance(columns_.lane_axis(), lane);
+        offset += columns_.lane(lane);
         return offset;
     }
 

@@ -65,15 +65,18 @@ private:
     }
 
     void accumulate(RowReader<T>& reader, Sums& sums) const {
-        const std::size_t lanes = sums.pivots.size();
-        std::fill(sums.s1.begin(), sums.s1.end(), 0.0);
-        std::fill(sums.s2.begin(), sums.s2.end(), 0.0);
-        for (std::size_t row = 0; row < rows_; row += kRows) {
-            const std::size_t some = std::min(kRows, rows_ - row);
-            const auto block = reader.read(x_, first_ + row, some, lanes);
-            call_.kernels.column_moments(block.data, block.step, some, lanes, sums.pivots.data(), sums.s1.data(),
-                                         sums.s2.data());
-        }
+        const std::size_t lanes = sums.pivots.size(), wide = columns_.folds() * lanes;
+        const Borrowed<C> pivots(wide);
+        const Borrowed<double> s1(wide), s2(wide);
+        repeat_folds(sums.pivots.data(), lanes, columns_.folds(), pivots);
+        std::fill_n(static_cast<double*>(s1), wide, 0.0);
+        std::fill_n(static_cast<double*>(s2), wide, 0.0);
+        columns_.for_micro_blocks(rows_, [&](std::size_t row, std::size_t n, std::size_t folds) {
+            const auto block = reader.read(x_, first_ + row, n, lanes, folds);
+            call_.kernels.column_moments(block.data, block.step, n, folds * lanes, pivots, s1, s2);
+        });
+        add_folds(s1, lanes, columns_.folds(), sums.s1.data());
+        add_folds(s2, lanes, columns_.folds(), sums.s2.data());
     }
 
     // Moves the pivots of groups whose sample was not typical, see moments-inl.h.

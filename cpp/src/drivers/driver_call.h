@@ -23,6 +23,8 @@ struct Call {
     bool stream;  // whether to write past the caches
     bool sum;     // whether x has to be made first: the sum of kDy and kExtra
 
+    // The same with other parameters.
+    Call with(const Affine<C>& other) const { return {kernels, plan, bases, other, scale, threads, stream, sum}; }
     bool centred() const { return is_centred(scale.statistic); }
     // What makes means of sums. A norm is a sum, not a mean.
     double inverse(std::size_t n) const {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "drivers/columns.h"
 #include "drivers/driver_call.h"
 #include "kernels/dispatch.h"
 #include "masked.h"
@@ -35,7 +36,12 @@ void statistics(const Space& space, Input x, const Sum* sum, Output y, const Par
                            threads_for(size),
                            outgrows_caches(size),
                            sum != nullptr};
-        (call.plan.columns ? column_forward<T> : span_forward<T>)(call, saved, y.data != nullptr);
+        if (!call.plan.columns) {
+            span_forward(call, saved, y.data != nullptr);
+            return;
+        }
+        const SpreadAffine<Compute<T>> spread(affine, count_parameters(space), call.plan.spread);
+        column_forward(call.with(spread.get()), saved, y.data != nullptr);
     });
 }
 
@@ -67,13 +73,31 @@ void sweep_all(const Space& space, Step step, Input x, Input dy, Output y, const
     with_type(space.dtype, [&](auto type) {
         using T = decltype(type);
         Axes axes = make_axes(space, {x.strides, y_strides.get(), dy.data ? dy.strides : x.strides, x.strides});
-        const Affine<Compute<T>> affine(axes, parameters);
-        const std::size_t n = count_groups(space);
-        Coefficients<Compute<T>> stats(n);
-        stats.set_all(n, mean, rstd);
-        const std::size_t size = count_elements(space) * sizeof(T);
-        const Planes<T> planes(kernels().of<T>(), axes, affine, step, outgrows_caches(size, dy.data ? 3 : 2));
-        planes.run_parallel({bytes(x.data), bytes(y.data), bytes(dy.data), nullptr}, stats, threads_for(size));
+        const Affine<Compute<T>> given(axes, parameters);
+        const Plan plan = make_plan(axes);
+        const std::size_t size = count_elements(space) * sizeof(T), width = plan.width;
+        const bool stream = outgrows_caches(size, dy.data ? 3 : 2);
+        const Bases bases{bytes(x.data), bytes(y.data), bytes(dy.data), nullptr};
+        if (width == 1 || plan.cells > 1) {
+            const std::size_t n = count_groups(space);
+            Coefficients<Compute<T>> stats(n);
+            stats.set_all(n, mean, rstd);
+            const Planes<T> planes(kernels().of<T>(), axes, given, step, stream);
+            planes.run_parallel(bases, stats, threads_for(size));
+            return;
+        }
+        // Short runs that share statistics, as columns with statistics of their own.
+        const Columns columns(plan);
+        const SpreadAffine<Compute<T>> spread(given, count_parameters(space), plan.spread);
+        const std::size_t lanes = columns.lanes(), outers = plan.kept.count();
+        Coefficients<Compute<T>> stats(outers * lanes);
+        for (std::size_t outer = 0; outer < outers; ++outer) {
+            const std::ptrdiff_t first = plan.kept.offset(outer).stat;
+            stats.set_strided(outer * lanes, columns.groups(), width, mean ? mean + first : nullptr, rstd + first,
+                              plan.lane.stat);
+        }
+        const Planes<T> planes(kernels().of<T>(), columns.box(lanes), spread.get(), step, stream);
+        planes.run_groups(bases, stats, plan.kept, lanes, threads_for(size));
     });
 }
 

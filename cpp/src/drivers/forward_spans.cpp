@@ -44,17 +44,15 @@ public:
 
 private:
     // Elements from one task's x to the next one's.
-    std::ptrdiff_t next_task() const {
-        return static_cast<std::ptrdiff_t>(tasks_.chunk()) * tasks_.groups().stride[kX] /
-               static_cast<std::ptrdiff_t>(sizeof(T));
-    }
+    std::ptrdiff_t next_task() const { return tasks_.task_step(kX) / static_cast<std::ptrdiff_t>(sizeof(T)); }
 
     // Makes x for n groups. Where it is written past the caches, what follows reads a second one that stays in them.
     void sum(Bases& first, std::size_t n, std::unique_ptr<T[]>& scratch) const {
         const Axes box = tasks_.box(n);
         const auto bytes = static_cast<std::ptrdiff_t>(blocks_.elements() * sizeof(T));
         const bool in_place = first[kX] == first[kDy] || first[kX] == first[kExtra];
-        if (!call_.stream || in_place || !blocks_.contiguous<T>(kX) || tasks_.groups().stride[kX] != bytes) {
+        const bool contiguous = blocks_.contiguous<T>(kX) && tasks_.even(kX) && tasks_.groups().stride[kX] == bytes;
+        if (!call_.stream || in_place || !contiguous) {
             SumSweep<T>(call_, box).run(first);
             return;
         }
@@ -75,8 +73,13 @@ private:
     void moments(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
         const std::ptrdiff_t step = tasks_.groups().stride[kX];
-        if (blocks_.count() == 1 && blocks_.contiguous<T>(kX) && step % size == 0 && aligned<T>(first[kX])) {
+        const bool in_place = blocks_.contiguous<T>(kX) && tasks_.even(kX) && step % size == 0;
+        if (blocks_.count() == 1 && in_place && aligned<T>(first[kX])) {
             rows(reinterpret_cast<const T*>(first[kX]), step / size, stat, n, stats);
+            return;
+        }
+        if (blocks_.count() == 1 && kVector * blocks_.elements() <= kBlock) {
+            gathered(first, stat, n, stats);
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
@@ -86,24 +89,43 @@ private:
         }
     }
 
-    // The same for groups that are one block each, in place: all at once.
-    void rows(const T* x, std::ptrdiff_t step, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+    // What statistics are written in at the most: whole vectors.
+    static constexpr std::size_t kVector = 8;
+
+    // The same for short groups that are not in place: some of them, in a tile.
+    void gathered(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+        const std::size_t elements = blocks_.elements(), most = kBlock / elements / kVector * kVector;
+        const Borrowed<T> tile(kBlock);
+        for (std::size_t begin = 0; begin < n; begin += most) {
+            const std::size_t some = std::min(most, n - begin);
+            for (std::size_t i = 0; i < some; ++i) {
+                const char* const x = at(first, tasks_.step(begin + i))[kX];
+                gather_range<T>(blocks_.axes(), kX, x, 0, elements, tile + i * elements);
+            }
+            rows(tile, static_cast<std::ptrdiff_t>(elements), stat, some, stats, begin);
+        }
+    }
+
+    // The same for groups that are one block each, in place: all at once. `begin` is the first one's number.
+    void rows(const T* x, std::ptrdiff_t step, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats,
+              std::size_t begin = 0) {
         BlockSums sums;
         double m2[kBatch];
         call_.kernels.span_moments(x, step, n, blocks_.elements(), call_.centred(), sums);
         if (is_mean_of_squares(call_.scale.statistic) &&
-            call_.kernels.group_statistics(sums, n, blocks_.elements(), call_.centred(), call_.scale.eps,
-                                           {stats.mean, stats.rstd, m2, stats.h, stats.l, stats.r})) {
+            call_.kernels.group_statistics(
+                sums, n, blocks_.elements(), call_.centred(), call_.scale.eps,
+                {stats.mean + begin, stats.rstd + begin, m2, stats.h + begin, stats.l + begin, stats.r + begin})) {
             if (!saved_.any()) return;
             for (std::size_t i = 0; i < n; ++i) {
-                save(saved_, stat + tasks_.step(i).stat, stats.mean[i], stats.rstd[i], m2[i]);
+                save(saved_, stat + tasks_.step(begin + i).stat, stats.mean[begin + i], stats.rstd[begin + i], m2[i]);
             }
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
             const T* row = x + static_cast<std::ptrdiff_t>(i) * step;
-            finish(i, stat + tasks_.step(i).stat, block_moments(sums, i, row, blocks_.elements(), call_.centred()),
-                   stats);
+            finish(begin + i, stat + tasks_.step(begin + i).stat,
+                   block_moments(sums, i, row, blocks_.elements(), call_.centred()), stats);
         }
     }
 

@@ -112,37 +112,50 @@ private:
     std::size_t n_, run_, pieces_ = 1, joined_ = 0, count_ = 0;
 };
 
-// Cuts the groups into tasks: some neighbours along the last kept axis, about as much as the first-level cache holds.
-// Neighbouring groups of short runs share their cache lines, so a task takes more of those.
+// Cuts the groups into tasks: some neighbours along the last kept axis, or, where that one is short, all of it for some
+// of the one before; about as much as the first-level cache holds. Neighbouring groups of short runs share their cache
+// lines, so a task takes more of those.
 class GroupTasks {
 public:
     static constexpr std::size_t kMost = kBatch;
 
     GroupTasks(const Plan& plan, std::size_t group_bytes, bool by_runs) : plan_(plan), outer_(plan.kept) {
-        if (outer_.size() > 0) {
-            groups_ = outer_[outer_.size() - 1];
-            outer_.erase(outer_.size() - 1);
-        }
-        chunk_ = std::clamp<std::size_t>((by_runs ? limits::kRunTaskBytes : limits::kGroupTaskBytes) / group_bytes, 1,
-                                         std::min(kMost, groups_.n));
-        chunks_ = (groups_.n + chunk_ - 1) / chunk_;
+        if (outer_.size() > 0) groups_ = pop();
+        const std::size_t bytes = by_runs ? limits::kRunTaskBytes : limits::kGroupTaskBytes;
+        const std::size_t most = std::clamp<std::size_t>(bytes / group_bytes, 1, kMost);
+        if (most >= 2 * groups_.n && outer_.size() > 0) lines_ = pop();
+        Axis& cut = lines_.n > 1 ? lines_ : groups_;
+        chunk_ = std::min(cut.n, most / (lines_.n > 1 ? groups_.n : 1));
+        chunks_ = (cut.n + chunk_ - 1) / chunk_;
     }
 
     std::size_t count() const { return outer_.count() * chunks_; }
-    std::size_t chunk() const { return chunk_; }
+    // Groups of a task; the last one may have less.
+    std::size_t chunk() const { return chunk_ * line(); }
+    // Along which neighbours follow one another, as far as `even`.
     const Axis& groups() const { return groups_; }
+    // Whether the groups of a task lie evenly in an operand.
+    bool even(Operand k) const {
+        return lines_.n == 1 || lines_.stride[k] == static_cast<std::ptrdiff_t>(groups_.n) * groups_.stride[k];
+    }
     Offset step(std::size_t i) const {
         Offset step;
-        step.advance(groups_, i);
+        step.advance(lines_, i / groups_.n);
+        step.advance(groups_, i % groups_.n);
         return step;
     }
     // The first group of a task, and how many there are.
     Offset offset(std::size_t task, std::size_t& n) const {
         const std::size_t first = task % chunks_ * chunk_;
+        const Axis& cut = lines_.n > 1 ? lines_ : groups_;
         Offset offset = outer_.offset(task / chunks_);
-        offset.advance(groups_, first);
-        n = std::min(chunk_, groups_.n - first);
+        offset.advance(cut, first);
+        n = std::min(chunk_, cut.n - first) * line();
         return offset;
+    }
+    // Bytes from one task to the next.
+    std::ptrdiff_t task_step(Operand k) const {
+        return static_cast<std::ptrdiff_t>(chunk_) * (lines_.n > 1 ? lines_ : groups_).stride[k];
     }
     // The axes of n neighbouring groups, whose statistics stand side by side.
     Axes box(std::size_t n) const {
@@ -150,9 +163,10 @@ public:
         for (std::size_t i = 0; i < plan_.axes.size(); ++i) {
             Axis axis = plan_.axes[i];
             if (!axis.is_reduced()) {
-                if (n == 1 || axis.stat != groups_.stat) continue;
-                axis.n = n;
-                axis.stat = 1;
+                const bool line = lines_.n > 1 && axis.stat == lines_.stat;
+                if (n == 1 || (!line && axis.stat != groups_.stat)) continue;
+                axis.n = line ? n / groups_.n : lines_.n > 1 ? groups_.n : n;
+                axis.stat = line ? static_cast<std::ptrdiff_t>(groups_.n) : 1;
             }
             axes.push(axis);
         }
@@ -160,9 +174,16 @@ public:
     }
 
 private:
+    Axis pop() {
+        const Axis last = outer_[outer_.size() - 1];
+        outer_.erase(outer_.size() - 1);
+        return last;
+    }
+    std::size_t line() const { return lines_.n > 1 ? groups_.n : 1; }
+
     const Plan& plan_;
     Axes outer_;
-    Axis groups_ = kNoAxis;
+    Axis lines_ = kNoAxis, groups_ = kNoAxis;
     std::size_t chunk_, chunks_;
 };
 

@@ -2,12 +2,15 @@
 // through double arithmetic, rounds to bytes, leaves masked elements out.
 #pragma once
 
+#include <array>
+#include <cstring>
 #include <utility>
 
 #include "activation.h"
 #include "coefficients.h"
 #include "kernels/table.h"
 #include "memory/thread_memory.h"
+#include "shape/folds.h"
 #include "shape/tile.h"
 
 namespace fastnorm {
@@ -26,6 +29,20 @@ inline Bases at(Bases bases, const Offset& offset) {
 // constant statistics; dy through the activation; x + dy.
 enum class Step { normalize, input_gradient, masked_gradient, activation_gradient, add };
 
+// Whether none, some or all elements of a row count.
+enum class Counting { none, some, all };
+
+inline Counting counting_of(const char* mask, std::ptrdiff_t step, std::size_t n) {
+    if (step == 0 || n == 1) return *mask ? Counting::all : Counting::none;
+    if (step == 1) {
+        if (!std::memchr(mask, 0, n)) return Counting::all;
+        return *mask == 0 && std::memcmp(mask, mask + 1, n - 1) == 0 ? Counting::none : Counting::some;
+    }
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < n; ++i) count += mask[static_cast<std::ptrdiff_t>(i) * step] != 0;
+    return count == 0 ? Counting::none : count == n ? Counting::all : Counting::some;
+}
+
 template <class T>
 class Sweep {
     using C = Compute<T>;
@@ -43,12 +60,11 @@ public:
 
     void run(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,
              std::size_t lanes) const {
-        if (!stats.any_extreme && step_ != Step::masked_gradient) {
-            plain(bases, stats, offset, rows, lanes);
-            return;
+        if (step_ == Step::masked_gradient) {
+            masked(bases, stats, offset, rows, lanes);
+        } else {
+            unmasked(bases, stats, offset, rows, lanes);
         }
-        for_blocks(bases, offset, rows, lanes,
-                   [&](const Bases& block, const Offset& here, std::size_t n) { masked(block, stats, here, n); });
     }
 
 private:
@@ -82,10 +98,19 @@ private:
 
     // Whether rows follow one another, and are of a length that is better streamed as one long row.
     static bool flat(const Plane<T>& p) {
-        const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
         const bool forms = !p.stat_lanes || p.param_lanes;
-        return forms && p.lanes * sizeof(C) >= kLine && p.lanes <= kWrapped && p.x_row == lanes && p.y_row == lanes &&
-               (!p.dy || p.dy_row == lanes) && (!p.added || p.added_row == lanes);
+        return forms && p.lanes * sizeof(C) >= kLine && p.lanes <= kWrapped && consecutive(p);
+    }
+
+    static bool consecutive(const Plane<T>& p) {
+        const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
+        return p.x_row == lanes && p.y_row == lanes && (!p.dy || p.dy_row == lanes) &&
+               (!p.added || p.added_row == lanes);
+    }
+
+    // Whether rows are better taken together: they are short, follow one another, and have the same values.
+    static bool few_lanes(const Plane<T>& p) {
+        return p.lanes < kFewLanes && p.rows > 1 && p.stat_row == 0 && p.param_row == 0 && consecutive(p);
     }
 
     bool reads_dy() const { return step_ != Step::normalize; }
@@ -120,7 +145,10 @@ private:
             // In place the lines are in the cache already.
             const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
             p.stream = stream && whole_lines(bases[kY]);
-            if (stream && !p.stream && flat(p)) {
+            if (few_lanes(p)) {
+                p.stream = stream;
+                wide_rows(p);
+            } else if (stream && !p.stream && flat(p)) {
                 stream_flat(p);
             } else if (stream && !p.stream && p.y_row == static_cast<std::ptrdiff_t>(lanes)) {
                 stream_rows(p);
@@ -146,6 +174,36 @@ private:
                 f(at(bases, step), here, std::min(kBlock, lanes - lane));
             }
         }
+    }
+
+    // Rows of few lanes as wide ones of whole lines.
+    void wide_rows(Plane<T> p) const {
+        const std::size_t lanes = p.lanes, total = p.rows;
+        const std::size_t folds = std::min(total, kFewLanes * std::max<std::size_t>(1, 8 / lanes));
+        const std::size_t wide = folds * lanes;
+        const Borrowed<C> all(7 * wide);
+        C* next = all;
+        const auto widen = [&](const C*& values) {
+            repeat_folds(values, lanes, folds, next);
+            values = std::exchange(next, next + wide);
+        };
+        if (p.stat_lanes) widen(p.h), widen(p.l), widen(p.r);
+        if (p.stat_lanes && reads_dy()) widen(p.c1), widen(p.c2);
+        if (p.param_lanes) widen(p.w), widen(p.b);
+        const auto step = static_cast<std::ptrdiff_t>(wide);
+        p.lanes = wide, p.rows = total / folds;
+        p.x_row = p.y_row = step;
+        if (p.dy) p.dy_row = step;
+        if (p.added) p.added_row = step;
+        kernel_(p);
+        const std::size_t done = p.rows * folds;
+        if (done == total) return;
+        const auto at = static_cast<std::ptrdiff_t>(done * lanes);
+        p.rows = 1, p.lanes = (total - done) * lanes;
+        p.x += at, p.y += at;
+        if (p.dy) p.dy += at;
+        if (p.added) p.added += at;
+        kernel_(p);
     }
 
     // Short rows one after the other, which would leave most lines half written: past the caches as one long row.
@@ -213,27 +271,83 @@ private:
         scatter<std::uint8_t>(bytes, n, to, lanes_.stride[kY]);
     }
 
-    // A row of at most kBlock lanes, some of them perhaps not to be counted: what they become is made first, since the
-    // output may lie on an input, and written over last.
-    void masked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t lanes) const {
-        if (step_ != Step::masked_gradient) {
-            extreme(bases, s, offset, lanes);
+    void unmasked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
+                  std::size_t lanes) const {
+        if (!s.any_extreme) {
+            plain(bases, s, offset, rows, lanes);
             return;
         }
+        for_blocks(bases, offset, rows, lanes,
+                   [&](const Bases& block, const Offset& here, std::size_t n) { extreme(block, s, here, n); });
+    }
+
+    // Rows that count go together; others one by one. Of a mixed row, what does not count is made first, since the
+    // output may lie on an input, and put into its place last.
+    void masked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
+                std::size_t lanes) const {
         const Borrowed<T> outside(kBlock);
-        bool any = false;
-        for (std::size_t i = 0; i < lanes; ++i) {
-            const auto lane = static_cast<std::ptrdiff_t>(i);
-            if (bases[kExtra][lane * lanes_.stride[kExtra]]) continue;
-            const double g = value(bases, kDy, lane) * affine_.w[offset.param + lane * lanes_.param];
-            outside[i] = narrow<T>(g * s.rstd[offset.stat + lane * lanes_.stat]);
-            any = true;
+        for (std::size_t row = 0, some = 1; row < rows; row += some, some = 1) {
+            const auto kind_of = [&](std::size_t i) {
+                const char* const mask = bases[kExtra] + static_cast<std::ptrdiff_t>(i) * rows_.stride[kExtra];
+                return counting_of(mask, lanes_.stride[kExtra], lanes);
+            };
+            const Counting kind = kind_of(row);
+            while (kind == Counting::all && row + some < rows && kind_of(row + some) == kind) ++some;
+            Offset step, first = offset;
+            step.advance(rows_, row);
+            first.stat += step.stat, first.param += step.param;
+            if (kind == Counting::all) {
+                unmasked(at(bases, step), s, first, some, lanes);
+                continue;
+            }
+            for_blocks(at(bases, step), first, 1, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
+                not_counted(block, s, here, n, outside);
+                if (kind == Counting::none) {
+                    scatter(static_cast<const T*>(outside), n, block[kY], lanes_.stride[kY]);
+                } else {
+                    unmasked(block, s, here, 1, n);
+                    put_outside(block, n, outside);
+                }
+            });
         }
-        extreme(bases, s, offset, lanes);
-        for (std::size_t i = 0; any && i < lanes; ++i) {
+    }
+
+    // dx of constant statistics: dy*w*r.
+    void not_counted(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t n, T* to) const {
+        static constexpr std::array<C, kBlock> kZeros{};
+        static constexpr std::array<C, kLine / sizeof(C)> kNoBias = [] {
+            std::array<C, kLine / sizeof(C)> zeros{};
+            for (C& each : zeros) each = C(-0.0);  // keeps the sign of zeros
+            return zeros;
+        }();
+        if (s.any_extreme) {
+            for (std::size_t i = 0; i < n; ++i) {
+                const auto lane = static_cast<std::ptrdiff_t>(i);
+                const double g = value(bases, kDy, lane) * affine_.w[offset.param + lane * lanes_.param];
+                to[i] = narrow<T>(g * s.rstd[offset.stat + lane * lanes_.stat]);
+            }
+            return;
+        }
+        const Borrowed<T> dy(kBlock);
+        Plane<T> p = plane(s, offset, 1, n);
+        p.x = read(bases, kDy, n, dy);
+        p.y = to;
+        p.h = p.l = kZeros.data();
+        p.b = kNoBias.data(), p.no_bias = true;
+        kernels_.normalize(p);
+    }
+
+    void put_outside(const Bases& bases, std::size_t n, const T* outside) const {
+        const char* const mask = bases[kExtra];
+        const std::ptrdiff_t step = lanes_.stride[kExtra];
+        if (direct(bases, kY) && step == 1) {
+            T* const y = reinterpret_cast<T*>(bases[kY]);
+            kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, y, outside, y);
+            return;
+        }
+        for (std::size_t i = 0; i < n; ++i) {
             const auto lane = static_cast<std::ptrdiff_t>(i);
-            if (bases[kExtra][lane * lanes_.stride[kExtra]]) continue;
-            std::memcpy(bases[kY] + lane * lanes_.stride[kY], &outside[i], sizeof(T));
+            if (!mask[lane * step]) std::memcpy(bases[kY] + lane * lanes_.stride[kY], outside + i, sizeof(T));
         }
     }
 

@@ -7,6 +7,7 @@
 #endif
 
 #include "gradients-inl.h"
+#include "masks-inl.h"
 #include "moments-inl.h"
 #include "statistics-inl.h"
 
@@ -20,7 +21,7 @@
     constexpr Kernels<T> name{                                                                    \
         SpanMoments<T>,   GroupStatisticsOf<T>,  ColumnPivots<T>, ColumnMoments<T>, Normalize<T>, \
         InputGradient<T>, ActivationGradient<T>, Add<T>,          StreamCopy<T>,    Quantize<T>,  \
-        SpanGradients<T>, ColumnGradients<T>,    RowGradients<T>};                                \
+        SpanGradients<T>, ColumnGradients<T>,    RowGradients<T>, Select<T>,        Compress<T>}; \
     }                                                                                             \
     }                                                                                             \
     HWY_AFTER_NAMESPACE()

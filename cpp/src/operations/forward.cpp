@@ -213,6 +213,58 @@ Mask::Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const 
     data_ = mask.data;
 }
 
+namespace {
+
+// Adds `each` for every byte of rows that is not zero, to one number or to one for each byte. Without branches, which
+// random masks would make expensive, and in bytes, of which a vector holds many.
+class RowCounts {
+public:
+    RowCounts(std::size_t n, std::ptrdiff_t step, double each, double* to, std::ptrdiff_t to_step, CallMemory& memory)
+        : n_(n), step_(step), to_step_(to_step), each_(each), to_(to), bytes_(memory.take<std::uint8_t>(n)) {
+        std::fill_n(bytes_, n_, std::uint8_t{0});
+    }
+
+    // A row whose first number is at `place`.
+    void add(const char* row, std::ptrdiff_t place) {
+        if (to_step_ == 0) {
+            std::size_t count = 0;
+            if (step_ == 1) {
+                for (std::size_t k = 0; k < n_; ++k) count += row[k] != 0;
+            } else {
+                for (std::size_t k = 0; k < n_; ++k) count += row[static_cast<std::ptrdiff_t>(k) * step_] != 0;
+            }
+            to_[place] += each_ * static_cast<double>(count);
+            return;
+        }
+        if (place != place_ || rows_ == 255) flush();
+        place_ = place, ++rows_;
+        if (step_ == 1) {
+            for (std::size_t k = 0; k < n_; ++k) bytes_[k] += static_cast<std::uint8_t>(row[k] != 0);
+        } else {
+            for (std::size_t k = 0; k < n_; ++k) {
+                bytes_[k] += static_cast<std::uint8_t>(row[static_cast<std::ptrdiff_t>(k) * step_] != 0);
+            }
+        }
+    }
+    void flush() {
+        for (std::size_t k = 0; k < n_ && rows_ > 0; ++k) {
+            to_[place_ + static_cast<std::ptrdiff_t>(k) * to_step_] += each_ * bytes_[k];
+            bytes_[k] = 0;
+        }
+        rows_ = 0;
+    }
+
+private:
+    std::size_t n_;
+    std::ptrdiff_t step_, to_step_, place_ = 0;
+    double each_;
+    double* to_;
+    std::uint8_t* bytes_;
+    std::size_t rows_ = 0;
+};
+
+}  // namespace
+
 const double* Mask::counts(const Layout& layout, CallMemory& memory) const {
     // An axis that the mask is broadcast along needs to be looked at once.
     std::array<std::ptrdiff_t, Shape::kMost> to;
@@ -236,12 +288,9 @@ const double* Mask::counts(const Layout& layout, CallMemory& memory) const {
     // Two walks in step: the mask's rows, and the groups that they belong to.
     std::array<std::size_t, Shape::kMost> index;
     std::fill_n(index.begin(), last + 1, std::size_t{0});
+    RowCounts counts(n, steps_[last], repeated, result, to[last], memory);
     for_each_offset(last + 1, shape.data(), steps_.data(), [&](std::ptrdiff_t offset) {
-        const char* row = static_cast<const char*>(data_) + offset;
-        for (std::size_t k = 0; k < n; ++k) {
-            result[static_cast<std::size_t>(place + static_cast<std::ptrdiff_t>(k) * to[last])] +=
-                row[static_cast<std::ptrdiff_t>(k) * steps_[last]] ? repeated : 0.0;
-        }
+        counts.add(static_cast<const char*>(data_) + offset, place);
         for (std::size_t i = last; i-- > 0;) {
             place += to[i];
             if (++index[i] < shape[i]) break;
@@ -249,6 +298,7 @@ const double* Mask::counts(const Layout& layout, CallMemory& memory) const {
             index[i] = 0;
         }
     });
+    counts.flush();
     return result;
 }
 

@@ -1,7 +1,7 @@
 #include "parameters.h"
 
 #include "check.h"
-#include "drivers/masked.h"
+#include "drivers/exact_sum.h"
 #include "shape/axes.h"
 #include "shape/overlap.h"
 #include "tensor.h"

@@ -37,6 +37,11 @@ struct Offset {
     std::ptrdiff_t stat = 0, param = 0;
 
     void advance(const Axis& axis, std::size_t steps);
+    Offset& operator+=(const Offset& other) {
+        for (std::size_t k = 0; k < kOperands; ++k) at[k] += other.at[k];
+        stat += other.stat, param += other.param;
+        return *this;
+    }
 };
 
 // Axes in order, the last one fastest.

@@ -25,6 +25,8 @@ inline constexpr std::size_t kColumnForwardBytes = 256_KB;
 inline constexpr std::size_t kColumnBackwardBytes = 512_KB;
 // Rows whose parameter gradients are summed together.
 inline constexpr std::size_t kRowBatchBytes = 192_KB;
+// Masked data that are summed and then written.
+inline constexpr std::size_t kMaskedPartBytes = 256_KB;
 // One piece of an elementwise sweep.
 inline constexpr std::size_t kSweepTaskBytes = 64_KB;
 

@@ -15,11 +15,18 @@ struct Plan {
     Axes kept, reducing;
     std::size_t run = 1;
 
-    // Columns: the lanes are kept axis `lane` times, if `width` > 1, a reduced axis of that length inside of it, whose
-    // lanes merge into one group.
+    // Columns: the lanes are a kept axis, or that with reduced ones inside of it, whose `width` lanes merge into one
+    // group.
     Axis lane = kNoAxis;  // steps through the groups of lanes
-    Axis lanes = kNoAxis;
+    Axes lanes;           // all of them, numbered by `stat`
     std::size_t width = 1;
+    // How many rows are summed as one, see folds.h.
+    std::size_t folds = 1;
+    // How many lanes share a parameter: `kept`, `reducing` and `lanes` step through parameters that are repeated as
+    // often.
+    std::size_t spread = 1;
+    // Lanes of a group that have parameters of their own: all of its `width`, or 1.
+    std::size_t cells = 1;
 };
 
 // `columns` = false asks for spans whatever the layout.

@@ -1,0 +1,190 @@
+// Sums of gradients over what counts: dy and dy*xhat for the parameters, the same weighted for the groups.
+#pragma once
+
+#include "drivers/backward_call.h"
+#include "drivers/masked_sums.h"
+
+namespace fastnorm {
+
+template <class T>
+class MaskedGradients {
+public:
+    using C = Compute<T>;
+    using Sums = StretchSums<ExactPair>;
+
+    // The sums of `groups` groups, if wanted, and of as many parameters as there are weights.
+    MaskedGradients(const Kernels<T>& kernels, const MaskedWalk& walk, const Coefficients<C>& stats, std::size_t groups,
+                    const std::vector<C>& weights, bool wants_groups, bool wants_parameters)
+        : kernels_(kernels),
+          walk_(walk),
+          stats_(stats),
+          weights_(weights),
+          wants_groups_(wants_groups),
+          wants_parameters_(wants_parameters),
+          groups_(walk.stretches(), groups),
+          parameters_(walk.stretches(), weights.size()) {}
+
+    void run(const Bases& bases, int threads) {
+        const Axis &rows = walk_.rows(), &lanes = walk_.lanes();
+        // Lanes that have sums of their own are summed down rows that share them.
+        const bool down = lanes.stat != 0 || lanes.param != 0;
+        const bool one = (lanes.stat != 0 && rows.stat != 0) || (lanes.param != 0 && rows.param != 0);
+        walk_.planes(bases, threads,
+                     one    ? 1
+                     : down ? kRows
+                            : kSpanRows,
+                     down ? kColumnLanes : kBlock, [&](std::size_t stretch, const MaskedPlane& plane) {
+                         plane.runs([&](std::size_t first, std::size_t n, Counting kind) {
+                             if (kind == Counting::none) return;
+                             const MaskedPlane p = plane.part(first, n);
+                             const Side of_groups{groups_.of(stretch) + p.stat, rows.stat, lanes.stat};
+                             const Side of_parameters{parameters_.of(stretch) + p.param, rows.param, lanes.param};
+                             if (stats_.any_extreme || !by_kernels(p, kind, of_groups, of_parameters)) {
+                                 exactly(p, of_groups, of_parameters);
+                             }
+                         });
+                     });
+    }
+
+    ExactPair group(std::size_t i) const { return total(groups_, i); }
+    ExactPair parameter(std::size_t i) const { return total(parameters_, i); }
+
+private:
+    static constexpr std::size_t kColumnLanes = 64, kSpanRows = 16;
+
+    // The sums of one side array from the plane's first element on, and how rows and lanes step through it.
+    struct Side {
+        ExactPair* to;
+        std::ptrdiff_t row, lane;
+
+        std::size_t count(const MaskedPlane& p) const { return lane != 0 ? p.lanes : p.rows; }
+        void add(std::size_t i, double u, double v) const {
+            to[static_cast<std::ptrdiff_t>(i) * (lane != 0 ? lane : row)].add(u, v);
+        }
+    };
+
+    static ExactPair total(const Sums& sums, std::size_t i) {
+        return sums.total(i, [](ExactPair& to, const ExactPair& some) { to.add(some); });
+    }
+
+    // Down lanes or along rows: whichever the side array has values for.
+    void sum(const Plane<T>& plane, const Side& side, double* s1, double* s2) const {
+        if (side.lane != 0) {
+            std::fill_n(s1, plane.lanes, 0.0);
+            std::fill_n(s2, plane.lanes, 0.0);
+            kernels_.column_gradients(plane, s1, s2);
+            return;
+        }
+        GradSums sums[kRows];
+        kernels_.span_gradients(plane, sums);
+        for (std::size_t i = 0; i < plane.rows; ++i) s1[i] = sums[i].s1, s2[i] = sums[i].s2;
+    }
+
+    // False if a sum does not fit into the compute type; nothing is added then.
+    bool by_kernels(const MaskedPlane& p, Counting kind, const Side& of_groups, const Side& of_parameters) const {
+        static constexpr C one = 1;
+        const Borrowed<T> x_tile(p.rows * p.lanes), dy_tile(p.rows * p.lanes);
+        Plane<T> plane{};
+        plane.rows = p.rows, plane.lanes = p.lanes;
+        plane.h = stats_.h + p.stat, plane.l = stats_.l + p.stat, plane.r = stats_.r + p.stat;
+        plane.stat_row = p.row_axis.stat, plane.stat_lanes = p.lane_axis.stat != 0;
+        plane.w = plane.b = &one;
+        read(p, kind, plane, x_tile, dy_tile);
+        const bool alike = (of_groups.lane != 0) == (of_parameters.lane != 0);
+        const std::size_t n = std::max(p.rows, p.lanes);
+        const Borrowed<double> own1(n), own2(n), group1(n), group2(n);
+        if (wants_parameters_ || alike) {
+            sum(plane, of_parameters, own1, own2);
+            if (!finite(own1, own2, of_parameters.count(p))) return false;
+        }
+        if (wants_groups_) {
+            const C* const w = weights_.data() + p.param;
+            if (alike) {
+                const std::ptrdiff_t step = of_groups.lane != 0 ? p.lane_axis.param : p.row_axis.param;
+                for (std::size_t i = 0; i < of_groups.count(p); ++i) {
+                    const double weight = w[static_cast<std::ptrdiff_t>(i) * step];
+                    group1[i] = own1[i] * weight, group2[i] = own2[i] * weight;
+                }
+            } else {
+                plane.w = plane.b = w;
+                plane.param_row = p.row_axis.param, plane.param_lanes = p.lane_axis.param != 0;
+                sum(plane, of_groups, group1, group2);
+                if (!finite(group1, group2, of_groups.count(p))) return false;
+            }
+            for (std::size_t i = 0; i < of_groups.count(p); ++i) of_groups.add(i, group1[i], group2[i]);
+        }
+        for (std::size_t i = 0; wants_parameters_ && i < of_parameters.count(p); ++i) {
+            of_parameters.add(i, own1[i], own2[i]);
+        }
+        return true;
+    }
+
+    static bool finite(const double* s1, const double* s2, std::size_t n) {
+        bool finite = true;
+        for (std::size_t i = 0; i < n; ++i) finite &= std::isfinite(s1[i]) && std::isfinite(s2[i]);
+        return finite;
+    }
+
+    // x and dy: in place if all of the plane counts, else in tiles where dy is zero outside and x the mean.
+    void read(const MaskedPlane& p, Counting kind, Plane<T>& plane, T* x_tile, T* dy_tile) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        if (kind == Counting::all && p.in_place<T>(kX) && p.in_place<T>(kDy)) {
+            plane.x = reinterpret_cast<const T*>(p.at[kX]), plane.x_row = p.row_axis.stride[kX] / size;
+            plane.dy = reinterpret_cast<const T*>(p.at[kDy]), plane.dy_row = p.row_axis.stride[kDy] / size;
+            return;
+        }
+        plane.x = x_tile, plane.dy = dy_tile;
+        plane.x_row = plane.dy_row = static_cast<std::ptrdiff_t>(p.lanes);
+        const Borrowed<T> means(p.lanes), zeros(p.lanes);
+        const Borrowed<std::uint8_t> mask_tile(p.lanes);
+        std::fill_n(static_cast<T*>(zeros), p.lanes, narrow<T>(0.0));
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            T *const x = x_tile + i * p.lanes, *const dy = dy_tile + i * p.lanes;
+            if (kind == Counting::all) {
+                gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, x);
+                gather(p.row(kDy, i), p.lane_axis.stride[kDy], p.lanes, dy);
+                continue;
+            }
+            if (i == 0 || p.row_axis.stat != 0) set_means(p, i, means);
+            const std::uint8_t* const mask = p.mask(i, mask_tile);
+            kernels_.select(mask, p.lanes, p.read<T>(kX, i, x), means, x);
+            kernels_.select(mask, p.lanes, p.read<T>(kDy, i, dy), zeros, dy);
+        }
+    }
+
+    void set_means(const MaskedPlane& p, std::size_t row, T* means) const {
+        const C* const h = stats_.h + p.stat + static_cast<std::ptrdiff_t>(row) * p.row_axis.stat;
+        if (p.lane_axis.stat == 0) {
+            std::fill_n(means, p.lanes, narrow<T>(*h));
+        } else {
+            for (std::size_t k = 0; k < p.lanes; ++k) means[k] = narrow<T>(h[k]);
+        }
+    }
+
+    // The same in double, one element after the other.
+    void exactly(const MaskedPlane& p, const Side& of_groups, const Side& of_parameters) const {
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            for (std::size_t k = 0; k < p.lanes; ++k) {
+                if (!p.counts(i, k)) continue;
+                const auto row = static_cast<std::ptrdiff_t>(i), lane = static_cast<std::ptrdiff_t>(k);
+                const std::ptrdiff_t group = row * of_groups.row + lane * of_groups.lane;
+                const std::ptrdiff_t parameter = row * of_parameters.row + lane * of_parameters.lane;
+                const double xhat =
+                    stats_.xhat(static_cast<std::size_t>(p.stat + group), widen(p.element<T>(kX, i, k)));
+                const double dy = widen(p.element<T>(kDy, i, k));
+                const double weighted = dy * weights_[static_cast<std::size_t>(p.param + parameter)];
+                of_groups.to[group].add(weighted, weighted * xhat);
+                of_parameters.to[parameter].add(dy, dy * xhat);
+            }
+        }
+    }
+
+    const Kernels<T>& kernels_;
+    const MaskedWalk& walk_;
+    const Coefficients<C>& stats_;
+    const std::vector<C>& weights_;
+    bool wants_groups_, wants_parameters_;
+    Sums groups_, parameters_;
+};
+
+}  // namespace fastnorm

@@ -1,0 +1,43 @@
+// How masked data are cut into parts of whole groups.
+#pragma once
+
+#include <vector>
+
+#include "shape/axes.h"
+
+namespace fastnorm {
+
+// Some of the groups, which are numbered anew, and so are their parameters.
+struct MaskedPart {
+    Axes axes;                           // with the new numbers
+    Axes sweep;                          // the same with the parameters' own numbers
+    Offset first;                        // of the part in all data
+    std::vector<std::ptrdiff_t> groups;  // their own numbers
+    std::vector<std::ptrdiff_t> parameters;
+};
+
+// Cuts along axes whose indices have groups of their own, by the shape only: so that sums take little beside the data,
+// and that groups are still in the cache when they are written.
+class MaskedParts {
+public:
+    MaskedParts(const Axes& axes, std::size_t bytes, std::size_t parameters);
+
+    std::size_t count() const { return outer_.count() * pieces_; }
+    MaskedPart part(std::size_t i) const;
+    // Whether every parameter belongs to one part.
+    bool own_parameters() const;
+    // In how many stretches a part is summed: one thread has a part, several have what is not cut.
+    std::size_t stretches() const { return count() > 1 ? 1 : kStretches; }
+
+private:
+    static constexpr std::size_t kStretches = 16, kGroups = 1024;
+
+    // Cuts axis i of the inner ones into chunks.
+    void cut(std::size_t i, std::size_t chunk);
+
+    Axes inner_, outer_;
+    Axis cut_ = kNoAxis;
+    std::size_t chunk_ = 1, pieces_ = 1;
+};
+
+}  // namespace fastnorm

@@ -1,0 +1,179 @@
+// Sums over what counts, one for every value of a side array. Every stretch of the data has its own; they are added up
+// in order.
+#pragma once
+
+#include <vector>
+
+#include "drivers/double_fallback.h"
+#include "drivers/exact_sum.h"
+#include "drivers/masked_rows.h"
+
+namespace fastnorm {
+
+template <class Value>
+class StretchSums {
+public:
+    StretchSums(std::size_t stretches, std::size_t n) : n_(n), sums_(stretches * n) {}
+
+    Value* of(std::size_t stretch) { return sums_.data() + stretch * n_; }
+    template <class Add>
+    Value total(std::size_t i, Add&& add) const {
+        Value total{};
+        for (std::size_t k = i; k < sums_.size(); k += n_) add(total, sums_[k]);
+        return total;
+    }
+
+private:
+    std::size_t n_;
+    std::vector<Value> sums_;
+};
+
+// The moments of the groups of a part.
+template <class T>
+class MaskedMoments {
+public:
+    using C = Compute<T>;
+
+    MaskedMoments(const Kernels<T>& kernels, const MaskedWalk& walk, bool centred)
+        : kernels_(kernels), walk_(walk), centred_(centred) {}
+
+    std::vector<Moments> groups(const Bases& bases, std::size_t n, int threads) const {
+        StretchSums<Moments> sums(walk_.stretches(), n);
+        const bool columns = walk_.lanes().stat != 0, rows = walk_.rows().stat != 0;
+        // A block of some short rows, rows of their own, rows that are summed down; one row where nothing is.
+        const std::size_t lanes = columns ? kColumnLanes : kBlock;
+        const std::size_t together = std::max<std::size_t>(1, kBlock / std::min(kBlock, walk_.lanes().n));
+        const std::size_t most = columns ? (rows ? 1 : kRows) : (rows ? kBatch : together);
+        walk_.planes(bases, threads, most, lanes, [&](std::size_t stretch, const MaskedPlane& p) {
+            Moments* const to = sums.of(stretch) + p.stat;
+            columns ? down(p, to) : rows ? along(p, to) : block(p, *to);
+        });
+        std::vector<Moments> groups(n);
+        for (std::size_t i = 0; i < n; ++i) {
+            groups[i] = sums.total(i, [](Moments& total, const Moments& some) { total = merge(total, some); });
+        }
+        return groups;
+    }
+
+private:
+    // Lanes of a tile; elements that are written behind what counts.
+    static constexpr std::size_t kColumnLanes = 256, kRoom = 64;
+
+    // Rows of a block at the most, to one group.
+    void block(const MaskedPlane& p, Moments& to) const {
+        const Borrowed<T> tile(kBlock + kRoom), row(kBlock);
+        const Borrowed<std::uint8_t> mask(kBlock);
+        std::size_t n = 0;
+        p.runs([&](std::size_t first, std::size_t rows, Counting kind) {
+            for (std::size_t i = first; kind != Counting::none && i < first + rows; ++i) {
+                if (kind == Counting::all) {
+                    gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, tile + n);
+                    n += p.lanes;
+                } else {
+                    n += kernels_.compress(p.mask(i, mask), p.lanes, p.read<T>(kX, i, row), tile + n);
+                }
+            }
+        });
+        if (n == 0) return;
+        BlockSums sums;
+        kernels_.span_moments(tile, static_cast<std::ptrdiff_t>(n), 1, n, centred_, sums);
+        to = merge(to, block_moments<T>(sums, 0, tile, n, centred_));
+    }
+
+    // Rows that are groups: those that count whole together.
+    void along(const MaskedPlane& p, Moments* to) const {
+        const std::ptrdiff_t step = p.row_axis.stat;
+        const auto row_step = p.row_axis.stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
+        p.runs([&](std::size_t first, std::size_t rows, Counting kind) {
+            if (kind != Counting::all || !p.in_place<T>(kX)) {
+                for (std::size_t i = first; kind != Counting::none && i < first + rows; ++i) {
+                    block(p.part(i, 1), to[static_cast<std::ptrdiff_t>(i) * step]);
+                }
+                return;
+            }
+            const T* const x = reinterpret_cast<const T*>(p.row(kX, first));
+            BlockSums sums;
+            kernels_.span_moments(x, row_step, rows, p.lanes, centred_, sums);
+            for (std::size_t k = 0; k < rows; ++k) {
+                Moments& own = to[static_cast<std::ptrdiff_t>(first + k) * step];
+                const T* const row = x + static_cast<std::ptrdiff_t>(k) * row_step;
+                own = merge(own, block_moments(sums, k, row, p.lanes, centred_));
+            }
+        });
+    }
+
+    // Lanes that are groups.
+    void down(const MaskedPlane& p, Moments* to) const {
+        const Borrowed<T> tile(kRows * kColumnLanes);
+        const Borrowed<C> pivots(kColumnLanes);
+        const Borrowed<double> counts(kColumnLanes), s1(kColumnLanes), s2(kColumnLanes);
+        bool mixed = false;
+        p.runs([&](std::size_t, std::size_t, Counting kind) { mixed |= kind == Counting::some; });
+        const std::size_t rows = mixed ? mixed_rows(p, tile, counts, pivots) : whole_rows(p, tile, counts, pivots);
+        if (rows == 0) return;
+        std::fill_n(static_cast<double*>(s1), p.lanes, 0.0);
+        std::fill_n(static_cast<double*>(s2), p.lanes, 0.0);
+        kernels_.column_moments(tile, static_cast<std::ptrdiff_t>(p.lanes), rows, p.lanes, pivots, s1, s2);
+        for (std::size_t i = 0; i < p.lanes; ++i) {
+            if (counts[i] > 0) to[i] = merge(to[i], lane(p, i, counts[i], pivots[i], s1[i], s2[i]));
+        }
+    }
+
+    // Rows that count, and their pivots.
+    std::size_t whole_rows(const MaskedPlane& p, T* tile, double* counts, C* pivots) const {
+        std::size_t n = 0;
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            if (p.counts(i, 0)) gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, tile + n++ * p.lanes);
+        }
+        std::fill_n(counts, p.lanes, static_cast<double>(n));
+        std::fill_n(pivots, p.lanes, C(0));
+        if (n > 0 && centred_) kernels_.column_pivots(tile, static_cast<std::ptrdiff_t>(p.lanes), n, p.lanes, pivots);
+        return n;
+    }
+
+    // All rows, with the pivots in place of what does not count: that deviates by zero.
+    std::size_t mixed_rows(const MaskedPlane& p, T* tile, double* counts, C* pivots) const {
+        const Borrowed<double> sums(p.lanes), squares(p.lanes);
+        const Borrowed<T> other(p.lanes);
+        const Borrowed<std::uint8_t> masks(p.rows * p.lanes);
+        std::fill_n(static_cast<double*>(sums), p.lanes, 0.0);
+        std::fill_n(static_cast<double*>(squares), p.lanes, 0.0);
+        std::fill_n(counts, p.lanes, 0.0);
+        std::fill_n(pivots, p.lanes, C(0));
+        std::fill_n(static_cast<T*>(other), p.lanes, narrow<T>(0.0));
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            T* const row = tile + i * p.lanes;
+            std::uint8_t* const mask = masks + i * p.lanes;
+            gather(p.row(kExtra, i), p.lane_axis.stride[kExtra], p.lanes, mask);
+            kernels_.select(mask, p.lanes, p.read<T>(kX, i, row), other, row);
+            for (std::size_t k = 0; k < p.lanes; ++k) counts[k] += static_cast<double>(mask[k] != 0);
+        }
+        if (!centred_) return p.rows;
+        kernels_.column_moments(tile, static_cast<std::ptrdiff_t>(p.lanes), p.rows, p.lanes, pivots, sums, squares);
+        for (std::size_t k = 0; k < p.lanes; ++k) {
+            other[k] = narrow<T>(counts[k] > 0 ? sums[k] / counts[k] : 0.0);
+            pivots[k] = static_cast<C>(widen(other[k]));
+        }
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            T* const row = tile + i * p.lanes;
+            kernels_.select(masks + i * p.lanes, p.lanes, row, other, row);
+        }
+        return p.rows;
+    }
+
+    Moments lane(const MaskedPlane& p, std::size_t lane, double n, double pivot, double s1, double s2) const {
+        const bool typical = !centred_ || s1 * s1 <= 0.25 * n * s2;
+        if (typical && is_safe<C>(s2)) return from_sums(static_cast<std::size_t>(n), pivot, s1, s2, centred_);
+        std::vector<T> values;
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            if (p.counts(i, lane)) values.push_back(p.element<T>(kX, i, lane));
+        }
+        return exact_moments(values.data(), values.size(), centred_);
+    }
+
+    const Kernels<T>& kernels_;
+    const MaskedWalk& walk_;
+    bool centred_;
+};
+
+}  // namespace fastnorm
