@@ -62,7 +62,7 @@ def components(x: np.ndarray) -> int | None:
 
 
 def fastnorm(x: np.ndarray) -> Any:
-    return fn.fit_whitening(x, method="pca", n_components=components(x)).transform(x)
+    return fn.whiten(x, method="pca", n_components=components(x))
 
 
 def fastnorm_in_place(x: np.ndarray) -> Any:

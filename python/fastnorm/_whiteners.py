@@ -26,7 +26,9 @@ _TIE: Final = 1 - 2.0**-20
 # data would fill it.
 _FLOOR: Final = 2.0**-64
 # Samples are mapped in float64 if float32 would amplify rounding by more than this: the square times 2^-24 is 1e-3.
-_WIDE: Final = 130.0
+WIDE: Final = 130.0
+# Sums of products of float32 lose the square of it.
+QUICK: Final = 32.0
 _ROWS: Final = 1024  # that are mapped at a time through a matrix of low rank
 
 
@@ -81,7 +83,7 @@ class Whitener:
 
     def transform(self, x: Array, y: Array, mean: Array) -> None:
         """Set ``y = matrix (x - mean)``."""
-        wide = x.dtype != FLOAT64 and self.amplification > _WIDE
+        wide = x.dtype != FLOAT64 and self.amplification > WIDE
         _features.table(x.shape).transform(x, y, self.matrix, mean, wide=wide)
 
     def inverse_transform(self, z: Array, x: Array, mean: Array) -> None:
@@ -240,10 +242,11 @@ def _spectral(form: Form, options: Options, ridge: Ridge, coefficient: float, ex
     values = np.zeros(vectors.shape[1])
     values[: len(found.values)] = found.values
     vectors = vectors[:, :count]
-    if not symmetric:
-        vectors = vectors * _signs(vectors, options.sign)
     gains = _gains(values[:count], found, ridge, options.power)
-    return Spectral(np.ascontiguousarray(vectors), gains, form.std, symmetric, *rest)
+    if symmetric:
+        return Spectral(np.ascontiguousarray(vectors), gains, form.std, symmetric, *rest)
+    vectors = np.asfortranarray(vectors)  # rows of the whitening matrix
+    return Spectral(vectors * _signs(vectors, options.sign), gains, form.std, symmetric, *rest)
 
 
 def _gains(values: Array, found: Spectrum, ridge: Ridge, power: float) -> Array:
