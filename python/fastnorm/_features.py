@@ -96,7 +96,7 @@ def channels(shape: Shape, axis: int, groups: int) -> Features:
 
 def product(a: Array, b: Array) -> Array:
     """``a @ b`` for stacks of matrices in float64, of shapes (groups, n, k) and (groups, k, m): b has m samples."""
-    result = np.zeros((len(a), a.shape[1], b.shape[2]))
+    result = (np.empty if a.shape[2] else np.zeros)((len(a), a.shape[1], b.shape[2]))
     roles = bytes([_GROUP, _core.PARAM, _core.REDUCED])
     run(_core.transform, b, None, result, roles, None, None, np.ascontiguousarray(a), None)
     return result
