@@ -1,4 +1,4 @@
-"""`whiten`, and training passes of batch whitening, whose sums of float32 data begin in float32 where that is enough."""
+"""`whiten` and training passes of batch whitening: sums of float32 data begin in float32 where that is enough."""
 
 from typing import Any
 

@@ -19,7 +19,6 @@ from ._types import Array, BatchWhiteningSaved
 from ._whiteners import QUICK
 from .runtime import run
 
-
 _MODERATE: Final = 2.0**50  # variances, and their inverses
 
 

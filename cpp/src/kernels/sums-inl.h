@@ -45,8 +45,8 @@ void PackRows(const Strips<T, C>& p) {
             }
         }
         if (lane == p.lanes) continue;
-        ReadBlockBy<true, T, C>(
-            {rows, p.lanes - lane, from + lane, p.from_row, to, std::ptrdiff_t{kStrip<C>}, p.h + lane, p.l + lane, true});
+        ReadBlockBy<true, T, C>({rows, p.lanes - lane, from + lane, p.from_row, to, std::ptrdiff_t{kStrip<C>},
+                                 p.h + lane, p.l + lane, true});
     }
 }
 

@@ -114,15 +114,17 @@ private:
     // Rows behind the last sample, so that sums can take several at a time.
     void pad(std::size_t count, std::size_t n, C* panel) const {
         const std::size_t rows = divide_up(count, kRowsApart) * kRowsApart - count;
-        for (std::size_t i = 0; rows && i < n; i += strip) std::fill_n(panel + i * read_ + count * strip, rows * strip, C{0});
+        for (std::size_t i = 0; rows && i < n; i += strip)
+            std::fill_n(panel + i * read_ + count * strip, rows * strip, C{0});
     }
 
     void pack(const Reader& reader, std::size_t group, std::size_t first, std::size_t count, std::size_t begin,
               C* to) const {
         constexpr auto step = static_cast<std::ptrdiff_t>(strip);
         const std::size_t n = cuts_.features_of(begin);
-        if (reader.along_features() && reader.strips(group, first, count, begin, n, to,
-                                                     static_cast<std::ptrdiff_t>(read_ * strip), kernels_.pack<T, C>())) {
+        if (reader.along_features() &&
+            reader.strips(group, first, count, begin, n, to, static_cast<std::ptrdiff_t>(read_ * strip),
+                          kernels_.pack<T, C>())) {
             return;
         }
         // Where features are neighbours a few samples at a time, so that memory is read through.

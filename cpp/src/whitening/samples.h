@@ -90,8 +90,8 @@ public:
                            });
     }
 
-    // The same to strips of features that are `apart` elements from each other, if the features lie so that `pack` reads
-    // them.
+    // The same to strips of features that are `apart` elements from each other, if the features lie so that `pack`
+    // reads them.
     bool strips(std::size_t group, std::size_t first, std::size_t count, std::size_t begin, std::size_t n, C* to,
                 std::ptrdiff_t apart, PackStrips<T, C> pack) const {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));

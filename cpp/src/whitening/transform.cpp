@@ -110,8 +110,8 @@ private:
 
     void by_rows(std::size_t group, std::size_t first, std::size_t end) const {
         constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<C>);
-        // One line of memory more than the features: rows that were a power of two apart would meet in a few sets of the
-        // cache.
+        // One line of memory more than the features: rows that were a power of two apart would meet in a few sets of
+        // the cache.
         const std::size_t apart = depth + kLineBytes / sizeof(C), most = panel_rows();
         const auto step = static_cast<std::ptrdiff_t>(apart);
         C* const panel = scratch<C>(most * (apart + kStrip<C>));
