@@ -6,21 +6,32 @@
 #include "transform.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "kernels/dispatch.h"
 #include "memory/thread_memory.h"
 #include "samples.h"
+#include "shape/limits.h"
+#include "threads/once.h"
 #include "threads/parallel.h"
 
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix, at most
-constexpr std::size_t kDepth = 128;  // features of one chain
-constexpr std::size_t kRowsBytes = 3 << 18, kLanesBytes = 1 << 18;  // of a panel: it fits the second cache
+constexpr std::size_t kPanel = 128;           // samples that share a pass over the matrix, at most
+constexpr std::size_t kDepth = 128;           // features of one chain
+constexpr std::size_t kLanesBytes = 1 << 18;  // of a panel: it fits the second cache
+constexpr std::size_t kLeastCache = 1 << 19;
 constexpr std::size_t kLineBytes = 64;
 constexpr std::size_t kTaskElements = 1 << 17;
+
+// Of a panel whose features are neighbours: three quarters of the second cache.
+std::size_t rows_bytes() {
+    static std::atomic<std::size_t> bytes{0};
+    once(bytes, [] { return std::max<std::size_t>(cache_sizes().l2, kLeastCache) / 4 * 3; });
+    return bytes.load(std::memory_order_relaxed);
+}
 
 std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b; }
 
@@ -93,8 +104,10 @@ struct Transform {
     }
 
 private:
+    // Samples of a panel whose features are neighbours.
     std::size_t panel_rows() const {
-        return std::clamp<std::size_t>(kRowsBytes / (depth * sizeof(C)) / kTileRows * kTileRows, 2 * kTileRows, kPanel);
+        return std::clamp<std::size_t>(rows_bytes() / (depth * sizeof(C)) / kTileRows * kTileRows, 2 * kTileRows,
+                                       kPanel);
     }
 
     // Samples of a panel whose features lie apart: many, since memory is read and written in runs of so many.
