@@ -62,7 +62,7 @@ def components(x: np.ndarray) -> int | None:
 
 
 def fastnorm(x: np.ndarray) -> Any:
-    return fn.fit_whitening(x, method="pca", n_components=components(x)).transform(x)
+    return fn.whiten(x, method="pca", n_components=components(x))
 
 
 def fastnorm_in_place(x: np.ndarray) -> Any:
@@ -222,15 +222,20 @@ def of_batches(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     print("batch whitening, float32: least milliseconds of fastnorm, of PyTorch with float32 sums, with float64 sums,")
     print("  and the medians of their ratios to fastnorm")
+    every: list[float] = []
     for shape, groups in BATCHES:
         for method in METHODS:
-            print(
-                f"  {shape!s:<18} groups {groups:<3} {method:<9}"
-                + _against(torch, peer, shape, groups, method, options)
-            )
+            text, ratios = _against(torch, peer, shape, groups, method, options)
+            every += ratios
+            slower = " SLOWER" if min(ratios) < 1 else ""
+            print(f"  {shape!s:<18} groups {groups:<3} {method:<9}{text}{slower}", flush=True)
+    print(f"geometric mean of the ratios of float32 sums: {np.exp(np.mean(np.log(every))):.2f}")
 
 
-def _against(torch: Any, peer: Any, shape: Any, groups: int, method: Any, options: argparse.Namespace) -> str:
+def _against(
+    torch: Any, peer: Any, shape: Any, groups: int, method: Any, options: argparse.Namespace
+) -> tuple[str, list[float]]:
+    """What to print, and the ratios to float32 sums of forward and backward."""
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((2, *shape), dtype=np.float32)
     x += 0.5 * np.roll(x, 1, 1)
@@ -246,14 +251,15 @@ def _against(torch: Any, peer: Any, shape: Any, groups: int, method: Any, option
                 raise SystemExit(f"{shape}, {groups} groups, {method}: the answers differ")
         forward[name] = functools.partial(peer.forward, xt, groups, method, wide)
         backward[name] = functools.partial(peer.backward, dyt, xt, saved_peer)
-    text = ""
+    text, to_float32 = "", []
     for title, calls in (("forward", forward), ("backward", backward)):
         times = timing.interleaved(calls, plan(options, options.rounds * 2, PAUSE / 10))
         least = " ".join(f"{min(seconds) * 1e3:6.2f}" for seconds in times.values())
         ours = times.pop("fastnorm")
         ratios = [timing.ratio(seconds, ours).median for seconds in times.values()]
+        to_float32.append(ratios[0])
         text += f"   {title} {least}  x" + " x".join(f"{ratio:5.2f}" for ratio in ratios)
-    return text
+    return text, to_float32
 
 
 def _shape(text: str) -> tuple[int, int]:

@@ -101,11 +101,13 @@ def _newton_schulz(a: Array, iterations: int) -> Array:
 def _steps(a: Array, iterations: int) -> list[Step]:
     """The coupled form: equal to ``p <- 1.5 p - 0.5 p^3 a`` in exact arithmetic, and unlike it stable."""
     eye = np.eye(a.shape[-1])
-    y, z = a, np.broadcast_to(eye, a.shape)
-    steps: list[Step] = []
-    for _ in range(iterations):
-        if steps:
-            y, z = product(y, steps[-1].e), product(steps[-1].e, z)
+    if not iterations:
+        return []
+    # The first z is the identity, which products of it need not be computed with.
+    steps = [Step(a, np.broadcast_to(eye, a.shape), 1.5 * eye - 0.5 * a)]
+    for k in range(1, iterations):
+        last = steps[-1]
+        y, z = product(last.y, last.e), last.e if k == 1 else product(last.e, last.z)
         steps.append(Step(y, z, 1.5 * eye - 0.5 * product(z, y)))
     return steps
 
@@ -114,10 +116,17 @@ def _newton_schulz_backward(d_matrix: Array, saved: BatchWhiteningSaved) -> Arra
     """Symmetric gradient of the covariance, from the gradient of its whitening matrix."""
     a, trace = saved.covariance, _trace(saved.covariance)
     dz, dy = d_matrix / np.sqrt(trace), np.zeros_like(d_matrix)
-    for step in reversed(_steps(a / trace, saved.iterations)):
-        de = product(transpose(step.y), dy) + product(dz, transpose(step.z))
-        dy = product(dy, transpose(step.e)) - 0.5 * product(transpose(step.z), de)
-        dz = product(transpose(step.e), dz) - 0.5 * product(de, transpose(step.y))
+    steps = _steps(a / trace, saved.iterations)
+    for k in reversed(range(len(steps))):
+        step = steps[k]
+        behind = k < len(steps) - 1  # dy is zero behind the last step
+        de = dz if k == 0 else product(dz, transpose(step.z))
+        if behind:
+            de = product(transpose(step.y), dy) + de
+            dy = product(dy, transpose(step.e))
+        dy = dy - 0.5 * (de if k == 0 else product(transpose(step.z), de))
+        if k > 0:  # before the first it is not asked for
+            dz = product(transpose(step.e), dz) - 0.5 * product(de, transpose(step.y))
     inner = 0.5 * d_matrix * saved.matrix + dy * a / trace
     d_trace = -inner.sum(axis=(1, 2), keepdims=True) / trace
     slope = dy / trace + d_trace * np.eye(a.shape[-1])

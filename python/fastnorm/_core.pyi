@@ -388,6 +388,7 @@ def comoments(
     centre_b: _F64 | None,
     sums: _F64,
     totals: _F64 | None = None,
+    single: bool = False,
 ) -> None: ...
 def transform(
     x: _Data,

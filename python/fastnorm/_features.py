@@ -39,14 +39,16 @@ class Features(NamedTuple):
         b: Array | None = None,
         centre_b: Array | None = None,
         totals: Array | None = None,
+        single: bool = False,
     ) -> Array:
         """Sum ``(a - centre_a) (b - centre_b)'`` over the samples, per group; exactly symmetric without `b`.
 
-        To `totals`, if given, the sums of ``a - centre_a``.
+        To `totals`, if given, the sums of ``a - centre_a``. If `single`, the products of 128 samples at a time add up
+        in float32, unless the data are float64.
         """
         sums = np.empty((self.groups, self.size, self.size))
         second = None if b is None else self.of(b)
-        run(_core.comoments, self.of(a), second, self.roles, centre_a, centre_b, sums, totals)
+        run(_core.comoments, self.of(a), second, self.roles, centre_a, centre_b, sums, totals, single)
         return sums
 
     def transform(
@@ -94,7 +96,7 @@ def channels(shape: Shape, axis: int, groups: int) -> Features:
 
 def product(a: Array, b: Array) -> Array:
     """``a @ b`` for stacks of matrices in float64, of shapes (groups, n, k) and (groups, k, m): b has m samples."""
-    result = np.zeros((len(a), a.shape[1], b.shape[2]))
+    result = (np.empty if a.shape[2] else np.zeros)((len(a), a.shape[1], b.shape[2]))
     roles = bytes([_GROUP, _core.PARAM, _core.REDUCED])
     run(_core.transform, b, None, result, roles, None, None, np.ascontiguousarray(a), None)
     return result

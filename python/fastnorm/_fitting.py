@@ -11,7 +11,7 @@ from ._refined import Refined
 from ._scatter import Samples, Summary
 from ._spectra import Factor, Form, Rows, Sums
 from ._types import Array
-from ._whiteners import Options, Whitener, whitener
+from ._whiteners import QUICK, Options, Whitener, whitener
 
 State: TypeAlias = Summary | Samples
 
@@ -25,11 +25,22 @@ _AMPLIFIED: Final = 2.0**18
 _MARGIN: Final = 450  # how far eps may be above the square of the unit, as an exponent
 
 
-def state_of(x: Array, options: Options, copy: bool = True) -> tuple[State, Whitener | None]:
+def state_of(x: Array, options: Options, copy: bool) -> tuple[State, Whitener | None]:
     """What a fit keeps of samples, and the whitening matrix if it was found on the way."""
     if _keeps(len(x), x.shape[1], options):
         return _scatter.kept(x, copy), None
     return _condensed(x, options)
+
+
+def quick_state_of(x: Array, options: Options) -> tuple[State, Whitener | None]:
+    """What whitens the samples and nothing else: sums of float32, if a map of float32 is what they make."""
+    narrow = x.dtype != FLOAT64 and options.solver == "auto" and not _needs_fourth(options)
+    if narrow and len(x) > options.ddof and not _keeps(len(x), x.shape[1], options):
+        state = _scatter.quick_summary(x)
+        found = None if state is None else _attempt(state, options)
+        if state is not None and found is not None and found.amplification <= QUICK:
+            return state, found
+    return state_of(x, options, copy=False)
 
 
 def with_more(state: State, x: Array, options: Options) -> State:

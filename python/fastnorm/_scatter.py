@@ -20,6 +20,8 @@ _PANEL: Final = 4096  # rows that are converted at a time
 _ROLES: Final = bytes([_core.REDUCED, _core.PARAM])
 # Sums of squares in this range have lost nothing. Other data are scaled by a power of two.
 _LEAST, _MOST = 2.0**-900, 2.0**1000
+# The same of float32.
+_LEAST_SINGLE, _MOST_SINGLE = 2.0**-80, 2.0**80
 _ORDINARY: Final = 400  # exponents of data that need no scaling
 
 
@@ -136,9 +138,20 @@ class Samples(NamedTuple):
 
 
 def kept(x: Array, copy: bool) -> Samples:
-    """Finite samples for keeping."""
-    _checked_moments(x)
+    """Finite samples for keeping. Without a copy they are looked at later."""
+    if copy:
+        _checked_moments(x)
     return Samples((np.array(x, order="C", copy=True) if copy else np.asarray(x, order="C"),))
+
+
+def quick_summary(x: Array) -> Summary | None:
+    """Sums of products of data narrower than float64, in float32 at first; None if that leaves its range."""
+    result = _comoments(x, single=True) if x.size else None
+    if result is not None:
+        squares = np.diag(result.matrix) / result.samples
+        if ((squares >= _LEAST_SINGLE) & (squares <= _MOST_SINGLE)).all():
+            return result
+    return None
 
 
 def summary(x: Array, triangular: bool, fourth: bool) -> Summary:
@@ -163,7 +176,7 @@ def _joined(parts: Iterator[Summary | None]) -> Summary:
     return result
 
 
-def _comoments(x: Array) -> Summary | None:
+def _comoments(x: Array, single: bool = False) -> Summary | None:
     """Sums of products, or None if squares leave the range of float64.
 
     One sweep sums about the means of the first rows, and what these are off is taken out of the sums: centred first,
@@ -173,7 +186,7 @@ def _comoments(x: Array) -> Summary | None:
     origin, totals = np.zeros(features.size), np.zeros(features.size)
     # In one memory layout whatever that of x is, and so are then all bits.
     run(_core.role_moments, np.ascontiguousarray(x[:_FIRST]), _ROLES, origin, np.empty_like(origin))
-    (sums,) = features.comoments(x, origin, totals=totals)
+    (sums,) = features.comoments(x, origin, totals=totals, single=single)
     if not _in_range(x, totals, np.diag(sums)):
         return None
     shift = totals / features.samples
@@ -204,6 +217,13 @@ def moments(x: Array) -> tuple[Array, Array]:
             mean += delta * share
             count += len(part)
     return mean, m2
+
+
+def check_finite(x: Array, squares: Array) -> None:
+    """Raise an error if sums of squares say that a value is not finite."""
+    unusual = np.flatnonzero(~np.isfinite(squares))
+    if unusual.size:
+        check.finite_features(np.asarray(np.isfinite(x[:, unusual]).all(axis=0)), unusual, x.shape[1])
 
 
 def _checked_moments(x: Array) -> None:

@@ -15,7 +15,8 @@ from ._scatter import Summary
 from ._types import Array
 from .runtime import run
 
-_PANEL: Final = 2048  # features that are read at a time
+_PANEL: Final = 2**17  # values that are read at a time,
+_FEWEST: Final = 256  # of so many features at least
 _LANES: Final = 16  # rows that are rotated have a multiple of this
 _UNIT: Final = 2.0**-52
 # Below this share of the largest eigenvalue a Gram matrix has lost half of the digits.
@@ -155,21 +156,22 @@ class Rows:
         self._table, self._exponent = table, exponent
         self.samples, self._features = table.shape
         self._divisor = self.samples - ddof
-        mean, m2 = np.zeros((2, self._features))
+        self.mean, self.variances = np.zeros((2, self._features))
+        self.std = np.ones(self._features) if correlated else None
+        gram = np.zeros((self.samples, self.samples))
         for columns in self._columns():
-            mean[columns], m2[columns] = _scatter.moments(self._raw(columns))
-        self.mean, self.variances, self.std = mean, m2 / self._divisor, None
-        if correlated:
-            self.std = _std(self.variances)
-            self.variances = self.variances / self.std**2
-
-    @cached_property
-    def gram(self) -> Array:
-        """Products of the centred samples, with the eigenvalues of the covariance."""
-        total = np.zeros((self.samples, self.samples))
-        for _, panel in self._panels():
-            total += _features.gram(panel[None])[0]
-        return np.asarray(total / self._divisor)
+            panel = self._raw(columns)
+            self.mean[columns], m2 = _scatter.moments(panel)
+            self.variances[columns] = m2 / self._divisor
+            if not np.isfinite(m2).all():
+                _scatter.check_finite(table, self.variances)
+            if self.std is not None:
+                self.std[columns] = _std(self.variances[columns])
+            gram += _features.gram(self._centred(panel, columns)[None])[0]
+        # Products of the centred samples, with the eigenvalues of the covariance.
+        self.gram = gram / self._divisor
+        if self.std is not None:
+            self.variances /= self.std**2
 
     @property
     def square(self) -> float:
@@ -209,11 +211,18 @@ class Rows:
     def _panels(self) -> Iterator[tuple[slice, Array]]:
         """Features of all samples, centred and in float64."""
         for columns in self._columns():
-            panel = self._raw(columns) - self.mean[columns]
-            yield columns, panel if self.std is None else panel / self.std[columns]
+            yield columns, self._centred(self._raw(columns), columns)
+
+    def _centred(self, panel: Array, columns: slice) -> Array:
+        """The same panel."""
+        panel -= self.mean[columns]
+        if self.std is not None:
+            panel /= self.std[columns]
+        return panel
 
     def _columns(self) -> list[slice]:
-        return [slice(i, min(i + _PANEL, self._features)) for i in range(0, self._features, _PANEL)]
+        width = min(max(_PANEL // self.samples, _FEWEST), self._features)
+        return [slice(i, min(i + width, self._features)) for i in range(0, self._features, width)]
 
     def _raw(self, columns: slice) -> Array:
         panel = np.array(self._table[:, columns], FLOAT64, order="C")

@@ -26,7 +26,10 @@ _TIE: Final = 1 - 2.0**-20
 # data would fill it.
 _FLOOR: Final = 2.0**-64
 # Samples are mapped in float64 if float32 would amplify rounding by more than this: the square times 2^-24 is 1e-3.
-_WIDE: Final = 130.0
+WIDE: Final = 130.0
+# Sums of products of float32 lose the square of it.
+QUICK: Final = 32.0
+_BLOCK: Final = 64  # rows of a large matrix that are looked at together
 _ROWS: Final = 1024  # that are mapped at a time through a matrix of low rank
 
 
@@ -81,7 +84,7 @@ class Whitener:
 
     def transform(self, x: Array, y: Array, mean: Array) -> None:
         """Set ``y = matrix (x - mean)``."""
-        wide = x.dtype != FLOAT64 and self.amplification > _WIDE
+        wide = x.dtype != FLOAT64 and self.amplification > WIDE
         _features.table(x.shape).transform(x, y, self.matrix, mean, wide=wide)
 
     def inverse_transform(self, z: Array, x: Array, mean: Array) -> None:
@@ -240,10 +243,12 @@ def _spectral(form: Form, options: Options, ridge: Ridge, coefficient: float, ex
     values = np.zeros(vectors.shape[1])
     values[: len(found.values)] = found.values
     vectors = vectors[:, :count]
-    if not symmetric:
-        vectors = vectors * _signs(vectors, options.sign)
     gains = _gains(values[:count], found, ridge, options.power)
-    return Spectral(np.ascontiguousarray(vectors), gains, form.std, symmetric, *rest)
+    if symmetric:
+        return Spectral(np.ascontiguousarray(vectors), gains, form.std, symmetric, *rest)
+    rows = _transposed(vectors)  # those of the whitening matrix
+    rows *= _signs(rows, options.sign)[:, None]
+    return Spectral(rows.T, gains, form.std, symmetric, *rest)
 
 
 def _gains(values: Array, found: Spectrum, ridge: Ridge, power: float) -> Array:
@@ -262,12 +267,23 @@ def _explaining(values: Array, total: float, share: float) -> int:
     return min(int(np.searchsorted(shares, share)) + 1, max(len(values), 1))
 
 
+def _transposed(a: Array) -> Array:
+    """A new matrix, made block by block: NumPy's own copy would jump from line to line of the cache."""
+    result = np.empty(a.shape[::-1])
+    for first in range(0, len(a), _BLOCK):
+        result[:, first : first + _BLOCK] = a[first : first + _BLOCK].T
+    return result
+
+
 def _signs(vectors: Array, sign: Sign) -> Array:
-    """What makes the decisive entry of every column positive."""
+    """What makes the decisive entry of every row positive."""
     if sign == "diag":
         decisive = np.diag(vectors)
     else:
-        size = np.abs(vectors)
-        row = np.argmax(size >= _TIE * size.max(axis=0), axis=0)
-        decisive = vectors[row, np.arange(vectors.shape[1])]
+        decisive = np.empty(len(vectors))
+        for first in range(0, len(vectors), _BLOCK):
+            some = vectors[first : first + _BLOCK]
+            size = np.abs(some)
+            column = np.argmax(size >= _TIE * size.max(axis=1, keepdims=True), axis=1)
+            decisive[first : first + _BLOCK] = some[np.arange(len(some)), column]
     return np.where(decisive < 0.0, -1.0, 1.0)

@@ -158,7 +158,9 @@ def batch_whitening_forward(
 
     Notes
     -----
-    Covariances are summed, decomposed and inverted in float64. A NaN or an infinity makes its group NaN, and no other.
+    Covariances are summed, decomposed and inverted in float64. Of narrower data the products of 128 samples at a time
+    add up in float32 first, unless rounding would be amplified by more than 32. A NaN or an infinity makes its
+    group NaN, and no other.
     If `x` is empty the buffers stay as they are.
 
     References
@@ -189,8 +191,7 @@ def batch_whitening_forward(
     momentum, ddof = check.momentum(momentum), check.ddof(ddof, data.layout, buffers is not None)
     check.several_values(data.layout, data.x)
     check.samples_of_covariance(data.features.samples, data.features.size)
-    part, off = _products.covariances(data)
-    found = _products.decomposed(part, method, iterations, eps)
+    part, off, found = _products.whitening(data, method, iterations, eps)
     y = _products.whitened(data, found.matrix, part.mean_a, off, weight, bias)
     mean = part.mean_a + off if part.samples else np.full_like(off, np.nan)
     _running.Step(buffers, momentum, ddof, data.layout).update(mean, part.sums)
@@ -259,7 +260,7 @@ def batch_whitening_backward(
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
     dx = dweight = dbias = None
     if want_dx or want_dweight or want_dbias:
-        part = _products.gradient_products(dy, data, saved.mean)
+        part = _products.gradient_products(dy, data, saved)
         dx = _products.input_gradient(dy, data, weight, saved, part) if want_dx else None
         dweight = _products.weight_gradient(part, saved, part.mean_b) if want_dweight else None
         dbias = part.mean_a * part.samples if want_dbias else None

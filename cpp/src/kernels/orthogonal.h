@@ -1,7 +1,7 @@
 // What one SIMD target offers for orthogonal factorizations in double: single-threaded loops over raw pointers.
 #pragma once
 
-#include "table.h"
+#include "sums.h"
 
 namespace fastnorm {
 
@@ -19,8 +19,8 @@ struct Reflect {
     double* t;
 };
 
-// The matrix kernels of every target are these.
-struct OrthogonalKernels : MatrixKernels {
+// The sums of every target are these.
+struct OrthogonalKernels : SumKernels {
     void (*reflect)(const Reflect&);
     // Rows of a multiple of kReflections elements.
     void (*pair_products)(const double* a, const double* b, std::size_t n, double* to);  // a*a, b*b, a*b, |a*b|

@@ -5,8 +5,8 @@
 #include "targets.h"
 #include "each-target.h"
 
-#include "matrix-inl.h"
 #include "orthogonal-inl.h"
+#include "sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
@@ -17,7 +17,7 @@ extern const Kernels<double> kFloat64;
 extern const Kernels<BF16> kBFloat16;
 extern const Kernels<F16> kFloat16;
 
-constexpr OrthogonalKernels kMatrices{MakeMatrixKernels(), ReflectPanel, PairProducts, RotatePair};
+constexpr OrthogonalKernels kMatrices{MakeSumKernels(), ReflectPanel, PairProducts, RotatePair};
 constexpr KernelTable kTable{&kFloat32, &kFloat64, &kBFloat16, &kFloat16, &kMatrices};
 
 }  // namespace HWY_NAMESPACE

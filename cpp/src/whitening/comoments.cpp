@@ -1,12 +1,16 @@
 // Sums over samples of the products of all pairs of features.
 //
 // The matrix is cut into blocks of features and the samples into chunks. A task sums one block over one chunk, panel by
-// panel, and the chunks of a block merge in a fixed tree. The cuts depend on the shape alone.
+// panel, and the chunks of a block merge in a fixed tree. The cuts depend on the shape and the arithmetic alone. Panels
+// are multiplied in double, or in float: then the products of one panel add up in float, and the panels in double.
+#include "comoments.h"
+
 #include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "kernels/dispatch.h"
+#include "kernels/sums.h"
 #include "memory/thread_memory.h"
 #include "samples.h"
 #include "threads/parallel.h"
@@ -23,10 +27,11 @@ constexpr std::size_t kPartBytes = 1 << 23;  // of all partial sums, unless ther
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
+// With strips of so many features.
 struct Cuts {
-    Cuts(const Features& features, bool symmetric) : groups(features.groups.count()), n(features.n) {
+    Cuts(const Features& features, bool symmetric, std::size_t strip) : groups(features.groups.count()), n(features.n) {
         const std::size_t number = divide_up(n, kMostFeatures);
-        width = divide_up(divide_up(n, number), kStrip<double>) * kStrip<double>;
+        width = divide_up(divide_up(n, number), strip) * strip;
         for (std::size_t i = 0; i * width < n; ++i) {
             for (std::size_t j = symmetric ? i : 0; j * width < n; ++j) pairs.emplace_back(i * width, j * width);
         }
@@ -43,17 +48,20 @@ struct Cuts {
     std::vector<std::pair<std::size_t, std::size_t>> pairs;  // first rows and columns
 };
 
-template <class T>
+// Data of type T, products of type C.
+template <class T, class C>
 class Comoments {
-    using Reader = FeatureReader<T, double>;
+    using Reader = FeatureReader<T, C>;
+    static constexpr std::size_t strip = kStrip<C>;
+    static constexpr bool kSingle = std::is_same_v<C, float>;
 
 public:
     Comoments(const Features& features, const Reader& left, const Reader* right)
-        : cuts_(features, !right),
+        : cuts_(features, !right, strip),
           left_(left),
           right_(right),
           read_(left.along_features() ? kPanel : kRun),
-          product_(kernels().matrices->product_f64) {}
+          kernels_(sum_kernels(kernels())) {}
 
     // `totals` may be nullptr.
     void run(int threads, double* sums, double* totals) {
@@ -62,9 +70,9 @@ public:
         if (totals) totals_.resize(cuts_.chunks * cuts_.groups * cuts_.n);
         parallel_for(cuts_.chunks * cuts_.blocks(), threads,
                      [&](std::size_t i) { sum(i % cuts_.blocks(), i / cuts_.blocks(), parts_.get() + i * size); });
-        const std::size_t strips = cuts_.width / kStrip<double>;
+        const std::size_t strips = cuts_.width / strip;
         parallel_for(cuts_.blocks() * strips, threads,
-                     [&](std::size_t i) { merge(i / strips, i % strips * kStrip<double>, sums); });
+                     [&](std::size_t i) { merge(i / strips, i % strips * strip, sums); });
         const std::size_t n = cuts_.groups * cuts_.n;
         if (totals) std::copy_n(add_chunks(totals_.data(), n, 0, n), n, totals);
     }
@@ -78,17 +86,18 @@ private:
         // Only one of the blocks of these rows adds them up.
         const bool adds = !totals_.empty() && (right_ ? column == 0 : diagonal);
         double* const totals = adds ? totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row : nullptr;
-        double* const a = scratch<double>(read_ * cuts_.width * (diagonal ? 1 : 2));
-        double* const b = diagonal ? a : a + read_ * cuts_.width;
+        C* const a = scratch<C>(read_ * cuts_.width * (diagonal ? 1 : 2));
+        C* const b = diagonal ? a : a + read_ * cuts_.width;
         clear_padding(cuts_.features_of(row), a);
         if (!diagonal) clear_padding(cuts_.features_of(column), b);
         const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
         for (std::size_t first = begin; first < end; first += read_) {
             const std::size_t count = std::min(read_, end - first);
             pack(left_, group, first, count, row, a);
+            pad(count, cuts_.features_of(row), a);
             if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b);
             for (std::size_t s = 0; s < count; s += kPanel) {
-                const std::size_t some = std::min(kPanel, count - s), at = s * kStrip<double>;
+                const std::size_t some = std::min(kPanel, count - s), at = s * strip;
                 if (totals) add_up(a + at, some, row, totals);
                 multiply(a + at, b + at, some, cuts_.features_of(row), cuts_.features_of(column), diagonal,
                          first + s > begin, part);
@@ -97,55 +106,72 @@ private:
     }
 
     // Of the last strip of a panel with `n` features.
-    void clear_padding(std::size_t n, double* panel) const {
-        const std::size_t strips = n / kStrip<double>;
-        if (n % kStrip<double>) std::fill_n(panel + strips * kStrip<double> * read_, kStrip<double> * read_, 0.0);
+    void clear_padding(std::size_t n, C* panel) const {
+        const std::size_t strips = n / strip;
+        if (n % strip) std::fill_n(panel + strips * strip * read_, strip * read_, C{0});
+    }
+
+    // Rows behind the last sample, so that sums can take several at a time.
+    void pad(std::size_t count, std::size_t n, C* panel) const {
+        const std::size_t rows = divide_up(count, kRowsApart) * kRowsApart - count;
+        for (std::size_t i = 0; rows && i < n; i += strip)
+            std::fill_n(panel + i * read_ + count * strip, rows * strip, C{0});
     }
 
     void pack(const Reader& reader, std::size_t group, std::size_t first, std::size_t count, std::size_t begin,
-              double* to) const {
-        constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<double>);
+              C* to) const {
+        constexpr auto step = static_cast<std::ptrdiff_t>(strip);
         const std::size_t n = cuts_.features_of(begin);
+        if (reader.along_features() &&
+            reader.strips(group, first, count, begin, n, to, static_cast<std::ptrdiff_t>(read_ * strip),
+                          kernels_.pack<T, C>())) {
+            return;
+        }
         // Where features are neighbours a few samples at a time, so that memory is read through.
-        const std::size_t most = reader.along_features() && n > kStrip<double> ? kTileLines : count;
+        const std::size_t most = reader.along_features() && n > strip ? kTileLines : count;
         for (std::size_t s = 0; s < count; s += most) {
             const std::size_t some = std::min(most, count - s);
-            for (std::size_t i = 0; i < n; i += kStrip<double>) {
-                reader.read(group, first + s, some, begin + i, std::min(kStrip<double>, n - i),
-                            to + i * read_ + s * kStrip<double>, strip, 1);
+            for (std::size_t i = 0; i < n; i += strip) {
+                reader.read(group, first + s, some, begin + i, std::min(strip, n - i), to + i * read_ + s * strip, step,
+                            1);
             }
         }
     }
 
-    // Adds the samples of a panel.
-    void add_up(const double* panel, std::size_t count, std::size_t begin, double* totals) const {
+    // Adds the samples of a panel, which is padded with rows of zeros.
+    void add_up(const C* panel, std::size_t count, std::size_t begin, double* totals) const {
         const std::size_t n = cuts_.features_of(begin);
-        for (std::size_t i = 0; i < n; i += kStrip<double>, panel += read_ * kStrip<double>) {
-            double sums[kStrip<double>] = {};
-            for (std::size_t s = 0; s < count; ++s) {
-                const double* const row = panel + s * kStrip<double>;
-                for (std::size_t lane = 0; lane < kStrip<double>; ++lane) sums[lane] += row[lane];
-            }
-            for (std::size_t lane = 0; lane < std::min(kStrip<double>, n - i); ++lane) totals[i + lane] += sums[lane];
+        for (std::size_t i = 0; i < n; i += strip, panel += read_ * strip) {
+            kernels_.column_sums<C>()({divide_up(count, kRowsApart) * kRowsApart, std::min(strip, n - i), panel,
+                                       static_cast<std::ptrdiff_t>(strip), totals + i});
         }
     }
 
-    void multiply(const double* a, const double* b, std::size_t count, std::size_t rows, std::size_t columns,
-                  bool upper, bool add, double* part) const {
-        constexpr std::size_t strip = kStrip<double>;
-        constexpr auto step = static_cast<std::ptrdiff_t>(strip);
-        const auto width = static_cast<std::ptrdiff_t>(cuts_.width);
+    void multiply(const C* a, const C* b, std::size_t count, std::size_t rows, std::size_t columns, bool upper,
+                  bool add, double* part) const {
         for (std::size_t j = 0; j < columns; j += strip) {
             const std::size_t lanes = std::min(strip, columns - j);
             for (std::size_t i = 0; i < (upper ? j : rows); i += strip) {
                 const std::size_t some = divide_up(std::min(strip, rows - i), kTileRows) * kTileRows;
-                product_({some, count, lanes, a + i * read_, 1, step, b + j * read_, step, part + i * cuts_.width + j,
-                          width, add});
+                multiply_tile(some, count, lanes, a + i * read_, b + j * read_, add, part + i * cuts_.width + j);
             }
             for (std::size_t i = 0; upper && i < lanes; i += kTileRows) {
-                product_({kTileRows, count, lanes - i, a + j * read_ + i, 1, step, b + j * read_ + i, step,
-                          part + (j + i) * cuts_.width + j + i, width, add});
+                multiply_tile(kTileRows, count, lanes - i, a + j * read_ + i, b + j * read_ + i, add,
+                              part + (j + i) * cuts_.width + j + i);
             }
+        }
+    }
+
+    void multiply_tile(std::size_t rows, std::size_t count, std::size_t lanes, const C* a, const C* b, bool add,
+                       double* part) const {
+        constexpr auto step = static_cast<std::ptrdiff_t>(strip);
+        const auto width = static_cast<std::ptrdiff_t>(cuts_.width);
+        if constexpr (kSingle) {
+            alignas(64) float tile[strip * strip];
+            kernels_.product_f32({rows, count, lanes, a, 1, step, b, step, tile, step, false});
+            kernels_.widen({rows, lanes, tile, step, part, width, add});
+        } else {
+            kernels_.product_f64({rows, count, lanes, a, 1, step, b, step, part, width, add});
         }
     }
 
@@ -168,14 +194,20 @@ private:
         const std::size_t n = cuts_.n, width = cuts_.width, rows = cuts_.features_of(first_row);
         const std::size_t columns = cuts_.features_of(first_column);
         double* const to = sums + block / cuts_.pairs.size() * n * n;
-        for (std::size_t i = row; i < std::min(rows, row + kStrip<double>); ++i) {
+        const std::size_t last = std::min(rows, row + strip);
+        for (std::size_t i = row; i < last; ++i) {
             const std::size_t begin = !right_ && first_row == first_column ? i : 0;
             const double* const total =
                 add_chunks(parts_.get() + (block * width + i) * width, cuts_.blocks() * width * width, begin, columns);
-            for (std::size_t j = begin; j < columns; ++j) {
-                to[(first_row + i) * n + first_column + j] = total[j];
-                if (!right_) to[(first_column + j) * n + first_row + i] = total[j];
-            }
+            std::copy(total + begin, total + columns, to + (first_row + i) * n + first_column + begin);
+        }
+        if (right_) return;
+        // Rows of the mirror image, so that memory is written in runs.
+        for (std::size_t j = first_row == first_column ? row : 0; j < columns; ++j) {
+            const std::size_t end = first_row == first_column ? std::min(last, j) : last;
+            const double* from = to + (first_row + row) * n + first_column + j;
+            double* const mirrored = to + (first_column + j) * n + first_row;
+            for (std::size_t i = row; i < end; ++i, from += n) mirrored[i] = *from;
         }
     }
 
@@ -183,7 +215,7 @@ private:
     const Reader& left_;
     const Reader* right_;
     std::size_t read_;  // samples at a time
-    void (*product_)(const Product<double>&);
+    const SumKernels& kernels_;
     std::unique_ptr<double[]> parts_;  // of every chunk the blocks
     std::vector<double> totals_;       // of every chunk the features
 };
@@ -192,6 +224,11 @@ private:
 
 void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums,
                double* totals) {
+    comoments(space, a, centre_a, b, centre_b, sums, totals, false);
+}
+
+void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums,
+               double* totals, bool single) {
     const Features features(space, {a.strides, a.strides, b.data ? b.strides : a.strides});
     const std::size_t groups = features.groups.count(), samples = features.samples.count();
     if (groups * samples * features.n == 0) {
@@ -199,13 +236,21 @@ void comoments(const Space& space, Input a, const double* centre_a, Input b, con
         if (totals) std::fill_n(totals, groups * features.n, 0.0);
         return;
     }
-    with_type(space.dtype, [&](auto type) {
+    const auto run = [&](auto type, auto products) {
         using T = decltype(type);
-        const auto& blocks = kernels().matrices->of<T, double>();
-        const FeatureReader<T, double> left(features, kX, a.data, centre_a, blocks);
-        const FeatureReader<T, double> right(features, kDy, b.data, centre_b, blocks);
+        using C = decltype(products);
+        const BlockKernels<T, C>& blocks = kernels().matrices->of<T, C>();
+        const FeatureReader<T, C> left(features, kX, a.data, centre_a, blocks);
+        const FeatureReader<T, C> right(features, kDy, b.data, centre_b, blocks);
         const int threads = threads_for(groups * samples * features.n * (sizeof(T) + features.n / 8));
-        Comoments<T>(features, left, b.data ? &right : nullptr).run(threads, sums, totals);
+        Comoments<T, C>(features, left, b.data ? &right : nullptr).run(threads, sums, totals);
+    };
+    with_type(space.dtype, [&](auto type) {
+        if (single) {
+            run(type, Compute<decltype(type)>{});
+        } else {
+            run(type, double{});
+        }
     });
 }
 

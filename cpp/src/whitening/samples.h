@@ -6,7 +6,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/matrix.h"
+#include "kernels/dispatch.h"
+#include "kernels/sums.h"
 #include "memory/thread_memory.h"
 #include "shape/axes.h"
 #include "shape/tile.h"
@@ -65,7 +66,8 @@ public:
           operand_(operand),
           base_(static_cast<char*>(const_cast<void*>(data))),
           centre_(centre, features.groups.count() * features.n),
-          kernels_(kernels) {}
+          kernels_(kernels),
+          transpose_(sum_kernels(fastnorm::kernels()).template transpose<C>()) {}
 
     bool along_features() const { return features_.along_features(operand_); }
 
@@ -86,6 +88,25 @@ public:
                                    lines(from, feature, sample, n, run, at, feature_step, sample_step, shift, false);
                                }
                            });
+    }
+
+    // The same to strips of features that are `apart` elements from each other, if the features lie so that `pack`
+    // reads them.
+    bool strips(std::size_t group, std::size_t first, std::size_t count, std::size_t begin, std::size_t n, C* to,
+                std::ptrdiff_t apart, PackStrips<T, C> pack) const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        if (features_.stride[operand_] != size) return false;
+        const std::size_t shift = group * features_.n + begin;
+        bool fits = true;
+        features_.for_runs(operand_, base_, group, first, count,
+                           [&](const char* from, std::size_t done, std::size_t run, std::ptrdiff_t sample) {
+                               from += static_cast<std::ptrdiff_t>(begin) * size;
+                               fits = fits && sample % size == 0 && aligned<T>(from);
+                               if (!fits) return;
+                               pack({run, n, reinterpret_cast<const T*>(from), sample / size, to + done * kStrip<C>,
+                                     apart, centre_.h.data() + shift, centre_.l.data() + shift});
+                           });
+        return fits;
     }
 
 private:
@@ -114,6 +135,10 @@ private:
                 kernels_.read({some, n, block, in_place ? line / size : std::ptrdiff_t{kTileLanes}, tile,
                                std::ptrdiff_t{kTileLanes}, h + at, l + at, shift_lanes});
                 C* corner_to = to + static_cast<std::ptrdiff_t>(i) * to_line + static_cast<std::ptrdiff_t>(j) * to_lane;
+                if (to_line == 1) {
+                    transpose_({some, n, tile, std::ptrdiff_t{kTileLanes}, corner_to, to_lane});
+                    continue;
+                }
                 for (std::size_t c = 0; c < n; ++c, corner_to += to_lane) {
                     for (std::size_t r = 0; r < some; ++r) {
                         corner_to[static_cast<std::ptrdiff_t>(r) * to_line] = tile[r * kTileLanes + c];
@@ -128,6 +153,7 @@ private:
     char* base_;
     Centre<C> centre_;
     const BlockKernels<T, C>& kernels_;
+    void (*transpose_)(const Transpose<C>&);
 };
 
 // Writes blocks of results, plus a shift per feature, rounded to the type of the data.

@@ -6,21 +6,32 @@
 #include "transform.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "kernels/dispatch.h"
 #include "memory/thread_memory.h"
 #include "samples.h"
+#include "shape/limits.h"
+#include "threads/once.h"
 #include "threads/parallel.h"
 
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix
-constexpr std::size_t kDepth = 128;  // features of one chain
-constexpr std::size_t kPanelBytes = 1 << 18;
+constexpr std::size_t kPanel = 128;           // samples that share a pass over the matrix, at most
+constexpr std::size_t kDepth = 128;           // features of one chain
+constexpr std::size_t kLanesBytes = 1 << 18;  // of a panel: it fits the second cache
+constexpr std::size_t kLeastCache = 1 << 19;
 constexpr std::size_t kLineBytes = 64;
 constexpr std::size_t kTaskElements = 1 << 17;
+
+// Of a panel whose features are neighbours: three quarters of the second cache.
+std::size_t rows_bytes() {
+    static std::atomic<std::size_t> bytes{0};
+    once(bytes, [] { return std::max<std::size_t>(cache_sizes().l2, kLeastCache) / 4 * 3; });
+    return bytes.load(std::memory_order_relaxed);
+}
 
 std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b; }
 
@@ -28,20 +39,37 @@ std::size_t round_up(std::size_t a, std::size_t b) { return (a + b - 1) / b * b;
 template <class C>
 class Matrices {
 public:
-    Matrices(const double* matrix, std::size_t groups, std::size_t rows, std::size_t depth, bool strips)
+    Matrices(const double* matrix, std::size_t groups, std::size_t rows, std::size_t depth, bool strips, int threads)
         : strips_(strips), depth_(depth), padded_(round_up(rows, strips ? kStrip<C> : kTileRows)) {
         values_.resize(groups * padded_ * depth);
-        for (std::size_t g = 0; g < groups; ++g) {
-            for (std::size_t i = 0; i < rows; ++i) {
-                for (std::size_t k = 0; k < depth; ++k) values_[at(g, i, k)] = static_cast<C>(*matrix++);
+        const std::size_t lines = strips ? kStrip<C> : rows, count = (rows + lines - 1) / lines;
+        parallel_for(groups * count, threads, [&](std::size_t task) {
+            const std::size_t first = task % count * lines, some = std::min(lines, rows - first);
+            const double* const from = matrix + (task / count * rows + first) * depth;
+            C* const to = values_.data() + at(task / count, first, 0);
+            if (strips) {
+                transpose(from, some, depth, to);
+            } else {
+                std::transform(from, from + some * depth, to, [](double v) { return static_cast<C>(v); });
             }
-        }
+        });
     }
     const C* data(std::size_t group, std::size_t row, std::size_t k) const {
         return values_.data() + at(group, row, k);
     }
 
 private:
+    // One strip, a line of the cache of every row at a time.
+    static void transpose(const double* from, std::size_t rows, std::size_t depth, C* to) {
+        constexpr std::size_t kLine = kLineBytes / sizeof(double);
+        for (std::size_t k = 0; k < depth; k += kLine) {
+            const std::size_t end = std::min(depth, k + kLine);
+            for (std::size_t i = 0; i < rows; ++i) {
+                for (std::size_t j = k; j < end; ++j) to[j * kStrip<C> + i] = static_cast<C>(from[i * depth + j]);
+            }
+        }
+    }
+
     std::size_t at(std::size_t group, std::size_t i, std::size_t k) const {
         const std::size_t begin = group * padded_ * depth_;
         if (!strips_) return begin + i * depth_ + k;
@@ -67,7 +95,7 @@ struct Transform {
 
     void run(bool along, int threads) const {
         const std::size_t groups = features.groups.count(), samples = features.samples.count();
-        const std::size_t panel = along ? kPanel : panel_lanes();
+        const std::size_t panel = along ? panel_rows() : panel_lanes();
         const std::size_t task = std::max(panel, kTaskElements / depth / panel * panel);
         parallel_for((samples + task - 1) / task * groups, threads, [&](std::size_t i) {
             const std::size_t first = i / groups * task, end = std::min(samples, first + task);
@@ -76,9 +104,15 @@ struct Transform {
     }
 
 private:
+    // Samples of a panel whose features are neighbours.
+    std::size_t panel_rows() const {
+        return std::clamp<std::size_t>(rows_bytes() / (depth * sizeof(C)) / kTileRows * kTileRows, 2 * kTileRows,
+                                       kPanel);
+    }
+
     // Samples of a panel whose features lie apart: many, since memory is read and written in runs of so many.
     std::size_t panel_lanes() const {
-        return std::clamp<std::size_t>(kPanelBytes / (depth * sizeof(C) * kStrip<C>), 1, 8) * kStrip<C>;
+        return std::clamp<std::size_t>(kLanesBytes / (depth * sizeof(C) * kStrip<C>), 1, 8) * kStrip<C>;
     }
 
     void read(std::size_t group, std::size_t first, std::size_t count, C* to, std::ptrdiff_t sample,
@@ -89,13 +123,16 @@ private:
 
     void by_rows(std::size_t group, std::size_t first, std::size_t end) const {
         constexpr auto strip = static_cast<std::ptrdiff_t>(kStrip<C>);
-        const auto step = static_cast<std::ptrdiff_t>(depth);
-        C* const panel = scratch<C>(kPanel * (depth + kStrip<C>));
-        C* const tile = panel + kPanel * depth;
-        for (; first < end; first += kPanel) {
-            const std::size_t count = std::min(kPanel, end - first);
+        // One line of memory more than the features: rows that were a power of two apart would meet in a few sets of
+        // the cache.
+        const std::size_t apart = depth + kLineBytes / sizeof(C), most = panel_rows();
+        const auto step = static_cast<std::ptrdiff_t>(apart);
+        C* const panel = scratch<C>(most * (apart + kStrip<C>));
+        C* const tile = panel + most * apart;
+        for (; first < end; first += most) {
+            const std::size_t count = std::min(most, end - first);
             read(group, first, count, panel, step, 1);
-            std::fill_n(panel + count * depth, (round_up(count, kTileRows) - count) * depth, C{0});
+            std::fill_n(panel + count * apart, (round_up(count, kTileRows) - count) * apart, C{0});
             for (std::size_t i = 0; i < rows; i += kStrip<C>) {
                 const std::size_t lanes = std::min(kStrip<C>, rows - i);
                 for (std::size_t k = 0; k < depth; k += kDepth) {
@@ -109,8 +146,7 @@ private:
 
     void by_lanes(std::size_t group, std::size_t first, std::size_t end) const {
         const std::size_t lanes = panel_lanes(), padded = round_up(rows, kTileRows);
-        // One line of memory more than the lanes: rows that were 1536 bytes apart would meet in a few sets of the
-        // cache.
+        // As in by_rows.
         const std::size_t apart = lanes + kLineBytes / sizeof(C);
         const auto step = static_cast<std::ptrdiff_t>(apart);
         C* const panel = scratch<C>(apart * (depth + padded));
@@ -174,8 +210,8 @@ void transform(const Space& space, const LinearMap& map, Input x, const double* 
         const FeatureReader<T, C> left(features, kX, x.data, centre_x, blocks);
         const FeatureReader<T, C> right(features, kDy, dy.data, centre_dy, blocks);
         const FeatureWriter<T, C> writer(features, kY, y.data, map.rows, map.shift, blocks);
-        const Matrices<C> matrices(map.matrix, groups, map.rows, depth, along);
         const int threads = threads_for(groups * samples * depth * (sizeof(T) + map.rows / 8));
+        const Matrices<C> matrices(map.matrix, groups, map.rows, depth, along, threads);
         Transform<T, C>{features, left,     dy.data ? &right : nullptr, writer, map.rows,
                         depth,    matrices, table.product<C>()}
             .run(along, threads);

@@ -181,7 +181,7 @@ class _Backward:
             self.weight = data.parameter("weight", self.parameter)
         self.wanted = check.grad_mask(grad_mask)
         parts = [
-            Part(_arguments("backward", data), _products.gradient_products(dy, data, self.saved.mean))
+            Part(_arguments("backward", data), _products.gradient_products(dy, data, self.saved))
             for dy, data in zip(self.dys, self.blocks, strict=True)
         ]
         part = merge(parts, _pair, "block")
