@@ -1,4 +1,4 @@
-"""`whiten` and training passes of batch whitening: sums of float32 data begin in float32 where that is enough."""
+"""`whiten` without a fit, and training passes of batch whitening, whose sums of float32 data begin in float32."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_white(method: Any, mean: float) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_ill_conditioned_data_are_summed_in_float64(method: Any) -> None:
-    """As of a fit, to the bit."""
+    """As those of a fit, to the bit."""
     rng = np.random.default_rng(0)
     x = np.linalg.qr(rng.standard_normal((12, 12)))[0] * np.geomspace(1, 1e-4, 12)
     x = (rng.standard_normal((4000, 12)) @ x.T + 1).astype(np.float32)

@@ -11,7 +11,7 @@ from ._refined import Refined
 from ._scatter import Samples, Summary
 from ._spectra import Factor, Form, Rows, Sums
 from ._types import Array
-from ._whiteners import QUICK, Options, Whitener, whitener
+from ._whiteners import Options, Whitener, whitener
 
 State: TypeAlias = Summary | Samples
 
@@ -30,17 +30,6 @@ def state_of(x: Array, options: Options, copy: bool) -> tuple[State, Whitener | 
     if _keeps(len(x), x.shape[1], options):
         return _scatter.kept(x, copy), None
     return _condensed(x, options)
-
-
-def quick_state_of(x: Array, options: Options) -> tuple[State, Whitener | None]:
-    """What whitens the samples and nothing else: sums of float32, if a map of float32 is what they make."""
-    narrow = x.dtype != FLOAT64 and options.solver == "auto" and not _needs_fourth(options)
-    if narrow and len(x) > options.ddof and not _keeps(len(x), x.shape[1], options):
-        state = _scatter.quick_summary(x)
-        found = None if state is None else _attempt(state, options)
-        if state is not None and found is not None and found.amplification <= QUICK:
-            return state, found
-    return state_of(x, options, copy=False)
 
 
 def with_more(state: State, x: Array, options: Options) -> State:

@@ -20,8 +20,6 @@ _PANEL: Final = 4096  # rows that are converted at a time
 _ROLES: Final = bytes([_core.REDUCED, _core.PARAM])
 # Sums of squares in this range have lost nothing. Other data are scaled by a power of two.
 _LEAST, _MOST = 2.0**-900, 2.0**1000
-# The same of float32.
-_LEAST_SINGLE, _MOST_SINGLE = 2.0**-80, 2.0**80
 _ORDINARY: Final = 400  # exponents of data that need no scaling
 
 
@@ -144,16 +142,6 @@ def kept(x: Array, copy: bool) -> Samples:
     return Samples((np.array(x, order="C", copy=True) if copy else np.asarray(x, order="C"),))
 
 
-def quick_summary(x: Array) -> Summary | None:
-    """Sums of products of data narrower than float64, in float32 at first; None if that leaves its range."""
-    result = _comoments(x, single=True) if x.size else None
-    if result is not None:
-        squares = np.diag(result.matrix) / result.samples
-        if ((squares >= _LEAST_SINGLE) & (squares <= _MOST_SINGLE)).all():
-            return result
-    return None
-
-
 def summary(x: Array, triangular: bool, fourth: bool) -> Summary:
     """Summarize the rows of a table, all finite, as sums of products or as a triangular factor."""
     if not x.size:
@@ -176,7 +164,7 @@ def _joined(parts: Iterator[Summary | None]) -> Summary:
     return result
 
 
-def _comoments(x: Array, single: bool = False) -> Summary | None:
+def _comoments(x: Array) -> Summary | None:
     """Sums of products, or None if squares leave the range of float64.
 
     One sweep sums about the means of the first rows, and what these are off is taken out of the sums: centred first,
@@ -186,7 +174,7 @@ def _comoments(x: Array, single: bool = False) -> Summary | None:
     origin, totals = np.zeros(features.size), np.zeros(features.size)
     # In one memory layout whatever that of x is, and so are then all bits.
     run(_core.role_moments, np.ascontiguousarray(x[:_FIRST]), _ROLES, origin, np.empty_like(origin))
-    (sums,) = features.comoments(x, origin, totals=totals, single=single)
+    (sums,) = features.comoments(x, origin, totals=totals)
     if not _in_range(x, totals, np.diag(sums)):
         return None
     shift = totals / features.samples

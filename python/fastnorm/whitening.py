@@ -389,7 +389,7 @@ def whiten(
     sign: Sign = "max",
     solver: Solver = "auto",
 ) -> Array:
-    """Whiten samples by the whitening that is fitted to them; as of a fit, but for rounding, and faster.
+    """Whiten samples by the whitening that is fitted to them.
 
     Parameters
     ----------
@@ -408,11 +408,6 @@ def whiten(
     numpy.linalg.LinAlgError
         If the covariance has no full rank and nothing is added to it.
 
-    Notes
-    -----
-    Of data narrower than float64 the products of 128 samples at a time add up in float32, and these sums in float64,
-    unless rounding would be amplified by more than 32: then, and in every fit, all sums are in float64.
-
     Examples
     --------
     >>> import numpy as np
@@ -424,7 +419,7 @@ def whiten(
     """
     x = check.samples("x", x)
     options = _options(x, method, eps, relative_eps, shrinkage, power, n_components, ddof, sign, solver)
-    state, whitener = _fitting.quick_state_of(x, options)
+    state, whitener = _fitting.state_of(x, options, copy=False)
     return Whitening(state, options, whitener).transform(x)
 
 
