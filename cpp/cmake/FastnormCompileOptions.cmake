@@ -14,8 +14,16 @@ function(fastnorm_compile_options target)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
 
+  if(FASTNORM_FEW_TARGETS OR FASTNORM_SANITIZE OR FASTNORM_TSAN)
+    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS)
+  endif()
+
   if(MSVC)
-    target_compile_options(${target} PRIVATE /W4 /fp:precise /bigobj)
+    # The tables of kernels are constexpr and extern at once. 4275: Error is one of the standard library's exceptions.
+    target_compile_options(${target} PRIVATE /W4 /wd4275 /fp:precise /Zc:externConstexpr /bigobj /utf-8)
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang") # clang-cl, whose /fp:precise contracts
+      target_compile_options(${target} PRIVATE /clang:-ffp-contract=off /clang:-fno-math-errno)
+    endif()
     return()
   endif()
 
@@ -25,10 +33,6 @@ function(fastnorm_compile_options target)
   # Symbols of a static Highway stay inside our binary: another extension of the process may carry another version.
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL)
-  endif()
-
-  if(FASTNORM_FEW_TARGETS OR FASTNORM_SANITIZE OR FASTNORM_TSAN)
-    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS)
   endif()
 
   if(FASTNORM_SANITIZE OR FASTNORM_TSAN)

@@ -16,6 +16,10 @@
     (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | \
      HWY_ALL_SVE | HWY_RVV)
 #endif
+// The baseline is plain C++ with every compiler. Most would get Highway's emulation of vectors of 16 bytes, which takes
+// clang 20 minutes and 8 GB for one unit.
+#undef HWY_BROKEN_EMU128
+#define HWY_BROKEN_EMU128 1
 #include "hwy/detect_targets.h"
 // Older releases do not know all of these; the names above are read only after this point.
 #ifndef HWY_SSE2
