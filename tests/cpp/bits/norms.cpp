@@ -48,13 +48,17 @@ void layer(Problem& p, const Array& x, std::int64_t axis, const fn::NormOptions&
 
 void layer_norm(Problem& p) {
     for (const auto& [shape, axis] : kPlaces) {
-        layer(p, p.numbers(shape), axis, affine(p, along(shape, axis)));
+        const fn::NormOptions options = affine(p, along(shape, axis));
+        layer(p, p.numbers(shape), axis, options);
         layer(p, p.numbers(shape, true), axis, {});
     }
 }
 
 void extremes(Problem& p) {
-    for (const std::size_t width : {19, 1030}) layer(p, p.extremes(16, width), kLast, affine(p, {width}));
+    for (const std::size_t width : {19, 1030}) {
+        const fn::NormOptions options = affine(p, {width});
+        layer(p, p.extremes(16, width), kLast, options);
+    }
 }
 
 void masked(Problem& p) {
@@ -136,14 +140,12 @@ void residual(Problem& p) {
     for (const auto& [shape, axis] : kPlaces) {
         const Shape channels = along(shape, axis), one = reduced(shape, axis);
         const fn::NormOptions options = affine(p, channels);
+        const Array &x = p.numbers(shape), &other = p.numbers(shape), &dy = p.numbers(shape), &dh = p.numbers(shape);
         Array &h = p.result(shape), &mean = p.result(one, fn::DType::f64), &rstd = p.result(one, fn::DType::f64);
-        fn::add_layer_norm_forward(p.numbers(shape), p.numbers(shape), axis, options,
-                                   {p.result(shape), h, mean, rstd});
-        fn::add_layer_norm_backward(p.numbers(shape), p.numbers(shape), h, mean, rstd, axis, backward(options),
-                                    gradients(p, shape, channels));
-        fn::add_rms_norm_forward(p.numbers(shape), p.numbers(shape), axis, options, {p.result(shape), h, {}, rstd});
-        fn::add_rms_norm_backward(p.numbers(shape), {}, h, rstd, axis, backward(options),
-                                  gradients(p, shape, channels));
+        fn::add_layer_norm_forward(x, other, axis, options, {p.result(shape), h, mean, rstd});
+        fn::add_layer_norm_backward(dy, dh, h, mean, rstd, axis, backward(options), gradients(p, shape, channels));
+        fn::add_rms_norm_forward(x, dh, axis, options, {p.result(shape), h, {}, rstd});
+        fn::add_rms_norm_backward(dy, {}, h, rstd, axis, backward(options), gradients(p, shape, channels));
     }
 }
 

@@ -54,8 +54,8 @@ void moments(Problem& p) {
 void whitening_transform(Problem& p) {
     for (const std::size_t features : {3, 17, 70}) {
         const Shape x{41, features}, y{41, features - 1};
-        fn::whitening_transform(p.numbers(x), p.doubles({features}), p.doubles({features - 1, features}),
-                                p.doubles({features - 1}), p.result(y));
+        const Array &data = p.numbers(x), &mean = p.doubles({features}), &shift = p.doubles({features - 1});
+        fn::whitening_transform(data, mean, p.doubles({features - 1, features}), shift, p.result(y));
     }
 }
 
