@@ -6,6 +6,11 @@
 # a*b+c is never contracted to a fused operation behind our back: which operations are fused is part of the promise
 # that results do not depend on the SIMD target.
 
+include(CheckLinkerFlag)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  check_linker_flag(CXX LINKER:--exclude-libs,ALL FASTNORM_HAS_EXCLUDE_LIBS)
+endif()
+
 function(fastnorm_compile_options target)
   set_target_properties(${target} PROPERTIES
     CXX_STANDARD 17
@@ -31,7 +36,7 @@ function(fastnorm_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno)
 
   # Symbols of a static Highway stay inside our binary: another extension of the process may carry another version.
-  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  if(FASTNORM_HAS_EXCLUDE_LIBS)
     target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL)
   endif()
 

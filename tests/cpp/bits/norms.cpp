@@ -81,9 +81,7 @@ void activation(Problem& p) {
 // Rows whose elements do not lie side by side, and rows in backward order.
 void strided(Problem& p) {
     const Shape shape{12, 45}, one{12, 1};
-    const auto size = static_cast<std::ptrdiff_t>(p.dtype == fn::DType::f64   ? 8
-                                                  : p.dtype == fn::DType::f32 ? 4
-                                                                              : 2);
+    const auto size = static_cast<std::ptrdiff_t>(p.dtype == fn::DType::f64 ? 8 : p.dtype == fn::DType::f32 ? 4 : 2);
     const std::ptrdiff_t columns[] = {size, 12 * size}, reversed[] = {45 * size, -size};
     const fn::Tensor memory = p.numbers(shape);
     const auto* last = static_cast<const char*>(memory.data) + 44 * size;

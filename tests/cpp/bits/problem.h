@@ -38,8 +38,8 @@ private:
     std::vector<std::uint64_t> bytes_;  // of 64 bits each, for the alignment
 };
 
-// One call or a few of them on one data type. Inputs are made of integers alone, without arithmetic that could round, and
-// follow from one another: of two that are arguments of one call, the compiler would choose which is the first.
+// One call or a few of them on one data type. Inputs are made of integers alone, without arithmetic that could round,
+// and follow from one another: of two that are arguments of one call, the compiler would choose which is the first.
 class Problem {
 public:
     explicit Problem(fn::DType dtype) : dtype(dtype) {}
