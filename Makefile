@@ -98,6 +98,11 @@ tidy: $(VENV)/.installed-test ## clang-tidy on the C++ sources
 		|| { cat build/tidy.log; exit 1; }
 	@$(CLANG_TIDY) -p build/tidy --quiet $(filter cpp/src/%.cpp,$(CPP))
 
+test-sdist: $(VENV)/.installed-test ## build a wheel of the source distribution in a fresh environment without network
+	@.ci/packages.sh patchelf
+	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel
+	@FASTNORM_TEST_SDIST=1 $(PYTEST) tests/test_sdist.py -q
+
 # --- other machines: the C++ library, cross-built, and its programs by emulation ---------------------------------------
 
 test-arm: $(VENV)/.cross ## build for 64-bit Arm, run the C++ programs under qemu on three processors

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -62,3 +62,9 @@ def test_the_pythons_are_those_of_the_metadata():
     assert "Programming Language :: Python :: Free Threading" in classifiers
     for system in ("MacOS", "Microsoft :: Windows", "POSIX :: Linux"):
         assert f"Operating System :: {system}" in classifiers
+
+
+def test_a_wheel_takes_less_than_three_megabytes():
+    files = importlib.metadata.files("fastnorm-simd")
+    installed = [file for file in files if file.suffix != ".pyc"]
+    assert sum(len(zlib.compress(file.read_binary())) for file in installed) < 3_000_000
