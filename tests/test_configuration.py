@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.nosanitize,
-    pytest.mark.skipif(sys.platform != "linux" or not shutil.which("g++"), reason="stands in for other compilers with GCC"),
+    pytest.mark.skipif(
+        sys.platform != "linux" or not shutil.which("g++"), reason="stands in for other compilers with GCC"
+    ),
 ]
 
 
