@@ -37,6 +37,14 @@ arm() {
     qemu-aarch64 -cpu cortex-a53 -L $libraries -E LD_PRELOAD="$FASTNORM_BUILD/without_aes.so" "$bits" $expected
     step "max"
     qemu-aarch64 -cpu max -L $libraries "$bits" $expected
+    # What the compiler takes for granted must not change which targets there are.
+    for processor in cortex-a53+nocrypto cortex-a72 neoverse-v1; do
+        local object=$FASTNORM_BUILD/targets.o
+        aarch64-linux-gnu-g++ -mcpu=$processor -std=c++17 -O1 -Icpp/include -Icpp/src -Icpp/src/kernels -I"$highway" \
+            -c cpp/src/kernels/targets.cpp -o "$object"
+        step "targets for $processor: $(aarch64-linux-gnu-nm -C "$object" | grep -o 'N_[A-Z0-9_]*::kTable' | sort -u)"
+        [ "$(aarch64-linux-gnu-nm -C "$object" | grep -o 'N_[A-Z0-9_]*::kTable' | sort -u | wc -l)" = 1 ]
+    done
 }
 
 # Big-endian.

@@ -5,7 +5,7 @@
 // C++. Of NEON, the form that every 64-bit Arm processor has: what the others add is not used here, and compilers for
 // newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
 #undef FASTNORM_OTHER_NEON
-#define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES ? (HWY_NEON | HWY_NEON_BF16) : 0)
+#define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES != 0 ? (HWY_NEON | HWY_NEON_BF16) : 0)
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS \
     (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
