@@ -15,7 +15,7 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint format tidy bench bench-quick asan tsan openmp clean distclean
+.PHONY: help demo test test-peers test-arm test-s390x test-windows test-cross test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,25 @@ tidy: $(VENV)/.installed-test ## clang-tidy on the C++ sources
 		|| { cat build/tidy.log; exit 1; }
 	@$(CLANG_TIDY) -p build/tidy --quiet $(filter cpp/src/%.cpp,$(CPP))
 
+test-sdist: $(VENV)/.installed-test ## build a wheel of the source distribution in a fresh environment without network
+	@.ci/packages.sh patchelf
+	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel
+	@FASTNORM_TEST_SDIST=1 $(PYTEST) tests/test_sdist.py -q
+
+# --- other machines: the C++ library, cross-built, and its programs by emulation ---------------------------------------
+
+test-arm: $(VENV)/.cross ## build for 64-bit Arm, run the C++ programs under qemu on three processors
+	@.ci/cross.sh arm
+
+test-s390x: $(VENV)/.cross ## the same for a big-endian machine
+	@.ci/cross.sh s390x
+
+test-windows: $(VENV)/.cross ## build for Windows by MinGW, run the C++ programs under wine
+	@.ci/cross.sh windows
+
+test-cross: $(VENV)/.cross ## build for musl, macOS and Windows by zig, run the programs for musl
+	@.ci/cross.sh zig
+
 clean: ## remove what was built
 	rm -rf build dist wheelhouse .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*
 
@@ -108,6 +127,10 @@ distclean: clean ## remove the virtual environment too
 
 $(VENV)/.ready: .ci/bootstrap.sh
 	@.ci/bootstrap.sh $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)/.cross: $(VENV)/.ready
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "numpy>=1.26" "pytest>=8" "ziglang==0.17.*"
 	@touch $@
 
 # `.installed-test` is the package with its extra `test`, and so on.

@@ -6,6 +6,11 @@
 # a*b+c is never contracted to a fused operation behind our back: which operations are fused is part of the promise
 # that results do not depend on the SIMD target.
 
+include(CheckLinkerFlag)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  check_linker_flag(CXX LINKER:--exclude-libs,ALL FASTNORM_HAS_EXCLUDE_LIBS)
+endif()
+
 function(fastnorm_compile_options target)
   set_target_properties(${target} PROPERTIES
     CXX_STANDARD 17
@@ -14,8 +19,16 @@ function(fastnorm_compile_options target)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
 
+  if(FASTNORM_FEW_TARGETS OR FASTNORM_SANITIZE OR FASTNORM_TSAN)
+    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS)
+  endif()
+
   if(MSVC)
-    target_compile_options(${target} PRIVATE /W4 /fp:precise /bigobj)
+    # The tables of kernels are constexpr and extern at once. 4275: Error is one of the standard library's exceptions.
+    target_compile_options(${target} PRIVATE /W4 /wd4275 /fp:precise /Zc:externConstexpr /bigobj /utf-8)
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang") # clang-cl, whose /fp:precise contracts
+      target_compile_options(${target} PRIVATE /clang:-ffp-contract=off /clang:-fno-math-errno)
+    endif()
     return()
   endif()
 
@@ -23,12 +36,8 @@ function(fastnorm_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno)
 
   # Symbols of a static Highway stay inside our binary: another extension of the process may carry another version.
-  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  if(FASTNORM_HAS_EXCLUDE_LIBS)
     target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL)
-  endif()
-
-  if(FASTNORM_FEW_TARGETS OR FASTNORM_SANITIZE OR FASTNORM_TSAN)
-    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS)
   endif()
 
   if(FASTNORM_SANITIZE OR FASTNORM_TSAN)

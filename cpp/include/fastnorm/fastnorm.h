@@ -15,7 +15,12 @@
 #include <string>
 #include <vector>
 
-#if defined(_WIN32)
+// On Windows CMake's target says which: the library itself is built, a shared one is used, or a static one is.
+#if defined(_WIN32) && defined(FASTNORM_EXPORTS)
+#define FASTNORM_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(FASTNORM_IMPORTS)
+#define FASTNORM_API __declspec(dllimport)
+#elif defined(_WIN32)
 #define FASTNORM_API
 #else
 #define FASTNORM_API __attribute__((visibility("default")))

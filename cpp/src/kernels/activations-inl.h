@@ -137,32 +137,29 @@ HWY_INLINE Gate<V> NormalByTanh(D d, V z) {
     return {logistic.gate, hn::Mul(logistic.change, slope)};
 }
 
-template <class D, class V>
-HWY_INLINE Gate<V> GateOf(Activation activation, D d, V z) {
-    switch (activation) {
-        case Activation::silu:
-            return Logistic(d, z);
-        case Activation::gelu:
-            return Normal(d, z);
-        default:
-            return NormalByTanh(d, z);
-    }
+template <Activation kActivation, class D, class V>
+HWY_INLINE Gate<V> GateOf(D d, V z) {
+    if constexpr (kActivation == Activation::silu) return Logistic(d, z);
+    if constexpr (kActivation == Activation::gelu) return Normal(d, z);
+    if constexpr (kActivation == Activation::gelu_tanh) return NormalByTanh(d, z);
 }
 
-template <class D, class V>
-HWY_INLINE V Activate(Activation activation, D d, V z) {
-    if (activation == Activation::relu) return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), z);
-    return hn::Mul(z, GateOf(activation, d, z).gate);
+template <Activation kActivation, class D, class V>
+HWY_INLINE V Activate(D d, V z) {
+    if constexpr (kActivation == Activation::none) return z;
+    if constexpr (kActivation == Activation::relu) return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), z);
+    if constexpr (kActivation > Activation::relu) return hn::Mul(z, GateOf<kActivation>(d, z).gate);
 }
 
-template <class D, class V>
-HWY_INLINE V ActivationSlope(Activation activation, D d, V z) {
-    if (activation == Activation::relu) {
+template <Activation kActivation, class D, class V>
+HWY_INLINE V ActivationSlope(D d, V z) {
+    if constexpr (kActivation == Activation::relu) {
         const auto one = hn::IfThenElse(hn::IsNaN(z), z, Constant(d, 1));
         return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), one);
+    } else {
+        const Gate<V> g = GateOf<kActivation>(d, z);
+        return hn::MulAdd(z, g.change, g.gate);
     }
-    const Gate<V> g = GateOf(activation, d, z);
-    return hn::MulAdd(z, g.change, g.gate);
 }
 
 }  // namespace HWY_NAMESPACE

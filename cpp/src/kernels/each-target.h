@@ -5,7 +5,7 @@
 // C++. Of NEON, the form that every 64-bit Arm processor has: what the others add is not used here, and compilers for
 // newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
 #undef FASTNORM_OTHER_NEON
-#define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES ? (HWY_NEON | HWY_NEON_BF16) : 0)
+#define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES != 0 ? (HWY_NEON | HWY_NEON_BF16) : 0)
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS \
     (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
@@ -16,6 +16,10 @@
     (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | \
      HWY_ALL_SVE | HWY_RVV)
 #endif
+// The baseline is plain C++ with every compiler. Most would get Highway's emulation of vectors of 16 bytes, which takes
+// clang 20 minutes and 8 GB for one unit.
+#undef HWY_BROKEN_EMU128
+#define HWY_BROKEN_EMU128 1
 #include "hwy/detect_targets.h"
 // Older releases do not know all of these; the names above are read only after this point.
 #ifndef HWY_SSE2

@@ -117,7 +117,8 @@ struct PlaneRow {
 // ForPlane for rows that follow one another: as one long row, whose values change where a row ends. Rows are at least a
 // vector long, so a vector meets two of them at the most. Values of lanes begin anew behind their end, see Plane.
 template <class Row, class T, class F>
-HWY_INLINE void ForFlat(const Plane<T>& p, F&& body) {
+HWY_NOINLINE void ForFlat(const Plane<T>& plane, const F body) {
+    const Plane<T> p = plane;  // a copy, which no store can reach
     Row row(p, 0);
     std::size_t next = 1, begin = 0, end = p.lanes;
     const auto vector = [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
@@ -134,53 +135,75 @@ HWY_INLINE void ForFlat(const Plane<T>& p, F&& body) {
             store(both);
         }
     };
+    constexpr std::size_t kN = Virtual<Tag<T>>::kN;
     const std::size_t n = p.rows * p.lanes;
-    ForVectors<Virtual<Tag<T>>::kN>(n, vector, Head(row.d, p.y, n));
-    if (p.stream) hwy::FlushStream();
+    // ForVectors with head and tail in one call of `vector`, which is long and inlined.
+    std::size_t i = 0;
+    for (std::size_t some = Head(row.d, p.y, n);; some = n - i) {
+        if (some > 0) vector(i, some, std::false_type{});
+        for (i += some; i + kN <= n; i += kN) vector(i, kN, std::true_type{});
+        if (i >= n) break;
+    }
 }
 
 // From this many vectors on, a row's stores are worth being aligned: a vector across two lines takes twice as long, and
 // inputs often begin in memory as the output does. Arrays of NumPy are aligned to 16 bytes only.
 constexpr std::size_t kAlignedVectors = 4;
 
-// Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane.
-template <class T, class F>
-HWY_INLINE void ForPlane(const Plane<T>& plane, F&& body) {
-    const Plane<T> p = plane;  // a copy, which no store can reach
+template <class Row, class T, class F>
+HWY_NOINLINE void ForRows(const Plane<T>& plane, const F body) {
+    const Plane<T> p = plane;  // as above
     constexpr std::size_t kN = Virtual<Tag<T>>::kN;
+    for (std::size_t at = 0; at < p.rows; ++at) {
+        const auto offset = static_cast<std::ptrdiff_t>(at);
+        const Row row(p, offset);
+        T* const y = p.y + offset * p.y_row;
+        ForVectors<kN>(
+            p.lanes,
+            [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+                if (p.ahead) hwy::Prefetch(row.x + i + p.ahead);
+                StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
+            },
+            p.stream || p.lanes >= kAlignedVectors * kN ? Head(row.d, y, p.lanes) : 0);
+    }
+}
+
+// Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane. Each loop is a
+// function of its own: the time that compilers take for one function grows with the square of its size.
+template <class T, class F>
+HWY_INLINE void ForPlane(const Plane<T>& p, const F& body) {
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
         using Row = PlaneRow<T, decltype(stat)::value, decltype(param)::value>;
         // Columns whose parameters vary by row are too rare to have a loop of their own.
         if constexpr (!decltype(stat)::value || decltype(param)::value) {
-            if (p.flat && p.lanes >= kN) return ForFlat<Row>(p, body);
+            if (p.flat && p.lanes >= Virtual<Tag<T>>::kN) return ForFlat<Row>(p, body);
         }
-        for (std::size_t at = 0; at < p.rows; ++at) {
-            const auto offset = static_cast<std::ptrdiff_t>(at);
-            const Row row(p, offset);
-            T* const y = p.y + offset * p.y_row;
-            ForVectors<kN>(
-                p.lanes,
-                [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-                    if (p.ahead) hwy::Prefetch(row.x + i + p.ahead);
-                    StoreOut<decltype(full)::value>(body(row, i, n, full), row.d, y + i, n, p.stream);
-                },
-                p.stream || p.lanes >= kAlignedVectors * kN ? Head(row.d, y, p.lanes) : 0);
-        }
+        ForRows<Row>(p, body);
     });
     if (p.stream) hwy::FlushStream();
 }
 
+template <Activation kActivation, class T>
+HWY_INLINE void NormalizeTo(const Plane<T>& p) {
+    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+        return Activate<kActivation>(row.d, row.template Z<decltype(full)::value>(i, n));
+    });
+}
+
 template <class T>
 void Normalize(const Plane<T>& p) {
-    if (p.activation == Activation::none) {
-        ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full)
-                        FASTNORM_LAMBDA { return row.template Z<decltype(full)::value>(i, n); });
-        return;
+    switch (p.activation) {
+        case Activation::none:
+            return NormalizeTo<Activation::none>(p);
+        case Activation::relu:
+            return NormalizeTo<Activation::relu>(p);
+        case Activation::silu:
+            return NormalizeTo<Activation::silu>(p);
+        case Activation::gelu:
+            return NormalizeTo<Activation::gelu>(p);
+        case Activation::gelu_tanh:
+            return NormalizeTo<Activation::gelu_tanh>(p);
     }
-    const Activation activation = p.activation;
-    ForPlane(p, [&](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-        return Activate(activation, row.d, row.template Z<decltype(full)::value>(i, n));
-    });
 }
 
 template <class T>
@@ -196,14 +219,28 @@ void InputGradient(const Plane<T>& p) {
     });
 }
 
-template <class T>
-void ActivationGradient(const Plane<T>& p) {
-    const Activation activation = p.activation;
-    ForPlane(p, [&](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+template <Activation kActivation, class T>
+HWY_INLINE void ActivationGradientOf(const Plane<T>& p) {
+    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
-        const auto slope = ActivationSlope(activation, row.d, row.template Z<kFull>(i, n));
+        const auto slope = ActivationSlope<kActivation>(row.d, row.template Z<kFull>(i, n));
         return hn::Mul(row.template Load<kFull>(row.dy, i, n), slope);
     });
+}
+
+template <class T>
+void ActivationGradient(const Plane<T>& p) {
+    switch (p.activation) {
+        case Activation::none:
+        case Activation::relu:
+            return ActivationGradientOf<Activation::relu>(p);
+        case Activation::silu:
+            return ActivationGradientOf<Activation::silu>(p);
+        case Activation::gelu:
+            return ActivationGradientOf<Activation::gelu>(p);
+        case Activation::gelu_tanh:
+            return ActivationGradientOf<Activation::gelu_tanh>(p);
+    }
 }
 
 template <class T>

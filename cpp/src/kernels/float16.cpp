@@ -1,4 +1,4 @@
-// The kernels for float16 data.
+// The table of kernels for float16 data, and those that add.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/float16.cpp"
 #include "each-target.h"

@@ -1,4 +1,4 @@
-// The kernels for float64 data.
+// The table of kernels for float64 data, and those that add.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/float64.cpp"
 #include "each-target.h"

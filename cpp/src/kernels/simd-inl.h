@@ -57,7 +57,7 @@ struct Virtual {
 
 #undef FASTNORM_NATIVE_F16
 // Conversions of float16 in hardware. Highway's own emulation loses infinities.
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_NEON_WITHOUT_AES
 #define FASTNORM_NATIVE_F16 1
 #else
 #define FASTNORM_NATIVE_F16 0

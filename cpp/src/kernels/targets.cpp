@@ -46,9 +46,6 @@ std::vector<Target> compiled_targets() {
 #if HWY_TARGETS & HWY_NEON
         {HWY_NEON, "NEON", &N_NEON::kTable},
 #endif
-#if HWY_TARGETS & HWY_EMU128
-        {HWY_EMU128, "BASELINE", &N_EMU128::kTable},
-#endif
 #if HWY_TARGETS & HWY_SCALAR
         {HWY_SCALAR, "BASELINE", &N_SCALAR::kTable},
 #endif

@@ -5,11 +5,17 @@
 
 using namespace fastnorm::onnxruntime;
 
-extern "C" FASTNORM_API Status* RegisterCustomOps(SessionOptions* options, const ApiBase* base) {
+#if defined(_WIN32)
+#define FASTNORM_ENTRY extern "C" __declspec(dllexport)
+#else
+#define FASTNORM_ENTRY extern "C" FASTNORM_API
+#endif
+
+FASTNORM_ENTRY Status* RegisterCustomOps(SessionOptions* options, const ApiBase* base) {
     return register_operators(options, base, get_override());
 }
 
 // The same without the operators of the standard domain, for `RegisterCustomOpsUsingFunction`.
-extern "C" FASTNORM_API Status* RegisterFastnormOps(SessionOptions* options, const ApiBase* base) {
+FASTNORM_ENTRY Status* RegisterFastnormOps(SessionOptions* options, const ApiBase* base) {
     return register_operators(options, base, false);
 }

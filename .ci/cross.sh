@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Builds the C++ library for other machines and runs its test programs there, by emulation:
+#
+#     .ci/cross.sh arm | s390x | windows | zig
+#
+# Started by the Makefile, in an environment with CMake, ninja, pytest and NumPy, for `zig` also ziglang.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf -- '--- %s (at %d s)\n' "$*" "$SECONDS"; }
+highway=$PWD/build/highway
+expected=tests/cpp/bits/expected.txt
+export CMAKE_GENERATOR=Ninja
+# Two SIMD targets are enough to see what another system makes of them.
+export CMAKE_ARGS="-DFETCHCONTENT_SOURCE_DIR_HWY=$highway -DFASTNORM_FEW_TARGETS=ON ${CMAKE_ARGS:-}"
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+.ci/highway.sh "$highway"
+
+# The library static and shared, installed, with programs that use it: the tests of this machine's own.
+test_install() { python -m pytest -q --noconftest tests/test_cpp_install.py; }
+
+use() {
+    export CMAKE_TOOLCHAIN_FILE=$PWD/.ci/toolchains/$1.cmake FASTNORM_BUILD=$PWD/build/cross/$1 FASTNORM_RUNNER=$2
+    bits=$FASTNORM_BUILD/tests/cpp/fastnorm_bits
+    step "$1"
+}
+
+# One of the oldest 64-bit Arm processors in use, which has no AES, a later one, and one with all that there is.
+arm() {
+    .ci/packages.sh g++-aarch64-linux-gnu qemu-user
+    local libraries=/usr/aarch64-linux-gnu
+    use aarch64-linux-gnu "qemu-aarch64 -cpu cortex-a72 -L $libraries"
+    test_install
+    # That shared library was the last to be built.
+    step "without AES"
+    aarch64-linux-gnu-gcc -shared -fPIC -O1 -o "$FASTNORM_BUILD/without_aes.so" tests/cpp/without_aes.c -ldl
+    qemu-aarch64 -cpu cortex-a53 -L $libraries -E LD_PRELOAD="$FASTNORM_BUILD/without_aes.so" "$bits" $expected
+    step "max"
+    qemu-aarch64 -cpu max -L $libraries "$bits" $expected
+    # What the compiler takes for granted must not change which targets there are.
+    for processor in cortex-a53+nocrypto cortex-a72 neoverse-v1; do
+        local object=$FASTNORM_BUILD/targets.o
+        aarch64-linux-gnu-g++ -mcpu=$processor -std=c++17 -O1 -Icpp/include -Icpp/src -Icpp/src/kernels -I"$highway" \
+            -c cpp/src/kernels/targets.cpp -o "$object"
+        step "targets for $processor: $(aarch64-linux-gnu-nm -C "$object" | grep -o 'N_[A-Z0-9_]*::kTable' | sort -u)"
+        [ "$(aarch64-linux-gnu-nm -C "$object" | grep -o 'N_[A-Z0-9_]*::kTable' | sort -u | wc -l)" = 1 ]
+    done
+}
+
+# Big-endian.
+s390x() {
+    .ci/packages.sh g++-s390x-linux-gnu qemu-user
+    use s390x-linux-gnu "qemu-s390x -L /usr/s390x-linux-gnu"
+    test_install
+}
+
+windows() {
+    .ci/packages.sh g++-mingw-w64-x86-64-posix wine64 wine
+    local compiler=x86_64-w64-mingw32-g++-posix folders=""
+    for library in libstdc++-6.dll libwinpthread-1.dll; do
+        folders+=";Z:$(dirname "$(realpath "$($compiler -print-file-name=$library)")")"
+    done
+    export WINEPATH=${folders#;} WINEPREFIX=$PWD/build/wine WINEDEBUG=-all
+    use x86_64-w64-mingw32 wine
+    test_install
+}
+
+# Static programs for musl, which run here; those for macOS and Windows are only built.
+zig() {
+    .ci/packages.sh qemu-user
+    local target run
+    ZIG=$(python -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
+    for target in x86_64-linux-musl aarch64-linux-musl aarch64-macos x86_64-windows-gnu; do
+        step "$target"
+        local build=build/cross/$target
+        # The compiler is a program with arguments, and keeps what it has compiled by itself.
+        env -u CMAKE_CXX_COMPILER_LAUNCHER ZIG="$ZIG" ZIG_TARGET=$target bash -euo pipefail -c '
+            cmake -S . -B "$1" --toolchain .ci/toolchains/zig.cmake -DFASTNORM_TESTS=ON $CMAKE_ARGS >"$1.log" 2>&1 ||
+                { cat "$1.log"; exit 1; }
+            cmake --build "$1" --target fastnorm_bits' - "$build"
+        run=()
+        case $target in
+            aarch64-linux-*) run=(qemu-aarch64 -cpu cortex-a72) ;;
+            *-linux-*) ;;
+            *) continue ;;
+        esac
+        "${run[@]}" "$build/tests/cpp/fastnorm_bits" $expected
+    done
+}
+
+"${1:?usage: cross.sh arm | s390x | windows | zig}"
