@@ -98,15 +98,11 @@ def batch_whitening_forward(
     """Whiten with the batch's own statistics of each group of channels, and update the running ones (training mode).
 
     ``y = W (x - mean) * weight + bias``. In every group of ``d = C // groups`` channels with n values per channel,
-    ``S = sum((x - mean) (x - mean)') / n + eps I`` has the whitening matrix W:
+    ``S = sum((x - mean) (x - mean)') / n + eps I`` has the whitening matrix W, by `method`:
 
-    ==========  ==========================================  ============================================================
-    method      W                                           result
-    ==========  ==========================================  ============================================================
-    "zca"       ``S^-1/2`` [1]_                             closest to the data
-    "cholesky"  inverse of the lower Cholesky factor [2]_   each channel freed of those before it
-    "iternorm"  some steps of Newton and Schulz [3]_        towards ``S^-1/2``, large eigenvalues first
-    ==========  ==========================================  ============================================================
+    - "zca": ``S^-1/2`` [1]_; the result is closest to the data.
+    - "cholesky": the inverse of the lower Cholesky factor [2]_; each channel is freed of those before it.
+    - "iternorm": some steps of Newton and Schulz [3]_ towards ``S^-1/2``, large eigenvalues first.
 
     In place, ``running = (1 - momentum) * running + momentum * batch``, where the batch's covariance is without eps
     and divided by ``n - ddof``.
