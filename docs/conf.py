@@ -76,7 +76,6 @@ nitpick_ignore_regex = [
 
 # --- the gallery: python scripts of examples/gallery, run while building ----------------------------------------------
 
-from gallery import CONFIGURATION as sphinx_gallery_conf  # noqa: E402
 
 # --- looks ------------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sphinx.application import Sphinx
-
 import axes
+from sphinx.application import Sphinx
 
 
 def write(app: Sphinx) -> None:

@@ -11,12 +11,12 @@ fastnorm's.
 
 import matplotlib.pyplot as plt
 import numpy as np
+
+import fastnorm as fn
 from encoder import weights
 from encoder.model import Encoder
 from encoder.sentences import SENTENCES
 from whiten_embeddings import BATCH, corpus, embed, similarities
-
-import fastnorm as fn
 
 encoder = Encoder(*weights.parameters(weights.shipped(*weights.GRAPH)))
 sentences = corpus()[::2]

@@ -9,12 +9,12 @@ same batches, a moderate and a high learning rate. This is one initialization of
 
 import matplotlib.pyplot as plt
 import numpy as np
-from digits.figure import correlations, off_diagonal
-from digits.network import METHODS
-from digits.training import load, train
 from threadpoolctl import threadpool_limits
 
 import fastnorm as fn
+from digits.figure import correlations, off_diagonal
+from digits.network import METHODS
+from digits.training import load, train
 
 RATES = {0.05: "C0", 0.7: "C1"}
 data = load()

@@ -10,13 +10,13 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
+from threadpoolctl import threadpool_limits
+
+import fastnorm as fn
 from encoder import norms, weights
 from encoder.model import Encoder
 from encoder.sentences import SENTENCES
 from encoder_inference import distances, exported, tokens
-from threadpoolctl import threadpool_limits
-
-import fastnorm as fn
 
 path = weights.shipped(*weights.GRAPH)
 encoder, tokenizer = Encoder(*weights.parameters(path)), weights.tokenizer(128)

@@ -11,11 +11,11 @@ import threading
 
 import matplotlib.pyplot as plt
 import numpy as np
-from digits.training import BATCH, load
 from threadpoolctl import threadpool_limits
-from train_digits_over_ranks import network_over, step
 
 import fastnorm as fn
+from digits.training import BATCH, load
+from train_digits_over_ranks import network_over, step
 
 RANKS, EPOCHS = 32, 3
 data = load()
