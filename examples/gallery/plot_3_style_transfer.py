@@ -63,7 +63,7 @@ plt.show()
 # %%
 # The statistics are those of the style, to rounding:
 
-for name, (content, style), colour in zip(("china", "flower"), pairs.values(), colours, strict=True):
+for name, (_, style), colour in zip(("china", "flower"), pairs.values(), colours, strict=True):
     off = max(
         np.abs(colour.mean((0, 1)) - style.mean((0, 1))).max(),
         np.abs(colour.std((0, 1)) - style.std((0, 1))).max(),

@@ -3,7 +3,7 @@ Inference of a transformer encoder
 ==================================
 
 A pretrained encoder, its weights read from an ONNX file, computed in NumPy: what its norms cost, written in NumPy and
-called in fastnorm, and whether the embeddings are those of ONNX Runtime. `examples/encoder_inference.py` is the program.
+called in fastnorm, and whether the embeddings are those of ONNX Runtime. The program: `examples/encoder_inference.py`.
 """
 
 import time
@@ -41,8 +41,8 @@ figure.colorbar(image, label="cosine similarity", shrink=0.7)
 plt.show()
 
 # %%
-# What the norms cost: eight texts of 128 tokens, one thread, the fastest of five runs. fastnorm adds the residual and normalizes in one pass, into memory
-# that is there.
+# What the norms cost: eight texts of 128 tokens, one thread, the fastest of five runs. fastnorm adds the residual and
+# normalizes in one pass, into memory that is there.
 
 long = [" ".join(SENTENCES[i:] + SENTENCES) for i in range(8)]
 ids, mask = tokens(tokenizer, long)

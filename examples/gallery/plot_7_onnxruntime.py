@@ -45,7 +45,7 @@ sessions = {
 
 
 def fastest(sessions, rounds=25):
-    """Seconds of the fastest run of each session; they take turns, so that other work on the machine meets all alike."""
+    """Seconds of the fastest run of each session; they take turns: other work on the machine meets all alike."""
     best = dict.fromkeys(sessions, np.inf)
     for _ in range(rounds):
         for name, one in sessions.items():

@@ -2,12 +2,14 @@
 A diffusion model with adaptive layer norm
 ==========================================
 
-Diffusion transformers tell each block the time step by the scale and the shift of its layer norms, and by a gate on what
-the block adds (AdaLN [1]_). Here three such blocks learn to take noise from the handwritten digits, and then make digits
-from noise alone, in a minute of plain NumPy with `fastnorm.nn.AdaLayerNorm`, forward and backward.
+Diffusion transformers tell each block the time step by the scale and the shift of its layer norms, and by a gate on
+what the block adds (AdaLN [1]_). Here three such blocks learn to take noise from the handwritten digits, and then make
+digits from noise alone: plain NumPy with `fastnorm.nn.AdaLayerNorm`, forward and backward.
 
 .. [1] Peebles, Xie: Scalable diffusion models with transformers, 2022, https://arxiv.org/abs/2212.09748
 """
+
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -118,12 +120,12 @@ with fn.threads(1), threadpool_limits(1):
 print(f"mean squared error: {np.mean(losses[:20]):.2f} at first, {np.mean(losses[-200:]):.3f} in the end")
 
 # %%
-# From noise to digits: at every step the estimate of the clean digit and of the noise are mixed anew, with a little less
-# of the noise.
+# From noise to digits: at every step the estimates of the clean digit and of the noise are mixed anew, with a little
+# less of the noise.
 
 times = np.linspace(np.pi / 2, 0, 41)
 x, shown = rng.normal(size=(10, PIXELS)).astype(np.float32), {}
-for i, (now, then) in enumerate(zip(times[:-1], times[1:], strict=True)):
+for i, (now, then) in enumerate(pairwise(times)):
     if i % 8 == 0:
         shown[f"{1 - now / times[0]:.0%}"] = x
     clean = np.clip(network(x, np.full(len(x), now)), -1, 1)
