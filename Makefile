@@ -125,7 +125,7 @@ test-cross: $(VENV)/.cross ## build for musl, macOS and Windows by zig, run the 
 	@.ci/cross.sh zig
 
 clean: ## remove what was built
-	rm -rf build dist wheelhouse docs/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*
+	rm -rf build dist wheelhouse docs/generated docs/sg_execution_times.rst .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*
 
 distclean: clean ## remove the virtual environment too
 	rm -rf $(VENV)

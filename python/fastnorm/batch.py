@@ -64,6 +64,13 @@ def batch_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    batch_norm_forward : The statistics too, for training.
+    batch_norm_backward : The gradients.
+    nn.BatchNorm : The layer.
+    fold_batch_norm : Inference as part of the layer before.
+
     References
     ----------
     .. [1] Ioffe, Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate
@@ -152,6 +159,13 @@ def batch_norm_forward(
         written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm : The output alone, for inference.
+    batch_norm_backward : The gradients.
+    nn.BatchNorm : The layer.
+    fold_batch_norm : Inference as part of the layer before.
 
     Notes
     -----
@@ -244,6 +258,13 @@ def batch_norm_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm : The output alone, for inference.
+    batch_norm_forward : The statistics too, for training.
+    nn.BatchNorm : The layer.
+    fold_batch_norm : Inference as part of the layer before.
 
     Examples
     --------

@@ -57,6 +57,13 @@ def batch_whitening(
     numpy.linalg.LinAlgError
         If eps is 0 and a covariance has no full rank.
 
+    See Also
+    --------
+    batch_whitening_forward : The statistics too, for training.
+    batch_whitening_backward : The gradients.
+    nn.BatchWhitening : The layer.
+    fit_whitening : Whitening of data, by a map that is fitted once.
+
     Examples
     --------
     >>> import numpy as np
@@ -152,6 +159,13 @@ def batch_whitening_forward(
         If a channel has no more values than there are channels in a group: some directions then have no variance but
         eps, and their gradients are scaled by ``1 / sqrt(eps)``.
 
+    See Also
+    --------
+    batch_whitening : The output alone, for inference.
+    batch_whitening_backward : The gradients.
+    nn.BatchWhitening : The layer.
+    fit_whitening : Whitening of data, by a map that is fitted once.
+
     Notes
     -----
     Covariances are summed, decomposed and inverted in float64. Of narrower data the products of 128 samples at a time
@@ -239,6 +253,13 @@ def batch_whitening_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_whitening : The output alone, for inference.
+    batch_whitening_forward : The statistics too, for training.
+    nn.BatchWhitening : The layer.
+    fit_whitening : Whitening of data, by a map that is fitted once.
 
     Examples
     --------

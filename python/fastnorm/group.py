@@ -62,6 +62,12 @@ def group_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    group_norm_forward : The statistics too, for training.
+    group_norm_backward : The gradients.
+    nn.GroupNorm : The layer.
+
     References
     ----------
     .. [1] Wu, He: Group normalization, 2018, https://arxiv.org/abs/1803.08494
@@ -105,6 +111,12 @@ def group_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`group_norm`.
+
+    See Also
+    --------
+    group_norm : The output alone, for inference.
+    group_norm_backward : The gradients.
+    nn.GroupNorm : The layer.
 
     Examples
     --------
@@ -180,6 +192,12 @@ def group_norm_backward(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    group_norm : The output alone, for inference.
+    group_norm_forward : The statistics too, for training.
+    nn.GroupNorm : The layer.
+
     Examples
     --------
     >>> import numpy as np
@@ -243,6 +261,12 @@ def instance_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    instance_norm_forward : The statistics too, for training.
+    instance_norm_backward : The gradients.
+    nn.InstanceNorm : The layer.
+
     References
     ----------
     .. [1] Ulyanov, Vedaldi, Lempitsky: Instance normalization: the missing ingredient for fast stylization, 2016,
@@ -304,6 +328,12 @@ def instance_norm_forward(
     TypeError
         As in :func:`instance_norm`.
 
+    See Also
+    --------
+    instance_norm : The output alone, for inference.
+    instance_norm_backward : The gradients.
+    nn.InstanceNorm : The layer.
+
     Notes
     -----
     If `x` is empty the buffers stay as they are.
@@ -340,7 +370,7 @@ def instance_norm_backward(
 
     Parameters
     ----------
-    dy, x, weight, axis, grad_mask
+    dy, x, weight, axis, offset, activation, bias, where, grad_mask
         As in :func:`group_norm_backward`.
     mean, rstd : array_like, shape (N, C)
         Statistics of the forward pass, in float64 as it returned them or in float32.
@@ -354,6 +384,12 @@ def instance_norm_backward(
     ------
     ValueError, TypeError
         As in :func:`group_norm_backward`.
+
+    See Also
+    --------
+    instance_norm : The output alone, for inference.
+    instance_norm_forward : The statistics too, for training.
+    nn.InstanceNorm : The layer.
 
     Examples
     --------

@@ -104,6 +104,13 @@ def layer_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    layer_norm_forward : The statistics too, for training.
+    layer_norm_backward : The gradients.
+    nn.LayerNorm : The layer.
+    add_layer_norm : The same of a residual sum.
+
     References
     ----------
     .. [1] Ba, Kiros, Hinton: Layer normalization, 2016, https://arxiv.org/abs/1607.06450
@@ -148,6 +155,13 @@ def layer_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`layer_norm`.
+
+    See Also
+    --------
+    layer_norm : The output alone, for inference.
+    layer_norm_backward : The gradients.
+    nn.LayerNorm : The layer.
+    add_layer_norm : The same of a residual sum.
 
     Examples
     --------
@@ -219,6 +233,13 @@ def layer_norm_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    layer_norm : The output alone, for inference.
+    layer_norm_forward : The statistics too, for training.
+    nn.LayerNorm : The layer.
+    add_layer_norm : The same of a residual sum.
 
     Examples
     --------
@@ -322,6 +343,13 @@ def rms_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    rms_norm_forward : The statistics too, for training.
+    rms_norm_backward : The gradients.
+    nn.RMSNorm : The layer.
+    add_rms_norm : The same of a residual sum.
+
     References
     ----------
     .. [1] Zhang, Sennrich: Root mean square layer normalization, 2019, https://arxiv.org/abs/1910.07467
@@ -365,6 +393,13 @@ def rms_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`rms_norm`.
+
+    See Also
+    --------
+    rms_norm : The output alone, for inference.
+    rms_norm_backward : The gradients.
+    nn.RMSNorm : The layer.
+    add_rms_norm : The same of a residual sum.
 
     Examples
     --------
@@ -433,6 +468,13 @@ def rms_norm_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    rms_norm : The output alone, for inference.
+    rms_norm_forward : The statistics too, for training.
+    nn.RMSNorm : The layer.
+    add_rms_norm : The same of a residual sum.
 
     Examples
     --------

@@ -94,6 +94,10 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    moments : Those of one part.
+
     References
     ----------
     .. [1] Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances, 1979
@@ -153,6 +157,12 @@ def batch_norm_backward_reduce(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    batch_norm_backward_apply : The other half.
+    batch_norm_backward : Both at once.
+    fastnorm.distributed.sync_batch_norm_backward : Both halves and the exchange.
+
     Examples
     --------
     >>> import numpy as np
@@ -206,6 +216,12 @@ def batch_norm_backward_apply(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm_backward_reduce : The first half.
+    batch_norm_backward : Both at once.
+    fastnorm.distributed.sync_batch_norm_backward : Both halves and the exchange.
 
     Examples
     --------

@@ -69,6 +69,13 @@ def weight_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    weight_norm_forward : The statistics too, for training.
+    weight_norm_backward : The gradients.
+    nn.WeightNorm : The layer.
+    weight_norm_init : A start from data.
+
     References
     ----------
     .. [1] Salimans, Kingma: Weight normalization: a simple reparameterization to accelerate training of deep neural
@@ -110,6 +117,13 @@ def weight_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`weight_norm`.
+
+    See Also
+    --------
+    weight_norm : The weights alone.
+    weight_norm_backward : The gradients.
+    nn.WeightNorm : The layer.
+    weight_norm_init : A start from data.
 
     Examples
     --------
@@ -160,6 +174,13 @@ def weight_norm_backward(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    weight_norm : The weights alone.
+    weight_norm_forward : The statistics too, for training.
+    nn.WeightNorm : The layer.
+    weight_norm_init : A start from data.
+
     Examples
     --------
     >>> import numpy as np
@@ -197,6 +218,11 @@ def weight_norm_init(t: npt.ArrayLike, *, axis: int = 1) -> WeightNormInit:
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    weight_norm : The normalization that it is a start of.
+    nn.WeightNorm : The layer.
 
     References
     ----------
@@ -275,6 +301,12 @@ def weight_standardization(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    weight_standardization_forward : The statistics too, for training.
+    weight_standardization_backward : The gradients.
+    nn.WeightStandardization : The layer.
+
     References
     ----------
     .. [1] Qiao, Wang, Liu, Shen, Yuille: Micro-batch training with batch-channel normalization and weight
@@ -321,6 +353,12 @@ def weight_standardization_forward(
     ------
     ValueError, TypeError
         As in :func:`weight_standardization`.
+
+    See Also
+    --------
+    weight_standardization : The weights alone.
+    weight_standardization_backward : The gradients.
+    nn.WeightStandardization : The layer.
 
     Examples
     --------
@@ -377,6 +415,12 @@ def weight_standardization_backward(
     ------
     ValueError, TypeError
         As in :func:`weight_standardization`.
+
+    See Also
+    --------
+    weight_standardization : The weights alone.
+    weight_standardization_forward : The statistics too, for training.
+    nn.WeightStandardization : The layer.
 
     Examples
     --------

@@ -339,6 +339,12 @@ def fit_whitening(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    whiten : Fit and map in one call.
+    merge_whitenings : Fits to parts become one.
+    batch_whitening_forward : Whitening as a layer of a network.
+
     Notes
     -----
     Rank is judged on correlations, so that units do not matter. If A has no full rank the matrices raise
@@ -408,6 +414,11 @@ def whiten(
     numpy.linalg.LinAlgError
         If the covariance has no full rank and nothing is added to it.
 
+    See Also
+    --------
+    fit_whitening : The same, with a fit to keep.
+    Whitening : What the fit is.
+
     Examples
     --------
     >>> import numpy as np
@@ -445,6 +456,11 @@ def merge_whitenings(fits: Sequence[Whitening]) -> Whitening:
         If there are none, or the numbers of features differ.
     TypeError
         If one is no Whitening.
+
+    See Also
+    --------
+    fit_whitening : Make a fit.
+    Whitening.merge : The same in place, of two.
 
     Examples
     --------

@@ -103,6 +103,10 @@ class AdaLayerNorm(Adaptive):
     axis : int or sequence of ints, optional
         The normalized axes; the last ones if None.
 
+    See Also
+    --------
+    fastnorm.layer_norm_forward : The function.
+
     References
     ----------
     .. [1] Peebles, Xie: Scalable diffusion models with transformers, 2023, https://arxiv.org/abs/2212.09748
@@ -161,6 +165,10 @@ class AdaGroupNorm(Adaptive):
     axis : int, optional
         The channel axis; not 0.
 
+    See Also
+    --------
+    fastnorm.group_norm_forward : The function.
+
     References
     ----------
     .. [1] Dhariwal, Nichol: Diffusion models beat GANs on image synthesis, 2021, https://arxiv.org/abs/2105.05233
@@ -207,6 +215,10 @@ class AdaInstanceNorm(Adaptive):
         Added to the scale: 0, since the scale is a standard deviation; 1 for networks that learn the difference.
     axis : int, optional
         The channel axis; not 0.
+
+    See Also
+    --------
+    fastnorm.instance_norm_forward : The function.
 
     References
     ----------

@@ -50,6 +50,10 @@ def swap_norms(model: nn.Module, *, kinds: Iterable[type[nn.Module]] | Literal["
     ValueError
         If a kind is a class that fastnorm has no counterpart of.
 
+    See Also
+    --------
+    SyncBatchNorm : Statistics over all ranks.
+
     Notes
     -----
     Where fastnorm cannot compute, PyTorch does: tensors of other devices and dtypes, empty ones, under autocast,
