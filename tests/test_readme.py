@@ -4,6 +4,7 @@ Nothing here needs a network: of addresses elsewhere it is the form that is look
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,26 @@ def test_the_operations_of_the_table_exist() -> None:
     names = {name for name in re.findall(r"`(\w+)`", table) if name != "Whitening"}
     assert len(names) == 40
     assert names <= set(fn.__all__)
+
+
+@pytest.mark.skipif(not (ROOT / "docs" / "benchmarks").exists(), reason="no checkout")
+def test_the_first_table_has_the_figures_of_the_report() -> None:
+    def cells(text: str) -> Iterator[list[str]]:
+        for line in text.splitlines():
+            if line.startswith("| "):
+                yield [cell.strip() for cell in line.strip("|").split("|")]
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = readme.partition("<!-- first table: begin -->")[2].partition("<!-- first table: end -->")[0]
+    report = {
+        row[0]: row[1:] for row in cells((ROOT / "docs" / "benchmarks" / "README.md").read_text(encoding="utf-8"))
+    }
+    rows = [row for row in cells(first) if row[0] in report]
+    assert len(rows) >= 10
+    for name, numpy, torch, hard, *errors in rows:
+        assert [numpy, torch] == [cell.split()[0] for cell in report[name][1:3]]
+        if hard:
+            assert errors == report[f"{hard}, {name}"][1:4]
 
 
 def test_the_commands_of_make_exist() -> None:
