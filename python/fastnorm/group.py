@@ -22,9 +22,9 @@ def group_norm(
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Normalize every group of neighbouring channels of every sample [1]_.
+    """Normalize every group of neighbouring channels of every sample.
 
-    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, with the statistics of the ``C // num_groups``
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias`` [1]_, with the statistics of the ``C // num_groups``
     channels of a group over all axes but the sample axis 0, and ``weight`` and ``bias`` per channel.
 
     Parameters
@@ -223,10 +223,10 @@ def instance_norm(
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Normalize every channel of every sample [1]_.
+    """Normalize every channel of every sample.
 
-    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, with the statistics of one channel of one sample,
-    and ``weight`` and ``bias`` per channel. With running statistics instead it is :func:`batch_norm`.
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias`` [1]_, with the statistics of one channel of one
+    sample, and ``weight`` and ``bias`` per channel. With running statistics instead it is :func:`batch_norm`.
 
     Parameters
     ----------

@@ -61,9 +61,9 @@ def layer_norm(
     where: npt.ArrayLike | None = None,
     out: Array | Triple | None = None,
 ) -> Array | Quantized:
-    """Normalize over the given axes, to mean 0 and variance 1 before scale and shift [1]_.
+    """Normalize over the given axes, to mean 0 and variance 1 before scale and shift.
 
-    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, where ``var`` is the sum of squared deviations
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias`` [1]_, where ``var`` is the sum of squared deviations
     divided by their number. Where all values are the same, ``y`` is exactly `bias`.
 
     Parameters
@@ -300,9 +300,9 @@ def rms_norm(
     where: npt.ArrayLike | None = None,
     out: Array | Triple | None = None,
 ) -> Array | Quantized:
-    """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
+    """Normalize over the given axes, to mean square 1 before scale and shift.
 
-    ``y = x / sqrt(mean(x**2) + eps) * (offset + weight) + bias``. The mean is not subtracted.
+    ``y = x / sqrt(mean(x**2) + eps) * (offset + weight) + bias`` [1]_. The mean is not subtracted.
 
     Parameters
     ----------

@@ -69,10 +69,10 @@ def moments(
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
-    """Moments of the union of the parts [1]_.
+    """Moments of the union of the parts.
 
     Neighbours are merged in pairs, level by level, an odd last one moving up as it is: the result depends on the order
-    of the parts, and on nothing else. With ``n = na + nb`` and ``d = mean_b - mean_a``, a pair becomes::
+    of the parts, and on nothing else. With ``n = na + nb`` and ``d = mean_b - mean_a``, a pair becomes [1]_::
 
         mean = mean_a + d * nb / n      m2 = m2_a + m2_b + d**2 * na * nb / n
 

@@ -34,9 +34,9 @@ def weight_norm(
     eps: float = 0.0,
     out: Array | None = None,
 ) -> Array:
-    """Give every filter a length of its own [1]_.
+    """Give every filter a length of its own.
 
-    ``w = g * v / norm`` with ``norm = sqrt(sum(v**2) + eps)``, and the sum over all axes but `axis`.
+    ``w = g * v / norm`` [1]_ with ``norm = sqrt(sum(v**2) + eps)``, and the sum over all axes but `axis`.
 
     Parameters
     ----------
@@ -195,10 +195,10 @@ def weight_norm_backward(
 
 
 def weight_norm_init(t: npt.ArrayLike, *, axis: int = 1) -> WeightNormInit:
-    """Start of weight normalization from data: lengths and biases that make normalized outputs [1]_.
+    """Start of weight normalization from data: lengths and biases that make normalized outputs.
 
-    ``g = 1 / std(t)`` and ``bias = -mean(t) / std(t)``, so that ``g * t + bias`` has mean 0 and variance 1 in every
-    channel.
+    ``g = 1 / std(t)`` [1]_ and ``bias = -mean(t) / std(t)``, so that ``g * t + bias`` has mean 0 and variance 1 in
+    every channel.
 
     Parameters
     ----------
@@ -253,9 +253,9 @@ def weight_standardization(
     scale: float = 1.0,
     out: Array | None = None,
 ) -> Array:
-    """Give every filter mean 0 and one spread [1]_.
+    """Give every filter mean 0 and one spread.
 
-    ``gain * scale * (w - mean) * s``, with ``mean`` and ``var`` over all axes but `axis` and K weights per filter:
+    ``gain * scale * (w - mean) * s`` [1]_, with ``mean`` and ``var`` over all axes but `axis` and K weights per filter:
 
     ==============  ==========================================  ===========  ==================================
     mode            s                                           default eps  as in

@@ -265,9 +265,9 @@ def fit_whitening(
     sign: Sign = "max",
     solver: Solver = "auto",
 ) -> Whitening:
-    """Fit a whitening matrix W to samples, with ``W A W' = I`` [1]_.
+    """Fit a whitening matrix W to samples, with ``W A W' = I``.
 
-    A is ``covariance + eps I``, for the methods that end in ``-cor`` with correlations in place of covariances and
+    A is ``covariance + eps I`` [1]_, for the methods that end in ``-cor`` with correlations in place of covariances and
     the variances V. With its eigenvalues L, the largest first, and its eigenvectors U:
 
     =================  ===========================  ====================================================================

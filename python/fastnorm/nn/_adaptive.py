@@ -90,7 +90,9 @@ class Adaptive(Layer):
 
 
 class AdaLayerNorm(Adaptive):
-    """Layer normalization with a scale and a shift for every sample, as in diffusion transformers [1]_.
+    """Layer normalization with a scale and a shift for every sample, as in diffusion transformers.
+
+    The source is [1]_.
 
     Parameters
     ----------
@@ -150,7 +152,9 @@ class AdaLayerNorm(Adaptive):
 
 
 class AdaGroupNorm(Adaptive):
-    """Group normalization with a scale and a shift for every sample and channel, as in diffusion models [1]_.
+    """Group normalization with a scale and a shift for every sample and channel, as in diffusion models.
+
+    The source is [1]_.
 
     Parameters
     ----------
@@ -203,7 +207,9 @@ class AdaGroupNorm(Adaptive):
 
 
 class AdaInstanceNorm(Adaptive):
-    """Adaptive instance normalization (AdaIN [1]_): every channel of a sample gets the statistics that it is given.
+    """Adaptive instance normalization (AdaIN): every channel of a sample gets the statistics that it is given.
+
+    The source is [1]_.
 
     Parameters
     ----------
