@@ -5,6 +5,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from sphinx.errors import ConfigError
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path += [str(HERE / "_ext"), str(ROOT / "examples"), str(ROOT / "examples" / "peers")]
@@ -14,9 +16,9 @@ NEEDED = (
     *("autograd", "dask", "jax", "matplotlib", "onnx", "onnxruntime", "rich", "scipy", "sklearn", "tokenizers"),
 )
 if missing := [name for name in NEEDED if not find_spec(name)]:
-    raise SystemExit(f"the documentation needs {', '.join(missing)}: pip install '.[docs]', or make docs")
+    raise ConfigError(f"the documentation needs {', '.join(missing)}: pip install '.[docs]', or make docs")
 if not find_spec("fastnorm"):
-    raise SystemExit(
+    raise ConfigError(
         "the documentation needs fastnorm itself: pip install . (which needs a C++ compiler), or make docs"
     )
 
