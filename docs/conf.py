@@ -25,6 +25,7 @@ if not find_spec("fastnorm"):
 os.environ["KERAS_BACKEND"] = "numpy"  # before the import of Keras
 
 import fastnorm  # noqa: E402
+import gallery  # noqa: E402
 
 project = "fastnorm"
 author = "the fastnorm authors"
@@ -78,6 +79,7 @@ nitpick_ignore_regex = [
 
 # --- the gallery: python scripts of examples/gallery, run while building ----------------------------------------------
 
+sphinx_gallery_conf = gallery.CONFIGURATION
 
 # --- looks ------------------------------------------------------------------------------------------------------------
 
