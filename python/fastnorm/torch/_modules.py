@@ -1,5 +1,7 @@
 """PyTorch's modules with another `forward`. What fastnorm does not take goes to PyTorch's."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch

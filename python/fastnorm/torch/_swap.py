@@ -1,5 +1,7 @@
 """Exchange of the normalization modules of a model."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Literal
 

@@ -1,5 +1,7 @@
 """Batch normalization over the ranks of a process group, on the CPU."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
