@@ -23,7 +23,7 @@ help: ## list the commands
 demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
 	@$(BIN)/python examples/demo
 
-# Warnings are errors. GALLERY=0: pages without the pictures of the gallery, in a minute.
+# Warnings are errors. GALLERY=0: no program of the gallery runs, so that there are no pictures of it. GALLERY=plot_3: one.
 GALLERY ?= 1
 
 docs: $(VENV)/.installed-docs ## build the site, with search and a gallery, into build/docs
