@@ -4,7 +4,7 @@ Style transfer with instance norm (AdaIN)
 
 The mean and the deviation of a feature map say much of an image's style, and little of its content. Adaptive instance
 normalization [1]_ gives one image's features the statistics of another's. A trained encoder does that with features of
-a deep network; here the features are colours, and oriented edges at several scales, which need no training.
+a deep network; here the features are colours, and details at several scales, which need no training.
 
 .. [1] Huang, Belongie: Arbitrary style transfer in real-time with adaptive instance normalization, 2017,
    https://arxiv.org/abs/1703.06868
