@@ -20,7 +20,7 @@ from whiten_embeddings import BATCH, corpus, embed, similarities
 
 encoder = Encoder(*weights.parameters(weights.shipped(*weights.GRAPH)))
 sentences = corpus()[::2]
-print(len(sentences), "sentences, such as:", sentences[3])
+print(len(sentences), "sentences, such as:", sentences[29])
 
 # %%
 # The map is fitted to batches of sentences from descriptions of data sets: fewer of them than an embedding has numbers,

@@ -33,9 +33,9 @@ print(f"at most {distances(embeddings, expected).max():.1e}")
 # And which of them are near each other: the darkest squares beside the diagonal are the pairs of one meaning.
 
 unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-figure, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
+figure, axes = plt.subplots(figsize=(9, 4.8), layout="constrained")
 image = axes.imshow(unit @ unit.T, cmap="Blues", vmin=0, vmax=1)
-axes.set_yticks(range(0, len(SENTENCES), 2), [sentence[:32] for sentence in SENTENCES[::2]], fontsize=8)
+axes.set_yticks(range(0, len(SENTENCES), 2), [sentence[:30] for sentence in SENTENCES[::2]], fontsize=8)
 axes.set_xticks([])
 figure.colorbar(image, label="cosine similarity", shrink=0.7)
 plt.show()
