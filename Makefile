@@ -15,13 +15,20 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-arm test-s390x test-windows test-cross test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
+.PHONY: help demo docs test test-peers test-arm test-s390x test-windows test-cross test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
 	@$(BIN)/python examples/demo
+
+# Warnings are errors. GALLERY=0: no program of the gallery runs, so that there are no pictures of it. GALLERY=plot_3: one.
+GALLERY ?= 1
+
+docs: $(VENV)/.installed-docs ## build the site, with search and a gallery, into build/docs
+	@FASTNORM_DOCS_GALLERY=$(GALLERY) $(BIN)/python -m sphinx -b html -q -n -W --keep-going docs build/docs
+	@echo "open build/docs/index.html"
 
 test: $(VENV)/.installed-test ## build, install into .venv and run the tests
 	@$(PYTEST) tests -q
@@ -118,7 +125,7 @@ test-cross: $(VENV)/.cross ## build for musl, macOS and Windows by zig, run the 
 	@.ci/cross.sh zig
 
 clean: ## remove what was built
-	rm -rf build dist wheelhouse .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*
+	rm -rf build dist wheelhouse docs/generated docs/sg_execution_times.rst .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*
 
 distclean: clean ## remove the virtual environment too
 	rm -rf $(VENV)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from threadpoolctl import threadpool_limits
 
 import fastnorm as fn
@@ -100,6 +99,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one epoch of four batches")
     options = parser.parse_args()
     epochs = 1 if options.quick else options.epochs
+    from mpi4py import MPI  # here: what is above needs no MPI, and others import it
+
     comm, data = MPI.COMM_WORLD, load()
     if options.quick:
         data = data._replace(images=data.images[: 4 * BATCH], labels=data.labels[: 4 * BATCH])

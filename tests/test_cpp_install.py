@@ -161,6 +161,19 @@ def test_the_bits_are_those_of_every_machine(prefix, build_dir):
     assert len(re.findall(r"^\w+: 76 hashes, 0 different$", out, re.MULTILINE)) >= 1
 
 
+def test_the_programs_of_the_pages_build_and_run(prefix, tmp_path):
+    readme, page = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/cpp.md"))
+    (cmake,) = re.findall(r"^```cmake\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    cmake = f"cmake_minimum_required(VERSION 3.21)\nproject(page CXX)\nadd_executable(program main.cpp)\n{cmake}"
+    for i, code in enumerate(re.findall(r"^```cpp\n(#include.*?)^```", readme + page, re.MULTILINE | re.DOTALL)):
+        source = tmp_path / str(i)
+        source.mkdir()
+        (source / "CMakeLists.txt").write_text(cmake)
+        (source / "main.cpp").write_text(code)
+        start(build(source, source / "build", prefix, "program"))
+    assert i == 1
+
+
 @pytest.mark.skipif(IS_FOREIGN, reason="a library of another machine")
 def test_it_is_a_library_of_operators_for_onnx_runtime(prefix):
     for library in prefix.rglob("libfastnorm.so" if sys.platform != "darwin" else "libfastnorm.dylib"):

@@ -35,8 +35,10 @@ def main() -> None:
     print(f"largest difference {max(np.abs(results['without'] - y).max() for y in results.values()):.1e}")
 
 
-def session(model: ModelProto, *, with_fastnorm: bool) -> onnxruntime.InferenceSession:
+def session(model: ModelProto, *, with_fastnorm: bool, threads: int = 0) -> onnxruntime.InferenceSession:
+    """A session; 0 threads are as many as ONNX Runtime chooses."""
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     if with_fastnorm:
         fastnorm.onnx.register(options)
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -192,7 +192,12 @@ def _factor(x: Array) -> Summary | None:
 
 
 def moments(x: Array) -> tuple[Array, Array]:
-    """Means and sums of squared deviations of the columns; their bits do not depend on the memory layout."""
+    """Means and sums of squared deviations of the columns; their bits do not depend on the memory layout.
+
+    See Also
+    --------
+    merge_moments : Those of parts become those of the whole.
+    """
     mean, m2 = np.zeros((2, x.shape[1]))
     count = 0
     with np.errstate(all="ignore"):

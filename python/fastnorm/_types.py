@@ -25,6 +25,10 @@ class Gradients(NamedTuple):
         Gradient of the weight (of the implicit ones if there was none).
     dbias : ndarray or None
         Gradient of the bias (of the implicit zeros if there was none).
+
+    See Also
+    --------
+    layer_norm_backward : What returns it.
     """
 
     dx: Array | None
@@ -41,6 +45,10 @@ class BatchNormForward(NamedTuple):
         Output, in the shape of the input.
     mean, rstd : ndarray, shape (C,)
         Mean and ``1 / sqrt(var + eps)`` of every channel.
+
+    See Also
+    --------
+    batch_norm_forward : What returns it.
     """
 
     y: Array
@@ -57,6 +65,10 @@ class LayerNormForward(NamedTuple):
         Output, in the shape of the input.
     mean, rstd : ndarray
         Statistics of every group, the normalized axes kept with length 1.
+
+    See Also
+    --------
+    layer_norm_forward : What returns it.
     """
 
     y: Array
@@ -73,6 +85,10 @@ class RMSNormForward(NamedTuple):
         Output, in the shape of the input.
     rstd : ndarray
         ``1 / sqrt(mean(x**2) + eps)``, the normalized axes kept with length 1.
+
+    See Also
+    --------
+    rms_norm_forward : What returns it.
     """
 
     y: Array
@@ -88,6 +104,10 @@ class GroupNormForward(NamedTuple):
         Output, in the shape of the input.
     mean, rstd : ndarray, shape (N, num_groups)
         Statistics of every group of every sample.
+
+    See Also
+    --------
+    group_norm_forward : What returns it.
     """
 
     y: Array
@@ -104,6 +124,10 @@ class InstanceNormForward(NamedTuple):
         Output, in the shape of the input.
     mean, rstd : ndarray, shape (N, C)
         Statistics of every channel of every sample.
+
+    See Also
+    --------
+    instance_norm_forward : What returns it.
     """
 
     y: Array
@@ -120,6 +144,10 @@ class L2NormalizeForward(NamedTuple):
         Output, in the shape of the input.
     norm : ndarray
         ``sqrt(sum(x**2))``, the axes of the sum kept with length 1.
+
+    See Also
+    --------
+    l2_normalize_forward : What returns it.
     """
 
     y: Array
@@ -135,6 +163,10 @@ class WeightNormForward(NamedTuple):
         ``g * v / norm``, in the shape of ``v``.
     norm : ndarray
         Norms, with length 1 everywhere but along ``axis``.
+
+    See Also
+    --------
+    weight_norm_forward : What returns it.
     """
 
     w: Array
@@ -148,6 +180,10 @@ class WeightNormGradients(NamedTuple):
     ----------
     dv, dg : ndarray
         Gradients of the direction and of the length, each in its own shape.
+
+    See Also
+    --------
+    weight_norm_backward : What returns it.
     """
 
     dv: Array
@@ -161,6 +197,10 @@ class WeightNormInit(NamedTuple):
     ----------
     g, bias : ndarray, shape (C,)
         One value for every channel of the output.
+
+    See Also
+    --------
+    weight_norm_init : What returns it.
     """
 
     g: Array
@@ -176,6 +216,10 @@ class WeightStandardizationForward(NamedTuple):
         Standardized weights, in the shape of the input.
     mean, var : ndarray, shape (filters,)
         Mean and biased variance of every filter.
+
+    See Also
+    --------
+    weight_standardization_forward : What returns it.
     """
 
     w: Array
@@ -192,6 +236,10 @@ class WeightStandardizationGradients(NamedTuple):
         Gradient of the weights before standardization.
     dgain : ndarray, shape (filters,)
         Gradient of the gain (of the implicit ones if there was none).
+
+    See Also
+    --------
+    weight_standardization_backward : What returns it.
     """
 
     dw: Array
@@ -215,6 +263,10 @@ class BatchWhiteningSaved(NamedTuple):
         Their eigenvectors, in columns (method ``"zca"``).
     axis, groups, method, iterations
         Arguments of the forward call.
+
+    See Also
+    --------
+    batch_whitening_forward : What returns it.
     """
 
     mean: Array
@@ -237,6 +289,10 @@ class BatchWhiteningForward(NamedTuple):
         Output, in the shape of the input.
     saved : BatchWhiteningSaved
         To be handed to ``batch_whitening_backward``.
+
+    See Also
+    --------
+    batch_whitening_forward : What returns it.
     """
 
     y: Array
@@ -252,6 +308,10 @@ class AddNorm(NamedTuple):
         Normalized sum.
     h : ndarray
         ``x + residual``, rounded to the data's dtype.
+
+    See Also
+    --------
+    add_layer_norm : What returns it.
     """
 
     y: Array
@@ -267,6 +327,10 @@ class AddNormForward(NamedTuple):
         Normalized sum, and ``x + residual`` rounded to the data's dtype.
     mean, rstd : ndarray
         Statistics of every group of ``h``, the normalized axes kept with length 1.
+
+    See Also
+    --------
+    add_layer_norm_forward : What returns it.
     """
 
     y: Array
@@ -284,6 +348,10 @@ class AddRMSNormForward(NamedTuple):
         Normalized sum, and ``x + residual`` rounded to the data's dtype.
     rstd : ndarray
         Statistic of every group of ``h``, the normalized axes kept with length 1.
+
+    See Also
+    --------
+    add_rms_norm_forward : What returns it.
     """
 
     y: Array
@@ -302,6 +370,10 @@ class Quantized(NamedTuple):
         Steps between neighbouring bytes of every row, in float32, the normalized axes kept with length 1.
     zero_point : ndarray
         The byte that stands for 0, in int32.
+
+    See Also
+    --------
+    QuantizeRows : What asks for it.
     """
 
     y: Array
@@ -318,6 +390,10 @@ class FoldedBatchNorm(NamedTuple):
         Weight, in the shape of the linear operation's weight.
     bias : ndarray, shape (C,)
         Bias.
+
+    See Also
+    --------
+    fold_batch_norm : What returns it.
     """
 
     weight: Array
@@ -335,6 +411,10 @@ class Moments(NamedTuple):
         Mean; 0 where count is 0.
     m2 : ndarray
         Sum of squared deviations from the mean.
+
+    See Also
+    --------
+    moments : What returns it.
     """
 
     count: Array  # type: ignore[assignment]  # it hides tuple.count
@@ -349,6 +429,10 @@ class BatchNormSums(NamedTuple):
     ----------
     sum_dy, sum_dy_xhat : ndarray, shape (C,)
         Sums of ``dy`` and of ``dy * (x - mean) * rstd``: also the gradients of bias and weight.
+
+    See Also
+    --------
+    batch_norm_backward_reduce : What returns it.
     """
 
     sum_dy: Array

@@ -39,6 +39,27 @@ def layer_norm(
 ) -> Any:
     """:func:`fastnorm.layer_norm`, differentiable in `x`, `weight` and `bias`.
 
+    Parameters
+    ----------
+    x, weight, bias, axis, eps, activation
+        As in :func:`fastnorm.layer_norm`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.layer_norm`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.layer_norm : The function of arrays.
+
     Examples
     --------
     >>> import autograd.numpy as np
@@ -63,7 +84,38 @@ def rms_norm(
     offset: float = 0.0,
     activation: Activation | None = None,
 ) -> Any:
-    """:func:`fastnorm.rms_norm`, differentiable in `x`, `weight` and `bias`."""
+    """:func:`fastnorm.rms_norm`, differentiable in `x`, `weight` and `bias`.
+
+    Parameters
+    ----------
+    x, weight, bias, axis, eps, offset, activation
+        As in :func:`fastnorm.rms_norm`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.rms_norm`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.rms_norm : The function of arrays.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from autograd import grad
+    >>> from fastnorm.autograd import rms_norm
+    >>> loss = lambda x: np.sum(rms_norm(x) ** 3)
+    >>> grad(loss)(np.array([[1.0, 2.0, 6.0]])).round(3)
+    array([[-0.266, -0.414,  0.182]])
+    """
     shared = {"axis": axis, "offset": offset, "activation": activation}
     return _call("rms_norm", {"x": x, "weight": weight, "bias": bias}, shared, eps=eps)
 
@@ -84,6 +136,38 @@ def batch_norm(
     """The `y` of :func:`fastnorm.batch_norm_forward`, differentiable in `x`, `weight` and `bias`.
 
     The running statistics are updated in place, if given; no gradient comes from that.
+
+    Parameters
+    ----------
+    x, weight, bias, running_mean, running_var, axis, momentum, ddof, eps, activation
+        As in :func:`fastnorm.batch_norm_forward`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.batch_norm_forward`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.batch_norm_forward : The function of arrays.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from autograd import grad
+    >>> from fastnorm.autograd import batch_norm
+    >>> loss = lambda x: np.sum(batch_norm(x) ** 3)
+    >>> grad(loss)(np.array([[1.0], [2.0], [6.0]])).round(3)
+    array([[ 0.567],
+           [-0.709],
+           [ 0.142]])
     """
     running = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "ddof": ddof}
     shared = {"axis": axis, "activation": activation}
@@ -100,7 +184,38 @@ def group_norm(
     eps: float = 1e-5,
     activation: Activation | None = None,
 ) -> Any:
-    """:func:`fastnorm.group_norm`, differentiable in `x`, `weight` and `bias`."""
+    """:func:`fastnorm.group_norm`, differentiable in `x`, `weight` and `bias`.
+
+    Parameters
+    ----------
+    x, num_groups, weight, bias, axis, eps, activation
+        As in :func:`fastnorm.group_norm`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.group_norm`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.group_norm : The function of arrays.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from autograd import grad
+    >>> from fastnorm.autograd import group_norm
+    >>> loss = lambda x: np.sum(group_norm(x, 1) ** 3)
+    >>> grad(loss)(np.array([[1.0, 2.0, 6.0]])).round(3)
+    array([[ 0.567, -0.709,  0.142]])
+    """
     shared = {"num_groups": num_groups, "axis": axis, "activation": activation}
     return _call("group_norm", {"x": x, "weight": weight, "bias": bias}, shared, eps=eps)
 
@@ -114,20 +229,113 @@ def instance_norm(
     eps: float = 1e-5,
     activation: Activation | None = None,
 ) -> Any:
-    """:func:`fastnorm.instance_norm`, differentiable in `x`, `weight` and `bias`."""
+    """:func:`fastnorm.instance_norm`, differentiable in `x`, `weight` and `bias`.
+
+    Parameters
+    ----------
+    x, weight, bias, axis, eps, activation
+        As in :func:`fastnorm.instance_norm`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.instance_norm`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.instance_norm : The function of arrays.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from autograd import grad
+    >>> from fastnorm.autograd import instance_norm
+    >>> loss = lambda x: np.sum(instance_norm(x) ** 3)
+    >>> grad(loss)(np.array([[[1.0, 2.0, 6.0]]])).round(3)
+    array([[[ 0.567, -0.709,  0.142]]])
+    """
     shared = {"axis": axis, "activation": activation}
     return _call("instance_norm", {"x": x, "weight": weight, "bias": bias}, shared, eps=eps)
 
 
 def weight_norm(v: Any, g: Any, *, axis: int | None = 0, eps: float = 0.0) -> Any:
-    """:func:`fastnorm.weight_norm`, differentiable in `v` and `g`."""
+    """:func:`fastnorm.weight_norm`, differentiable in `v` and `g`.
+
+    Parameters
+    ----------
+    v, g, axis, eps
+        As in :func:`fastnorm.weight_norm`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `v`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.weight_norm`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.weight_norm : The function of arrays.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from autograd import grad
+    >>> from fastnorm.autograd import weight_norm
+    >>> loss = lambda v: np.sum(weight_norm(v, np.array([[5.0]])) ** 3)
+    >>> grad(loss)(np.array([[3.0, 4.0]])).round(3)
+    array([[-5.76,  4.32]])
+    """
     return _call("weight_norm", {"v": v, "g": g}, {"axis": axis}, eps=eps)
 
 
 def weight_standardization(
     w: Any, gain: Any = None, *, axis: int = 0, mode: str = "var", eps: float | None = None, scale: float = 1.0
 ) -> Any:
-    """:func:`fastnorm.weight_standardization`, differentiable in `w` and `gain`."""
+    """:func:`fastnorm.weight_standardization`, differentiable in `w` and `gain`.
+
+    Parameters
+    ----------
+    w, gain, axis, mode, eps, scale
+        As in :func:`fastnorm.weight_standardization`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `w`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`fastnorm.weight_standardization`.
+    NotImplementedError
+        If a second derivative is asked for.
+
+    See Also
+    --------
+    fastnorm.weight_standardization : The function of arrays.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from autograd import grad
+    >>> from fastnorm.autograd import weight_standardization
+    >>> loss = lambda w: np.sum(weight_standardization(w) ** 3)
+    >>> grad(loss)(np.array([[1.0, 2.0, 6.0]])).round(3)
+    array([[ 0.567, -0.709,  0.142]])
+    """
     shared = {"axis": axis, "mode": mode, "eps": eps, "scale": scale}
     return _call("weight_standardization", {"w": w, "gain": gain}, shared)
 

@@ -22,10 +22,10 @@ def batch_norm(
     quantize: Quantize | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Normalize with the running statistics of each channel (evaluation mode) [1]_.
+    """Normalize with the running statistics of each channel (evaluation mode).
 
-    ``y = (x - running_mean) / sqrt(running_var + eps) * (offset + weight) + bias``, and ``running_mean`` subtracted
-    first, so that a mean that is large against the spread costs no digits.
+    ``y = (x - running_mean) / sqrt(running_var + eps) * (offset + weight) + bias`` [1]_, and ``running_mean``
+    subtracted first, so that a mean that is large against the spread costs no digits.
 
     Parameters
     ----------
@@ -63,6 +63,13 @@ def batch_norm(
         If a shape or a value does not fit, or `out` cannot be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm_forward : The statistics too, for training.
+    batch_norm_backward : The gradients.
+    nn.BatchNorm : The layer.
+    fold_batch_norm : Inference as part of the layer before.
 
     References
     ----------
@@ -102,10 +109,10 @@ def batch_norm_forward(
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> BatchNormForward:
-    """Normalize with the batch's own statistics of each channel, and update the running ones (training mode) [1]_.
+    """Normalize with the batch's own statistics of each channel, and update the running ones (training mode).
 
-    ``y = (x - mean) * rstd * (offset + weight) + bias`` with ``rstd = 1 / sqrt(var + eps)``, where ``var`` is the sum
-    of squared deviations divided by their number n. In place, ``running = (1 - momentum) * running + momentum *
+    ``y = (x - mean) * rstd * (offset + weight) + bias`` [1]_ with ``rstd = 1 / sqrt(var + eps)``, where ``var`` is the
+    sum of squared deviations divided by their number n. In place, ``running = (1 - momentum) * running + momentum *
     batch``, where the batch's variance is divided by ``n - ddof``.
 
     Parameters
@@ -152,6 +159,13 @@ def batch_norm_forward(
         written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm : The output alone, for inference.
+    batch_norm_backward : The gradients.
+    nn.BatchNorm : The layer.
+    fold_batch_norm : Inference as part of the layer before.
 
     Notes
     -----
@@ -244,6 +258,13 @@ def batch_norm_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm : The output alone, for inference.
+    batch_norm_forward : The statistics too, for training.
+    nn.BatchNorm : The layer.
+    fold_batch_norm : Inference as part of the layer before.
 
     Examples
     --------

@@ -57,6 +57,13 @@ def batch_whitening(
     numpy.linalg.LinAlgError
         If eps is 0 and a covariance has no full rank.
 
+    See Also
+    --------
+    batch_whitening_forward : The statistics too, for training.
+    batch_whitening_backward : The gradients.
+    nn.BatchWhitening : The layer.
+    fit_whitening : Whitening of data, by a map that is fitted once.
+
     Examples
     --------
     >>> import numpy as np
@@ -98,15 +105,11 @@ def batch_whitening_forward(
     """Whiten with the batch's own statistics of each group of channels, and update the running ones (training mode).
 
     ``y = W (x - mean) * weight + bias``. In every group of ``d = C // groups`` channels with n values per channel,
-    ``S = sum((x - mean) (x - mean)') / n + eps I`` has the whitening matrix W:
+    ``S = sum((x - mean) (x - mean)') / n + eps I`` has the whitening matrix W, by `method`:
 
-    ==========  ==========================================  ============================================================
-    method      W                                           result
-    ==========  ==========================================  ============================================================
-    "zca"       ``S^-1/2`` [1]_                             closest to the data
-    "cholesky"  inverse of the lower Cholesky factor [2]_   each channel freed of those before it
-    "iternorm"  some steps of Newton and Schulz [3]_        towards ``S^-1/2``, large eigenvalues first
-    ==========  ==========================================  ============================================================
+    - "zca": ``S^-1/2`` [1]_; the result is closest to the data.
+    - "cholesky": the inverse of the lower Cholesky factor [2]_; each channel is freed of those before it.
+    - "iternorm": some steps of Newton and Schulz [3]_ towards ``S^-1/2``, large eigenvalues first.
 
     In place, ``running = (1 - momentum) * running + momentum * batch``, where the batch's covariance is without eps
     and divided by ``n - ddof``.
@@ -155,6 +158,13 @@ def batch_whitening_forward(
     RuntimeWarning
         If a channel has no more values than there are channels in a group: some directions then have no variance but
         eps, and their gradients are scaled by ``1 / sqrt(eps)``.
+
+    See Also
+    --------
+    batch_whitening : The output alone, for inference.
+    batch_whitening_backward : The gradients.
+    nn.BatchWhitening : The layer.
+    fit_whitening : Whitening of data, by a map that is fitted once.
 
     Notes
     -----
@@ -243,6 +253,13 @@ def batch_whitening_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_whitening : The output alone, for inference.
+    batch_whitening_forward : The statistics too, for training.
+    nn.BatchWhitening : The layer.
+    fit_whitening : Whitening of data, by a map that is fitted once.
 
     Examples
     --------

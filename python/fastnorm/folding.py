@@ -64,6 +64,10 @@ def fold_batch_norm(
     TypeError
         If an argument has another type or dtype. Parameters and statistics have the dtype of `weight` or a wider one.
 
+    See Also
+    --------
+    batch_norm : The operation itself.
+
     Notes
     -----
     Only a batch normalization that comes directly after the layer, in evaluation mode, can be folded this way. One

@@ -22,9 +22,9 @@ def group_norm(
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Normalize every group of neighbouring channels of every sample [1]_.
+    """Normalize every group of neighbouring channels of every sample.
 
-    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, with the statistics of the ``C // num_groups``
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias`` [1]_, with the statistics of the ``C // num_groups``
     channels of a group over all axes but the sample axis 0, and ``weight`` and ``bias`` per channel.
 
     Parameters
@@ -61,6 +61,12 @@ def group_norm(
         If a shape or a value does not fit, or `out` cannot be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    group_norm_forward : The statistics too, for training.
+    group_norm_backward : The gradients.
+    nn.GroupNorm : The layer.
 
     References
     ----------
@@ -105,6 +111,12 @@ def group_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`group_norm`.
+
+    See Also
+    --------
+    group_norm : The output alone, for inference.
+    group_norm_backward : The gradients.
+    nn.GroupNorm : The layer.
 
     Examples
     --------
@@ -180,6 +192,12 @@ def group_norm_backward(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    group_norm : The output alone, for inference.
+    group_norm_forward : The statistics too, for training.
+    nn.GroupNorm : The layer.
+
     Examples
     --------
     >>> import numpy as np
@@ -205,10 +223,10 @@ def instance_norm(
     where: npt.ArrayLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Normalize every channel of every sample [1]_.
+    """Normalize every channel of every sample.
 
-    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, with the statistics of one channel of one sample,
-    and ``weight`` and ``bias`` per channel. With running statistics instead it is :func:`batch_norm`.
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias`` [1]_, with the statistics of one channel of one
+    sample, and ``weight`` and ``bias`` per channel. With running statistics instead it is :func:`batch_norm`.
 
     Parameters
     ----------
@@ -242,6 +260,12 @@ def instance_norm(
         If a shape or a value does not fit, or `out` cannot be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    instance_norm_forward : The statistics too, for training.
+    instance_norm_backward : The gradients.
+    nn.InstanceNorm : The layer.
 
     References
     ----------
@@ -304,6 +328,12 @@ def instance_norm_forward(
     TypeError
         As in :func:`instance_norm`.
 
+    See Also
+    --------
+    instance_norm : The output alone, for inference.
+    instance_norm_backward : The gradients.
+    nn.InstanceNorm : The layer.
+
     Notes
     -----
     If `x` is empty the buffers stay as they are.
@@ -340,7 +370,7 @@ def instance_norm_backward(
 
     Parameters
     ----------
-    dy, x, weight, axis, grad_mask
+    dy, x, weight, axis, offset, activation, bias, where, grad_mask
         As in :func:`group_norm_backward`.
     mean, rstd : array_like, shape (N, C)
         Statistics of the forward pass, in float64 as it returned them or in float32.
@@ -354,6 +384,12 @@ def instance_norm_backward(
     ------
     ValueError, TypeError
         As in :func:`group_norm_backward`.
+
+    See Also
+    --------
+    instance_norm : The output alone, for inference.
+    instance_norm_forward : The statistics too, for training.
+    nn.InstanceNorm : The layer.
 
     Examples
     --------

@@ -30,8 +30,8 @@ def layer_norm(
 
     Parameters
     ----------
-    x : jax.Array
-        float16, bfloat16, float32 or float64, of any shape.
+    x : jax.Array, float16, bfloat16, float32 or float64
+        Data of any shape.
     weight, bias : jax.Array or None
         Of the shape of the normalized axes, in the dtype of `x` or a wider one. None: ones and zeros.
     axis : int or tuple of int
@@ -48,6 +48,10 @@ def layer_norm(
     ------
     jax.errors.JaxRuntimeError
         With the text of :func:`fastnorm.layer_norm`'s error, when the compiled code runs.
+
+    See Also
+    --------
+    fastnorm.layer_norm : The function of NumPy's arrays.
 
     Examples
     --------
@@ -74,6 +78,10 @@ def rms_norm(x: Any, weight: Any = None, *, axis: int | tuple[int, ...] = -1, ep
     -------
     jax.Array
         Of the shape and dtype of `x`.
+
+    See Also
+    --------
+    fastnorm.rms_norm : The function of NumPy's arrays.
 
     Examples
     --------
@@ -107,6 +115,10 @@ def group_norm(
     -------
     jax.Array
         Of the shape and dtype of `x`.
+
+    See Also
+    --------
+    fastnorm.group_norm : The function of NumPy's arrays.
 
     Examples
     --------

@@ -39,6 +39,10 @@ def enable() -> "Enabled":
         If Keras runs on another backend, or this version of it has other functions than are known here. Then nothing
         has changed.
 
+    See Also
+    --------
+    disable : Take it back.
+
     Examples
     --------
     >>> import numpy as np
@@ -64,7 +68,17 @@ def enable() -> "Enabled":
 
 
 def disable() -> None:
-    """Give Keras its own functions back."""
+    """Give Keras its own functions back.
+
+    See Also
+    --------
+    enable : What it takes back.
+
+    Examples
+    --------
+    >>> import fastnorm.keras
+    >>> fastnorm.keras.disable()
+    """
     for hook in _hooks():
         if hook.name in _originals:
             setattr(hook.owner, hook.name, _originals.pop(hook.name))

@@ -38,6 +38,12 @@ def l2_normalize(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    l2_normalize_forward : The statistics too, for training.
+    l2_normalize_backward : The gradients.
+    rms_norm : Division by the root mean square.
+
     Examples
     --------
     >>> import numpy as np
@@ -68,6 +74,12 @@ def l2_normalize_forward(
     ------
     ValueError, TypeError
         As in :func:`l2_normalize`.
+
+    See Also
+    --------
+    l2_normalize : The output alone, for inference.
+    l2_normalize_backward : The gradients.
+    rms_norm : Division by the root mean square.
 
     Examples
     --------
@@ -112,6 +124,12 @@ def l2_normalize_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    l2_normalize : The output alone, for inference.
+    l2_normalize_forward : The statistics too, for training.
+    rms_norm : Division by the root mean square.
 
     Examples
     --------

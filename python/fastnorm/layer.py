@@ -61,9 +61,9 @@ def layer_norm(
     where: npt.ArrayLike | None = None,
     out: Array | Triple | None = None,
 ) -> Array | Quantized:
-    """Normalize over the given axes, to mean 0 and variance 1 before scale and shift [1]_.
+    """Normalize over the given axes, to mean 0 and variance 1 before scale and shift.
 
-    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias``, where ``var`` is the sum of squared deviations
+    ``y = (x - mean) / sqrt(var + eps) * (offset + weight) + bias`` [1]_, where ``var`` is the sum of squared deviations
     divided by their number. Where all values are the same, ``y`` is exactly `bias`.
 
     Parameters
@@ -103,6 +103,13 @@ def layer_norm(
         If a shape or a value does not fit, or `out` cannot be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    layer_norm_forward : The statistics too, for training.
+    layer_norm_backward : The gradients.
+    nn.LayerNorm : The layer.
+    add_layer_norm : The same of a residual sum.
 
     References
     ----------
@@ -148,6 +155,13 @@ def layer_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`layer_norm`.
+
+    See Also
+    --------
+    layer_norm : The output alone, for inference.
+    layer_norm_backward : The gradients.
+    nn.LayerNorm : The layer.
+    add_layer_norm : The same of a residual sum.
 
     Examples
     --------
@@ -220,6 +234,13 @@ def layer_norm_backward(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    layer_norm : The output alone, for inference.
+    layer_norm_forward : The statistics too, for training.
+    nn.LayerNorm : The layer.
+    add_layer_norm : The same of a residual sum.
+
     Examples
     --------
     >>> import numpy as np
@@ -279,9 +300,9 @@ def rms_norm(
     where: npt.ArrayLike | None = None,
     out: Array | Triple | None = None,
 ) -> Array | Quantized:
-    """Normalize over the given axes, to mean square 1 before scale and shift [1]_.
+    """Normalize over the given axes, to mean square 1 before scale and shift.
 
-    ``y = x / sqrt(mean(x**2) + eps) * (offset + weight) + bias``. The mean is not subtracted.
+    ``y = x / sqrt(mean(x**2) + eps) * (offset + weight) + bias`` [1]_. The mean is not subtracted.
 
     Parameters
     ----------
@@ -321,6 +342,13 @@ def rms_norm(
         If a shape or a value does not fit, or `out` cannot be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    rms_norm_forward : The statistics too, for training.
+    rms_norm_backward : The gradients.
+    nn.RMSNorm : The layer.
+    add_rms_norm : The same of a residual sum.
 
     References
     ----------
@@ -365,6 +393,13 @@ def rms_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`rms_norm`.
+
+    See Also
+    --------
+    rms_norm : The output alone, for inference.
+    rms_norm_backward : The gradients.
+    nn.RMSNorm : The layer.
+    add_rms_norm : The same of a residual sum.
 
     Examples
     --------
@@ -433,6 +468,13 @@ def rms_norm_backward(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    rms_norm : The output alone, for inference.
+    rms_norm_forward : The statistics too, for training.
+    nn.RMSNorm : The layer.
+    add_rms_norm : The same of a residual sum.
 
     Examples
     --------

@@ -31,6 +31,10 @@ class Quantize:
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    QuantizeRows : A scale for every row, from its values.
+
     Notes
     -----
     NaN has no byte and becomes `zero_point`.
@@ -84,6 +88,11 @@ class QuantizeRows:
     ------
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    Quantize : Scales that are given.
+    Quantized : What a call returns then.
 
     Notes
     -----

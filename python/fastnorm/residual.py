@@ -53,6 +53,12 @@ def add_layer_norm(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    add_layer_norm_forward : The statistics too, for training.
+    add_layer_norm_backward : The gradients.
+    layer_norm : The norm alone.
+
     Examples
     --------
     >>> import numpy as np
@@ -92,6 +98,12 @@ def add_layer_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`add_layer_norm`.
+
+    See Also
+    --------
+    add_layer_norm : The output alone, for inference.
+    add_layer_norm_backward : The gradients.
+    layer_norm : The norm alone.
 
     Examples
     --------
@@ -144,6 +156,12 @@ def add_layer_norm_backward(
     ValueError, TypeError
         As in :func:`layer_norm_backward`.
 
+    See Also
+    --------
+    add_layer_norm : The output alone, for inference.
+    add_layer_norm_forward : The statistics too, for training.
+    layer_norm : The norm alone.
+
     Examples
     --------
     >>> import numpy as np
@@ -191,6 +209,12 @@ def add_rms_norm(
     ValueError, TypeError
         As in :func:`add_layer_norm`.
 
+    See Also
+    --------
+    add_rms_norm_forward : The statistics too, for training.
+    add_rms_norm_backward : The gradients.
+    rms_norm : The norm alone.
+
     Examples
     --------
     >>> import numpy as np
@@ -229,6 +253,12 @@ def add_rms_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`add_layer_norm`.
+
+    See Also
+    --------
+    add_rms_norm : The output alone, for inference.
+    add_rms_norm_backward : The gradients.
+    rms_norm : The norm alone.
 
     Examples
     --------
@@ -276,6 +306,12 @@ def add_rms_norm_backward(
     ------
     ValueError, TypeError
         As in :func:`rms_norm_backward`.
+
+    See Also
+    --------
+    add_rms_norm : The output alone, for inference.
+    add_rms_norm_forward : The statistics too, for training.
+    rms_norm : The norm alone.
 
     Examples
     --------

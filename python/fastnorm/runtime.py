@@ -48,6 +48,16 @@ def warn_of_environment() -> None:
 def get_num_threads() -> int:
     """Return how many threads a call from here may use.
 
+    Returns
+    -------
+    int
+        The number of :func:`threads` in such a block, else that of the process.
+
+    See Also
+    --------
+    set_num_threads : For the process.
+    threads : For a block of code.
+
     Examples
     --------
     >>> import fastnorm as fn
@@ -73,6 +83,20 @@ def set_num_threads(n: int) -> None:
     ------
     TypeError, ValueError
         If `n` is not such an integer.
+
+    See Also
+    --------
+    get_num_threads : What it is.
+    threads : For a block of code.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> before = fn.get_num_threads()
+    >>> fn.set_num_threads(1)
+    >>> fn.get_num_threads()
+    1
+    >>> fn.set_num_threads(before)
     """
     _core.set_num_threads(check.num_threads(n))
 
@@ -92,6 +116,11 @@ def threads(n: int) -> AbstractContextManager[None]:
     -------
     context manager
         To be entered once.
+
+    See Also
+    --------
+    set_num_threads : For the process.
+    get_num_threads : What it is.
 
     Examples
     --------
@@ -127,12 +156,46 @@ def run(kernel: Callable[..., None], *arguments: object) -> None:
 
 
 def simd_targets() -> list[str]:
-    """Return the names of the SIMD targets that are compiled in and run on this machine, best first."""
+    """Return the names of the SIMD targets that are compiled in and run on this machine, best first.
+
+    Returns
+    -------
+    list of str
+        Names that :func:`set_simd_target` takes.
+
+    See Also
+    --------
+    simd_target : The one in use.
+    set_simd_target : Choose one.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> fn.simd_target() in fn.simd_targets()
+    True
+    """
     return _core.simd_targets()
 
 
 def simd_target() -> str:
-    """Return the name of the SIMD target in use."""
+    """Return the name of the SIMD target in use.
+
+    Returns
+    -------
+    str
+        One of :func:`simd_targets`.
+
+    See Also
+    --------
+    simd_targets : All that run here.
+    set_simd_target : Choose one.
+
+    Examples
+    --------
+    >>> import fastnorm as fn
+    >>> fn.simd_target() in fn.simd_targets()
+    True
+    """
     return _core.simd_target()
 
 
@@ -149,6 +212,11 @@ def set_simd_target(name: str) -> None:
     TypeError, ValueError
         If `name` is not one of them.
 
+    See Also
+    --------
+    simd_targets : All that run here.
+    simd_target : The one in use.
+
     Examples
     --------
     >>> import fastnorm as fn
@@ -161,6 +229,15 @@ def set_simd_target(name: str) -> None:
 
 def get_pool_limit() -> int:
     """Return how many megabytes of dead results are kept at most, see :func:`set_pool_limit`.
+
+    Returns
+    -------
+    int
+        Megabytes.
+
+    See Also
+    --------
+    set_pool_limit : Set it, and what it is.
 
     Examples
     --------
@@ -189,6 +266,10 @@ def set_pool_limit(megabytes: int) -> None:
     TypeError, ValueError
         If `megabytes` is something else.
 
+    See Also
+    --------
+    get_pool_limit : What it is.
+
     Examples
     --------
     >>> import fastnorm as fn
@@ -216,6 +297,11 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     ------
     TypeError, ValueError
         If `mode` is something else.
+
+    See Also
+    --------
+    get_num_threads : How many threads a call may use.
+    simd_target : The SIMD target in use.
 
     Examples
     --------

@@ -69,10 +69,10 @@ def moments(
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
-    """Moments of the union of the parts [1]_.
+    """Moments of the union of the parts.
 
     Neighbours are merged in pairs, level by level, an odd last one moving up as it is: the result depends on the order
-    of the parts, and on nothing else. With ``n = na + nb`` and ``d = mean_b - mean_a``, a pair becomes::
+    of the parts, and on nothing else. With ``n = na + nb`` and ``d = mean_b - mean_a``, a pair becomes [1]_::
 
         mean = mean_a + d * nb / n      m2 = m2_a + m2_b + d**2 * na * nb / n
 
@@ -93,6 +93,10 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
         If there are no parts, if shapes do not broadcast, or if a count is not a number >= 0.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    moments : Those of one part.
 
     References
     ----------
@@ -153,6 +157,12 @@ def batch_norm_backward_reduce(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    batch_norm_backward_apply : The other half.
+    batch_norm_backward : Both at once.
+    fastnorm.distributed.sync_batch_norm_backward : Both halves and the exchange.
+
     Examples
     --------
     >>> import numpy as np
@@ -206,6 +216,12 @@ def batch_norm_backward_apply(
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    batch_norm_backward_reduce : The first half.
+    batch_norm_backward : Both at once.
+    fastnorm.distributed.sync_batch_norm_backward : Both halves and the exchange.
 
     Examples
     --------

@@ -34,9 +34,9 @@ def weight_norm(
     eps: float = 0.0,
     out: Array | None = None,
 ) -> Array:
-    """Give every filter a length of its own [1]_.
+    """Give every filter a length of its own.
 
-    ``w = g * v / norm`` with ``norm = sqrt(sum(v**2) + eps)``, and the sum over all axes but `axis`.
+    ``w = g * v / norm`` [1]_ with ``norm = sqrt(sum(v**2) + eps)``, and the sum over all axes but `axis`.
 
     Parameters
     ----------
@@ -68,6 +68,13 @@ def weight_norm(
         If a shape or a value does not fit, or `out` cannot be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    weight_norm_forward : The statistics too, for training.
+    weight_norm_backward : The gradients.
+    nn.WeightNorm : The layer.
+    weight_norm_init : A start from data.
 
     References
     ----------
@@ -110,6 +117,13 @@ def weight_norm_forward(
     ------
     ValueError, TypeError
         As in :func:`weight_norm`.
+
+    See Also
+    --------
+    weight_norm : The weights alone.
+    weight_norm_backward : The gradients.
+    nn.WeightNorm : The layer.
+    weight_norm_init : A start from data.
 
     Examples
     --------
@@ -160,6 +174,13 @@ def weight_norm_backward(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    weight_norm : The weights alone.
+    weight_norm_forward : The statistics too, for training.
+    nn.WeightNorm : The layer.
+    weight_norm_init : A start from data.
+
     Examples
     --------
     >>> import numpy as np
@@ -174,10 +195,10 @@ def weight_norm_backward(
 
 
 def weight_norm_init(t: npt.ArrayLike, *, axis: int = 1) -> WeightNormInit:
-    """Start of weight normalization from data: lengths and biases that make normalized outputs [1]_.
+    """Start of weight normalization from data: lengths and biases that make normalized outputs.
 
-    ``g = 1 / std(t)`` and ``bias = -mean(t) / std(t)``, so that ``g * t + bias`` has mean 0 and variance 1 in every
-    channel.
+    ``g = 1 / std(t)`` [1]_ and ``bias = -mean(t) / std(t)``, so that ``g * t + bias`` has mean 0 and variance 1 in
+    every channel.
 
     Parameters
     ----------
@@ -197,6 +218,11 @@ def weight_norm_init(t: npt.ArrayLike, *, axis: int = 1) -> WeightNormInit:
         If a shape or a value does not fit.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    weight_norm : The normalization that it is a start of.
+    nn.WeightNorm : The layer.
 
     References
     ----------
@@ -227,9 +253,9 @@ def weight_standardization(
     scale: float = 1.0,
     out: Array | None = None,
 ) -> Array:
-    """Give every filter mean 0 and one spread [1]_.
+    """Give every filter mean 0 and one spread.
 
-    ``gain * scale * (w - mean) * s``, with ``mean`` and ``var`` over all axes but `axis` and K weights per filter:
+    ``gain * scale * (w - mean) * s`` [1]_, with ``mean`` and ``var`` over all axes but `axis` and K weights per filter:
 
     ==============  ==========================================  ===========  ==================================
     mode            s                                           default eps  as in
@@ -274,6 +300,12 @@ def weight_standardization(
         be written to.
     TypeError
         If an argument has another type or dtype.
+
+    See Also
+    --------
+    weight_standardization_forward : The statistics too, for training.
+    weight_standardization_backward : The gradients.
+    nn.WeightStandardization : The layer.
 
     References
     ----------
@@ -321,6 +353,12 @@ def weight_standardization_forward(
     ------
     ValueError, TypeError
         As in :func:`weight_standardization`.
+
+    See Also
+    --------
+    weight_standardization : The weights alone.
+    weight_standardization_backward : The gradients.
+    nn.WeightStandardization : The layer.
 
     Examples
     --------
@@ -377,6 +415,12 @@ def weight_standardization_backward(
     ------
     ValueError, TypeError
         As in :func:`weight_standardization`.
+
+    See Also
+    --------
+    weight_standardization : The weights alone.
+    weight_standardization_forward : The statistics too, for training.
+    nn.WeightStandardization : The layer.
 
     Examples
     --------

@@ -265,9 +265,9 @@ def fit_whitening(
     sign: Sign = "max",
     solver: Solver = "auto",
 ) -> Whitening:
-    """Fit a whitening matrix W to samples, with ``W A W' = I`` [1]_.
+    """Fit a whitening matrix W to samples, with ``W A W' = I``.
 
-    A is ``covariance + eps I``, for the methods that end in ``-cor`` with correlations in place of covariances and
+    A is ``covariance + eps I`` [1]_, for the methods that end in ``-cor`` with correlations in place of covariances and
     the variances V. With its eigenvalues L, the largest first, and its eigenvectors U:
 
     =================  ===========================  ====================================================================
@@ -339,6 +339,12 @@ def fit_whitening(
     TypeError
         If an argument has another type or dtype.
 
+    See Also
+    --------
+    whiten : Fit and map in one call.
+    merge_whitenings : Fits to parts become one.
+    batch_whitening_forward : Whitening as a layer of a network.
+
     Notes
     -----
     Rank is judged on correlations, so that units do not matter. If A has no full rank the matrices raise
@@ -408,6 +414,11 @@ def whiten(
     numpy.linalg.LinAlgError
         If the covariance has no full rank and nothing is added to it.
 
+    See Also
+    --------
+    fit_whitening : The same, with a fit to keep.
+    Whitening : What the fit is.
+
     Examples
     --------
     >>> import numpy as np
@@ -445,6 +456,11 @@ def merge_whitenings(fits: Sequence[Whitening]) -> Whitening:
         If there are none, or the numbers of features differ.
     TypeError
         If one is no Whitening.
+
+    See Also
+    --------
+    fit_whitening : Make a fit.
+    Whitening.merge : The same in place, of two.
 
     Examples
     --------

@@ -28,7 +28,12 @@ def count(value: object, layout: Layout) -> Array:
 
 
 def moments(parts: object) -> list[Moments]:
-    """Moments of one shape in float64."""
+    """Moments of one shape in float64.
+
+    See Also
+    --------
+    merge_moments : Those of parts become those of the whole.
+    """
     if isinstance(parts, Moments) or not isinstance(parts, Iterable):
         raise TypeError(f"parts must be a sequence of Moments, got {type_name(parts)}")
     result = [_moments(f"parts[{i}]", part) for i, part in enumerate(parts)]

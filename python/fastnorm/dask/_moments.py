@@ -35,6 +35,10 @@ def moments(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool
     ValueError, TypeError
         If an argument does not fit; at the call.
 
+    See Also
+    --------
+    fastnorm.moments : The same of an array in memory.
+
     Examples
     --------
     >>> import dask.array as da
@@ -106,6 +110,10 @@ def batch_norm_forward(
     ------
     ValueError, TypeError
         If an argument does not fit; at the call.
+
+    See Also
+    --------
+    fastnorm.batch_norm_forward : The same of an array in memory.
 
     Examples
     --------

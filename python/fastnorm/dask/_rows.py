@@ -38,6 +38,10 @@ def layer_norm(
     ValueError, TypeError
         If an argument does not fit; at the call.
 
+    See Also
+    --------
+    fastnorm.layer_norm : The same of an array in memory.
+
     Examples
     --------
     >>> import dask.array as da
@@ -81,6 +85,10 @@ def rms_norm(
     ValueError, TypeError
         If an argument does not fit; at the call.
 
+    See Also
+    --------
+    fastnorm.rms_norm : The same of an array in memory.
+
     Examples
     --------
     >>> import dask.array as da
@@ -121,6 +129,10 @@ def group_norm(
     ------
     ValueError, TypeError
         If an argument does not fit; at the call.
+
+    See Also
+    --------
+    fastnorm.group_norm : The same of an array in memory.
 
     Examples
     --------
@@ -163,6 +175,10 @@ def instance_norm(
     ------
     ValueError, TypeError
         If an argument does not fit; at the call.
+
+    See Also
+    --------
+    fastnorm.instance_norm : The same of an array in memory.
 
     Examples
     --------
@@ -207,6 +223,10 @@ def batch_norm(
     ------
     ValueError, TypeError
         If an argument does not fit; at the call.
+
+    See Also
+    --------
+    fastnorm.batch_norm : The same of an array in memory.
 
     Examples
     --------

@@ -37,6 +37,10 @@ def fit_whitening(x: Any, *, split_every: int = 8, **options: Any) -> Any:
     numpy.linalg.LinAlgError
         If the covariance has no full rank and nothing is added to it; when it is computed.
 
+    See Also
+    --------
+    fastnorm.fit_whitening : The same of an array in memory.
+
     Examples
     --------
     >>> import dask.array as da
@@ -79,6 +83,11 @@ def transform(fit: Any, x: Any) -> Any:
     ValueError, TypeError
         If a shape or a dtype does not fit; at the call, if the fit is there.
 
+    See Also
+    --------
+    fit_whitening : Make a fit.
+    inverse_transform : The way back.
+
     Examples
     --------
     >>> import dask.array as da
@@ -111,6 +120,10 @@ def inverse_transform(fit: Any, z: Any) -> Any:
     ------
     ValueError, TypeError
         If a shape or a dtype does not fit; at the call, if the fit is there.
+
+    See Also
+    --------
+    transform : The way there.
 
     Examples
     --------

@@ -20,6 +20,10 @@ class SyncBatchNormForward(NamedTuple):
         Mean and ``1 / sqrt(var + eps)`` of every channel, over all ranks.
     count : ndarray, shape (C,)
         Values per channel on all ranks together.
+
+    See Also
+    --------
+    sync_batch_norm_forward : What returns it.
     """
 
     y: Array
@@ -73,6 +77,10 @@ def sync_batch_norm_forward(
         If an argument has another type or dtype.
     RuntimeError
         If another rank raised an error of any other type.
+
+    See Also
+    --------
+    fastnorm.batch_norm_forward : The same of data in one process.
 
     Notes
     -----
@@ -136,6 +144,10 @@ def sync_batch_norm_backward(
     ------
     ValueError, TypeError, RuntimeError
         As in the forward.
+
+    See Also
+    --------
+    fastnorm.batch_norm_backward : The same of data in one process.
 
     Examples
     --------

@@ -65,6 +65,10 @@ def batch_whitening_forward(
     RuntimeWarning
         As in :func:`fastnorm.batch_whitening_forward`, by the number of values on all ranks; on the first.
 
+    See Also
+    --------
+    fastnorm.batch_whitening_forward : The same of data in one process.
+
     Examples
     --------
     >>> import numpy as np
@@ -122,6 +126,10 @@ def batch_whitening_backward(
     ------
     ValueError, TypeError, RuntimeError
         As in :func:`sync_batch_norm_forward`.
+
+    See Also
+    --------
+    fastnorm.batch_whitening_backward : The same of data in one process.
 
     Examples
     --------

@@ -18,6 +18,10 @@ class SyncInstanceNormForward(NamedTuple):
         Output, in the form of the input.
     mean, rstd, count : ndarray, shape (N, C)
         Mean, ``1 / sqrt(var + eps)`` and number of values of every channel of every sample, over all ranks.
+
+    See Also
+    --------
+    sync_instance_norm_forward : What returns it.
     """
 
     y: Array
@@ -64,6 +68,10 @@ def sync_instance_norm_forward(
     ValueError, TypeError, RuntimeError
         As in :func:`sync_batch_norm_forward`.
 
+    See Also
+    --------
+    fastnorm.instance_norm_forward : The same of data in one process.
+
     Examples
     --------
     >>> import numpy as np
@@ -109,6 +117,10 @@ def sync_instance_norm_backward(
     ------
     ValueError, TypeError, RuntimeError
         As in :func:`sync_batch_norm_forward`.
+
+    See Also
+    --------
+    fastnorm.instance_norm_backward : The same of data in one process.
 
     Examples
     --------

@@ -45,6 +45,10 @@ def fit_whitening(
     numpy.linalg.LinAlgError
         If the covariance has no full rank and nothing is added to it; on every rank.
 
+    See Also
+    --------
+    fastnorm.fit_whitening : The same of data in one process.
+
     Examples
     --------
     >>> import numpy as np

@@ -90,7 +90,9 @@ class Adaptive(Layer):
 
 
 class AdaLayerNorm(Adaptive):
-    """Layer normalization with a scale and a shift for every sample, as in diffusion transformers [1]_.
+    """Layer normalization with a scale and a shift for every sample, as in diffusion transformers.
+
+    The source is [1]_.
 
     Parameters
     ----------
@@ -102,6 +104,10 @@ class AdaLayerNorm(Adaptive):
         Added to the scale.
     axis : int or sequence of ints, optional
         The normalized axes; the last ones if None.
+
+    See Also
+    --------
+    fastnorm.layer_norm_forward : The function.
 
     References
     ----------
@@ -146,7 +152,9 @@ class AdaLayerNorm(Adaptive):
 
 
 class AdaGroupNorm(Adaptive):
-    """Group normalization with a scale and a shift for every sample and channel, as in diffusion models [1]_.
+    """Group normalization with a scale and a shift for every sample and channel, as in diffusion models.
+
+    The source is [1]_.
 
     Parameters
     ----------
@@ -160,6 +168,10 @@ class AdaGroupNorm(Adaptive):
         Added to the scale.
     axis : int, optional
         The channel axis; not 0.
+
+    See Also
+    --------
+    fastnorm.group_norm_forward : The function.
 
     References
     ----------
@@ -195,7 +207,9 @@ class AdaGroupNorm(Adaptive):
 
 
 class AdaInstanceNorm(Adaptive):
-    """Adaptive instance normalization (AdaIN [1]_): every channel of a sample gets the statistics that it is given.
+    """Adaptive instance normalization (AdaIN): every channel of a sample gets the statistics that it is given.
+
+    The source is [1]_.
 
     Parameters
     ----------
@@ -207,6 +221,10 @@ class AdaInstanceNorm(Adaptive):
         Added to the scale: 0, since the scale is a standard deviation; 1 for networks that learn the difference.
     axis : int, optional
         The channel axis; not 0.
+
+    See Also
+    --------
+    fastnorm.instance_norm_forward : The function.
 
     References
     ----------

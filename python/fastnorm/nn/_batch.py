@@ -73,6 +73,10 @@ class BatchNorm(RunningVariance):
     num_batches_tracked : ndarray, shape (), or None
         Number of batches in them.
 
+    See Also
+    --------
+    fastnorm.batch_norm_forward : The function.
+
     Examples
     --------
     >>> import numpy as np

@@ -38,6 +38,10 @@ class GroupNorm(Norm):
     weight, bias : ndarray, shape (C,), or None
         Scale and shift.
 
+    See Also
+    --------
+    fastnorm.group_norm_forward : The function.
+
     Examples
     --------
     >>> import numpy as np
@@ -109,6 +113,10 @@ class InstanceNorm(RunningVariance):
         Running statistics.
     num_batches_tracked : ndarray, shape (), or None
         Number of batches in them. PyTorch has this number as well, but leaves it at 0.
+
+    See Also
+    --------
+    fastnorm.instance_norm_forward : The function.
 
     Examples
     --------

@@ -59,6 +59,10 @@ class LayerNorm(_Rows):
     weight, bias : ndarray or None
         Scale and shift, of shape `normalized_shape`.
 
+    See Also
+    --------
+    fastnorm.layer_norm_forward : The function.
+
     Examples
     --------
     >>> import numpy as np
@@ -117,6 +121,10 @@ class RMSNorm(_Rows):
     ----------
     weight : ndarray or None
         Scale, of shape `normalized_shape`.
+
+    See Also
+    --------
+    fastnorm.rms_norm_forward : The function.
 
     Examples
     --------

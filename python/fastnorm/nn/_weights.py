@@ -69,6 +69,10 @@ class WeightNorm(_Weights):
     original1 : ndarray
         Directions, of the shape and dtype of `weight`.
 
+    See Also
+    --------
+    fastnorm.weight_norm_forward : The function.
+
     Notes
     -----
     A call in training copies both parameters: its backward is that of the weights that the call made.
@@ -192,6 +196,10 @@ class WeightStandardization(_Weights):
         Weights before standardization.
     gain : ndarray, shape (filters,), or None
         Scale of every filter.
+
+    See Also
+    --------
+    fastnorm.weight_standardization_forward : The function.
 
     Examples
     --------

@@ -58,6 +58,10 @@ class BatchWhitening(Tracking):
     num_batches_tracked : ndarray, shape (), or None
         Number of batches in them.
 
+    See Also
+    --------
+    fastnorm.batch_whitening_forward : The function.
+
     Examples
     --------
     >>> import numpy as np

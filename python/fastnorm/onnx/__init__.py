@@ -41,6 +41,11 @@ def convert(model: Any) -> Any:
     TypeError
         If `model` is something else.
 
+    See Also
+    --------
+    register : Run the result in ONNX Runtime.
+    reference_ops : Run it in the reference evaluator.
+
     Examples
     --------
     >>> from onnx import parser
@@ -80,6 +85,11 @@ def reference_ops() -> list[type[Any]]:
     ------
     ImportError
         If onnx is not installed.
+
+    See Also
+    --------
+    register : The same for ONNX Runtime.
+    convert : Fuse norms with what stands around them.
 
     Examples
     --------

@@ -13,7 +13,13 @@ _OF_SUMS = {"LayerNormalization": "SkipLayerNormalization", "RMSNormalization": 
 
 
 def convert(model: ModelProto) -> ModelProto:
-    """Return a model with fused operators; the given one stays as it is."""
+    """Return a model with fused operators; the given one stays as it is.
+
+    See Also
+    --------
+    register : Run the result in ONNX Runtime.
+    reference_ops : Run it in the reference evaluator.
+    """
     result = ModelProto()
     result.CopyFrom(model)
     opset = next((o.version for o in model.opset_import if o.domain in STANDARD), 0)

@@ -18,6 +18,10 @@ def library_path() -> str:
         overrides the standard operators; a C program that wants the domain ``fastnorm`` alone calls the library's
         function ``RegisterFastnormOps`` instead.
 
+    See Also
+    --------
+    register : Register it with options of a session.
+
     Examples
     --------
     >>> import fastnorm.onnx
@@ -47,6 +51,11 @@ def register(session_options: Any, *, override: bool = True) -> None:
         If onnxruntime is not installed.
     TypeError
         If `session_options` is something else.
+
+    See Also
+    --------
+    library_path : The library that it registers.
+    convert : Fuse norms with what stands around them.
 
     Examples
     --------

@@ -1,5 +1,7 @@
 """The passes under PyTorch's automatic differentiation: a Function in eager mode, operators when it compiles."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,5 +1,7 @@
 """PyTorch's modules with another `forward`. What fastnorm does not take goes to PyTorch's."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch
@@ -12,7 +14,12 @@ from ._autograd import normalize, output
 
 
 class LayerNorm(nn.LayerNorm):
-    """`torch.nn.LayerNorm`, computed by fastnorm."""
+    """`torch.nn.LayerNorm`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalize over the last axes."""
@@ -23,7 +30,12 @@ class LayerNorm(nn.LayerNorm):
 
 
 class RMSNorm(nn.RMSNorm):
-    """`torch.nn.RMSNorm`, computed by fastnorm."""
+    """`torch.nn.RMSNorm`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize over the last axes."""
@@ -36,7 +48,12 @@ class RMSNorm(nn.RMSNorm):
 
 
 class GroupNorm(nn.GroupNorm):
-    """`torch.nn.GroupNorm`, computed by fastnorm."""
+    """`torch.nn.GroupNorm`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalize groups of channels."""
@@ -103,24 +120,54 @@ class _InstanceNorm(_Running):
 
 
 class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d`, computed by fastnorm."""
+    """`torch.nn.BatchNorm1d`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
 
 class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
-    """`torch.nn.BatchNorm2d`, computed by fastnorm."""
+    """`torch.nn.BatchNorm2d`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
 
 class BatchNorm3d(_BatchNorm, nn.BatchNorm3d):
-    """`torch.nn.BatchNorm3d`, computed by fastnorm."""
+    """`torch.nn.BatchNorm3d`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
 
 class InstanceNorm1d(_InstanceNorm, nn.InstanceNorm1d):
-    """`torch.nn.InstanceNorm1d`, computed by fastnorm."""
+    """`torch.nn.InstanceNorm1d`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
 
 class InstanceNorm2d(_InstanceNorm, nn.InstanceNorm2d):
-    """`torch.nn.InstanceNorm2d`, computed by fastnorm."""
+    """`torch.nn.InstanceNorm2d`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """
 
 
 class InstanceNorm3d(_InstanceNorm, nn.InstanceNorm3d):
-    """`torch.nn.InstanceNorm3d`, computed by fastnorm."""
+    """`torch.nn.InstanceNorm3d`, computed by fastnorm.
+
+    See Also
+    --------
+    swap_norms : Make those of a model instances of this.
+    """

@@ -4,6 +4,8 @@
 norm; and 0 else. RMS norm has an empty tensor for its mean.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch

@@ -1,5 +1,7 @@
 """Exchange of the normalization modules of a model."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Literal
 
@@ -49,6 +51,10 @@ def swap_norms(model: nn.Module, *, kinds: Iterable[type[nn.Module]] | Literal["
         If `model` is not a module, or a kind is not a class.
     ValueError
         If a kind is a class that fastnorm has no counterpart of.
+
+    See Also
+    --------
+    SyncBatchNorm : Statistics over all ranks.
 
     Notes
     -----

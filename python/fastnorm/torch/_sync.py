@@ -1,5 +1,7 @@
 """Batch normalization over the ranks of a process group, on the CPU."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +22,11 @@ class SyncBatchNorm(_Running, nn.SyncBatchNorm):
     PyTorch the gradients of weight and bias are each rank's part; `DistributedDataParallel` adds them up.
 
     Without a process group it is batch normalization. On other devices it is PyTorch's.
+
+    See Also
+    --------
+    swap_norms : The other norms of a model.
+    fastnorm.distributed.sync_batch_norm_forward : The function.
     """
 
     @classmethod

@@ -1,5 +1,7 @@
 """Tensors as arrays and back, without copies; and which tensors fastnorm takes."""
 
+from __future__ import annotations
+
 from typing import Any, Final
 
 import numpy as np
