@@ -7,30 +7,14 @@ figures are medians of ratios: how many times as long the others take, and what 
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import fastnorm as fn
-import timing
-
-torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
-functional: Any = torch and torch.nn.functional
-
-Call = Callable[[], Any]
-
-
-class Place(NamedTuple):
-    """What is compared, and the most that the call may take of the plain norm's time."""
-
-    limit: float
-    plain: Call
-    call: Call
-    numpy: Call
-    torch: Call | None
+import places
+from places import Call, Place, functional, torch
 
 
 def _numbers(*shape: int) -> Any:
@@ -111,27 +95,5 @@ PLACES: dict[str, Callable[[], Place]] = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=fn.get_num_threads(), metavar="N")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N")
-    options = parser.parse_args()
-    fn.set_num_threads(options.threads)
-    if torch is not None:
-        torch.set_num_threads(options.threads)
-    print(f"{options.threads} threads                    time   of plain (at most)      NumPy    PyTorch")
-    for name, make in PLACES.items():
-        place = make()
-        calls: dict[str, timing.Call] = {"call": place.call, "plain": place.plain, "numpy": place.numpy}
-        if place.torch is not None:
-            calls["torch"] = place.torch
-        times = timing.interleaved(calls, timing.Plan(options.rounds, 0.01))
-        ratios = {other: timing.ratio(times[other], times["call"]).median for other in calls if other != "call"}
-        others = "".join(f"   {ratios[other]:6.2f} x" for other in ("numpy", "torch") if other in ratios)
-        of_plain = f"{1 / ratios['plain']:8.2f} x ({place.limit:.2f})"
-        print(f"  {name:<25} {timing.seconds(times['call']):>9}   {of_plain:>18}{others}")
-
-
 if __name__ == "__main__":
-    main()
+    places.main(PLACES, __doc__)
