@@ -8,8 +8,8 @@ from .._types import Array
 from .arrays import array, real
 
 # What a scale may be: float32 has it with all digits.
-_LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
-_MOST_SCALE: Final = float(np.finfo(np.float32).max)
+LEAST_SCALE: Final = float(np.finfo(np.float32).tiny)
+MOST_SCALE: Final = float(np.finfo(np.float32).max)
 
 
 def byte_dtype(dtype: Any) -> np.dtype[Any]:
@@ -27,7 +27,7 @@ def quantization(scale: object, zero_point: object, dtype: Any) -> tuple[Array, 
     """Scale in float64, zero point in its own dtype, dtype of bytes."""
     kind = byte_dtype(dtype)
     scales, zeros = real("scale", scale), array("zero_point", zero_point)
-    if not (np.isfinite(scales) & (scales >= _LEAST_SCALE) & (scales <= _MOST_SCALE)).all():
+    if not (np.isfinite(scales) & (scales >= LEAST_SCALE) & (scales <= MOST_SCALE)).all():
         raise ValueError(f"scale must be finite and > 0, a normal number of float32, got {scale}")
     if zeros.dtype.kind not in "iu":
         raise TypeError(f"zero_point must have an integer dtype, got {zeros.dtype}")
