@@ -9,7 +9,8 @@ from . import _validate as check
 from ._types import Array
 from ._validate.fused import LEAST_SCALE, MOST_SCALE
 
-_INT8, _UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
+# Dtypes as most give them, with the least of their values.
+_KNOWN: dict[Any, tuple[int, np.dtype[Any]]] = {np.int8: (-128, np.dtype(np.int8)), np.uint8: (0, np.dtype(np.uint8))}
 
 
 class Quantize:
@@ -60,12 +61,14 @@ class Quantize:
 
     def __init__(self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, dtype: npt.DTypeLike = np.int8) -> None:
         # One number of each, as most give: made in the time of a few calls of NumPy.
-        if type(scale) is float and type(zero_point) is int and (dtype is np.int8 or dtype is np.uint8):
-            is_signed = dtype is np.int8
-            least, self.dtype = (-128, _INT8) if is_signed else (0, _UINT8)
-            if LEAST_SCALE <= scale <= MOST_SCALE and least <= zero_point <= least + 255:
-                self.scale, self.zero_point = np.array(scale), np.array(zero_point)
-                self._parts = is_signed, self.scale, np.array(float(zero_point))
+        known = _KNOWN.get(dtype) if isinstance(dtype, type) else None
+        step: Any = scale
+        zero: Any = zero_point
+        if known and isinstance(step, float) and type(zero) is int:
+            least, self.dtype = known
+            if LEAST_SCALE <= step <= MOST_SCALE and least <= zero <= least + 255:
+                self.scale, self.zero_point = np.array(float(step)), np.array(zero)
+                self._parts = least < 0, self.scale, np.array(float(zero))
                 return
         self.scale, self.zero_point, self.dtype = check.quantization(scale, zero_point, dtype)
         self._parts = self.dtype.kind == "i", self.scale, self.zero_point.astype(np.float64)
