@@ -9,6 +9,7 @@
 #include "gradients-inl.h"
 #include "masks-inl.h"
 #include "moments-inl.h"
+#include "range-inl.h"
 #include "statistics-inl.h"
 
 // The functions that write planes are compiled in a unit of their own, to halve the time and memory that each takes.
@@ -36,7 +37,8 @@
     constexpr Kernels<T> name{                                                                    \
         SpanMoments<T>,   GroupStatisticsOf<T>,  ColumnPivots<T>, ColumnMoments<T>, Normalize<T>, \
         InputGradient<T>, ActivationGradient<T>, Add<T>,          StreamCopy<T>,    Quantize<T>,  \
-        SpanGradients<T>, ColumnGradients<T>,    RowGradients<T>, Select<T>,        Compress<T>}; \
+        SpanGradients<T>, ColumnGradients<T>,    RowGradients<T>, Select<T>,        Compress<T>,  \
+        RowRange<T>};                                                                             \
     }                                                                                             \
     }                                                                                             \
     HWY_AFTER_NAMESPACE()

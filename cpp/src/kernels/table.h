@@ -123,6 +123,8 @@ struct Kernels {
     void (*select)(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, T* to);
     // The elements of x that count, one after the other; returns how many. A vector more than these may be written.
     std::size_t (*compress)(const std::uint8_t* mask, std::size_t n, const T* x, T* to);
+    // The least and the largest of n >= 1 values; NaN if one is.
+    void (*row_range)(const T* row, std::size_t n, double* least, double* most);
 };
 
 struct KernelTable {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/dispatch.h"
 #include "memory/thread_memory.h"
 #include "shape.h"
 #include "shape/axes.h"
@@ -16,38 +17,11 @@ namespace {
 
 using Steps = std::array<std::ptrdiff_t, Shape::kMost>;
 
-constexpr std::size_t kPartBytes = 32 * 1024;  // rows that are rounded while they are in the first cache
+constexpr std::size_t kPartBytes = 128 * 1024;  // rows that are rounded while they are in the second cache
 
 struct Range {
     double low, high;  // NaN if there is one
 };
-
-// Sixteen of each, so that the compiler makes vectors of them.
-template <class T>
-Range range_of(const T* row, std::size_t n) {
-    using C = Compute<T>;
-    constexpr std::size_t kLanes = 16;
-    const auto value = [row](std::size_t i) { return static_cast<C>(widen(row[i])); };
-    C low[kLanes], high[kLanes], sum[kLanes] = {};
-    std::fill_n(low, kLanes, value(0));
-    std::fill_n(high, kLanes, value(0));
-    const auto take = [&](std::size_t lane, C v) {
-        low[lane] = v < low[lane] ? v : low[lane];
-        high[lane] = v > high[lane] ? v : high[lane];
-        sum[lane] += v * C(0);  // NaN for NaN and infinity
-    };
-    std::size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        for (std::size_t k = 0; k < kLanes; ++k) take(k, value(i + k));
-    }
-    for (; i < n; ++i) take(i % kLanes, value(i));
-    Range range{*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes)};
-    if (std::any_of(sum, sum + kLanes, [](C v) { return std::isnan(v); }) &&
-        std::any_of(row, row + n, [](T v) { return std::isnan(widen(v)); })) {
-        range.low = range.high = std::nan("");
-    }
-    return range;
-}
 
 // The scale of a row, and what stands for 0 in it.
 void set_scale(const Range& range, const QuantizeRowsOptions& options, float& scale, std::int32_t& zero_point) {
@@ -127,6 +101,17 @@ private:
         return !make_plan(make_axes(call_.space, {steps, steps, steps, steps})).columns;
     }
 
+    // Whether the output's rows lie in one piece each.
+    bool rows_of_bytes() const {
+        std::ptrdiff_t step = 1;
+        for (std::size_t i = call_.space.ndim; i-- > 0;) {
+            if (!(call_.space.roles[i] & reduced) || call_.space.shape[i] == 1) continue;
+            if (y_.strides[i] != step) return false;
+            step *= static_cast<std::ptrdiff_t>(call_.space.shape[i]);
+        }
+        return true;
+    }
+
     const void* shifted(const Input& of, const Steps& index) const {
         std::ptrdiff_t offset = 0;
         for (std::size_t i = 0; i < call_.space.ndim; ++i) offset += index[i] * of.strides[i];
@@ -155,15 +140,26 @@ private:
             forward(space, x, to, call_.parameters, call_.scale, {}, call_.where);
         }
         C *const scale = scales, *const zero = scale + rows;
+        // Rows of bytes that lie in one piece are rounded while the row is in the first cache.
+        const bool at_once = threads == 1 && inner_ != Shape::kMost && rows == shape[inner_] && rows_of_bytes();
+        auto* const to_bytes = static_cast<std::uint8_t*>(shifted(y_, index).data);
+        const std::ptrdiff_t byte_step = at_once ? y_.strides[inner_] : 0;
         const std::size_t each = std::max<std::size_t>(1, kPartBytes / std::max<std::size_t>(1, row_bytes()));
         parallel_for((rows + each - 1) / each, threads, [&](std::size_t task) {
             for (std::size_t r = task * each; r < std::min(rows, (task + 1) * each); ++r) {
-                const Range range = size_ ? range_of<T>(normalized + r * size_, size_) : Range{0, 0};
+                Range range{0, 0};
+                const T* const row = normalized + r * size_;
+                if (size_) kernels().of<T>().row_range(row, size_, &range.low, &range.high);
                 set_scale(range, options_, scale_[first + r], zero_point_[first + r]);
                 scale[r] = scale_[first + r];
                 zero[r] = static_cast<C>(zero_point_[first + r]);
+                if (!at_once) continue;
+                const bool is_signed = options_.dtype == DType::i8;
+                const Quantizer<C> by{scale + r, zero + r, false, C(is_signed ? -128 : 0), C(is_signed ? 127 : 255)};
+                kernels().of<T>().quantize(row, size_, by, to_bytes + static_cast<std::ptrdiff_t>(r) * byte_step);
             }
         });
+        if (at_once) return;
         round(space, {normalized, steps.data()}, {scale, zero, true, options_.dtype == DType::i8}, shifted(y_, index));
     }
 
