@@ -65,10 +65,12 @@ windows() {
     test_install
 }
 
-# Static programs for musl, which run here; those for macOS and Windows are only built.
+# Static programs for musl and Windows, which run here; that for macOS is only built.
 zig() {
-    .ci/packages.sh qemu-user
+    .ci/packages.sh qemu-user wine64 wine
     local target run
+    mkdir -p build/cross
+    export WINEPREFIX=$PWD/build/wine WINEDEBUG=-all
     ZIG=$(python -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
     for target in x86_64-linux-musl aarch64-linux-musl aarch64-macos x86_64-windows-gnu; do
         step "$target"
@@ -82,9 +84,10 @@ zig() {
         case $target in
             aarch64-linux-*) run=(qemu-aarch64 -cpu cortex-a72) ;;
             *-linux-*) ;;
+            *-windows-*) run=(wine) ;;
             *) continue ;;
         esac
-        "${run[@]}" "$build/tests/cpp/fastnorm_bits" $expected
+        "${run[@]}" "$(find "$build/tests/cpp" -name fastnorm_bits -o -name fastnorm_bits.exe)" $expected
     done
 }
 
