@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help demo docs test test-peers test-arm test-s390x test-windows test-cross test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
 	@$(BIN)/python examples/demo
@@ -122,6 +122,7 @@ test-windows: $(VENV)/.cross ## build for Windows by MinGW, run the C++ programs
 	@.ci/cross.sh windows
 
 test-cross: $(VENV)/.cross ## build for musl, macOS and Windows by zig, run the programs for musl
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "ziglang==0.17.*"
 	@.ci/cross.sh zig
 
 clean: ## remove what was built
@@ -137,7 +138,7 @@ $(VENV)/.ready: .ci/bootstrap.sh
 	@touch $@
 
 $(VENV)/.cross: $(VENV)/.ready
-	@$(BIN)/python -m pip install -q --disable-pip-version-check "numpy>=1.26" "pytest>=8" "ziglang==0.17.*"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "numpy>=1.26" "pytest>=8"
 	@touch $@
 
 # `.installed-test` is the package with its extra `test`, and so on.

@@ -101,9 +101,9 @@ def test_the_wheel_is_the_package_and_no_more(wheel):
 @builds
 @pytest.mark.skipif(sys.platform != "linux", reason="a tool for Linux")
 def test_the_wheel_takes_no_library_but_those_of_the_system(wheel):
-    """The release that it runs on is the building machine's: those of a release of ours are built on manylinux_2_28."""
+    """It is for the building system alone where Highway is a shared library there; those of a release hold it."""
     pytest.importorskip("auditwheel")
-    said = " ".join(run(sys.executable, "-m", "auditwheel", "show", wheel).split())
+    said = run(sys.executable, "-m", "auditwheel", "show", wheel)
     print(said)
-    assert "manylinux_2_" in said
-    assert "requires no external shared libraries" in said
+    libraries = set(re.findall(r"\b(lib[\w+]+)\.so", said))
+    assert libraries <= {"libgcc_s", "libhwy", "libm", "libc", "libstdc++", "libpthread"}

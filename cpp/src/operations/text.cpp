@@ -17,9 +17,6 @@ std::string tuple_text(std::size_t n, const Values& values) {
 
 std::string text(const Shape& shape) { return tuple_text(shape.size(), shape); }
 
-std::string text(std::ptrdiff_t value) { return std::to_string(value); }
-std::string text(std::size_t value) { return std::to_string(value); }
-
 std::string text(double value) {
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
