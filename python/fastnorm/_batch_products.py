@@ -4,7 +4,7 @@ Sums are about means that come from the data. What rounding takes off a mean is 
 large against the spread cost no digits.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,7 @@ from ._dtypes import FLOAT64
 from ._features import Features
 from ._layout import Layout
 from ._types import Array, BatchWhiteningSaved
-from ._whiteners import QUICK
 from .runtime import run
-
-_MODERATE: Final = 2.0**50  # variances, and their inverses
 
 
 class Batch(NamedTuple):
@@ -99,41 +96,19 @@ def merged_pair(a: Products, b: Products) -> Products:
 
 
 def whitening(data: Batch, method: BatchMethod, iterations: int, eps: float) -> tuple[Products, Array, Root]:
-    """The products of the channels, what their means are off, and the whitening matrices.
-
-    Sums of float32 lose the square of what the matrices amplify: if that is too much they are done again in float64.
-    """
-    part, off = covariances(data, single=True)
-    if data.x.dtype != FLOAT64 and part.samples:
-        try:
-            found = decomposed(part, method, iterations, eps)
-            if _amplification(part, found.matrix) <= QUICK:
-                return part, off, found
-        except np.linalg.LinAlgError:
-            pass
-        part, off = covariances(data)
+    """The products of the channels, what their means are off, and the whitening matrices."""
+    part, off = covariances(data)
     return part, off, decomposed(part, method, iterations, eps)
 
 
-@np.errstate(all="ignore")
-def _amplification(part: Products, matrix: Array) -> float:
-    """How much larger than the result the terms are that it is a sum of; of groups that are not finite nothing."""
-    variances = np.einsum("gii->gi", part.sums)[:, None, :] / part.samples
-    squares = (matrix * matrix * variances).sum(axis=2)
-    return float(np.sqrt(squares.max(where=np.isfinite(squares), initial=0.0)))
-
-
-def covariances(data: Batch, single: bool = False) -> tuple[Products, Array]:
-    """Products of the channels with each other about their means, and what these are off.
-
-    If `single`, those of data narrower than float64 add up in float32 at first, if that has the range.
-    """
-    mean, m2 = _moments(data, data.x)
+def covariances(data: Batch) -> tuple[Products, Array]:
+    """Products of the channels with each other about their means, and what these are off."""
+    mean = _means(data, data.x)
     off = np.zeros_like(mean)
     sums = np.zeros(data.stack)
     if data.x.size:
         n = data.features.samples
-        sums = data.features.comoments(data.x, mean, totals=off, single=single and _moderate(m2, n))
+        sums = data.features.comoments(data.x, mean, totals=off)
         with np.errstate(all="ignore"):
             off /= n
             columns = _columns(off, sums)
@@ -142,17 +117,12 @@ def covariances(data: Batch, single: bool = False) -> tuple[Products, Array]:
 
 
 def gradient_products(dy: Array, data: Batch, saved: BatchWhiteningSaved) -> Products:
-    """Products of `dy` with ``x - mean``, both about their means.
-
-    In float32 at first if that has the range: the map that takes them to the gradient has no more digits.
-    """
+    """Products of `dy` with ``x - mean``, both about their means."""
     mean = saved.mean
-    average, m2 = _moments(data, dy)
+    average = _means(data, dy)
     off, sums = np.zeros_like(mean), np.zeros(data.stack)
     if data.x.size:
-        variances = np.einsum("gii->gi", saved.covariance)
-        single = _moderate(m2, data.features.samples) and _moderate(variances, 1)
-        sums = _features.transpose(data.features.comoments(data.x, mean, dy, average, off, single))
+        sums = _features.transpose(data.features.comoments(data.x, mean, dy, average, off))
         with np.errstate(all="ignore"):
             off /= data.features.samples
     return Products(data.features.samples if data.x.size else 0, average, off, sums)
@@ -194,18 +164,12 @@ def scaled(matrix: Array, weight: Array | None) -> Array:
     return matrix if weight is None else matrix * _columns(weight.astype(FLOAT64), matrix)
 
 
-def _moments(data: Batch, values: Array) -> tuple[Array, Array]:
-    """Means of the channels, and sums of squared deviations."""
-    mean, m2 = np.zeros((2, *data.layout.statistics))
+def _means(data: Batch, values: Array) -> Array:
+    """Means of the channels."""
+    mean = np.zeros(data.layout.statistics)
     if values.size:
-        run(_core.role_moments, values, data.layout.roles, mean, m2)
-    return mean, m2
-
-
-def _moderate(m2: Array, samples: int) -> bool:
-    """Whether products of deviations with these squares are normal numbers of float32."""
-    variances = m2[np.isfinite(m2) & (m2 != 0.0)] / samples
-    return bool(((variances <= _MODERATE) & (variances >= 1.0 / _MODERATE)).all())
+        run(_core.role_moments, values, data.layout.roles, mean, np.empty_like(mean))
+    return mean
 
 
 def _columns(vector: Array, matrix: Array) -> Array:

@@ -388,7 +388,6 @@ def comoments(
     centre_b: _F64 | None,
     sums: _F64,
     totals: _F64 | None = None,
-    single: bool = False,
 ) -> None: ...
 def transform(
     x: _Data,

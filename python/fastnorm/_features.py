@@ -39,16 +39,14 @@ class Features(NamedTuple):
         b: Array | None = None,
         centre_b: Array | None = None,
         totals: Array | None = None,
-        single: bool = False,
     ) -> Array:
         """Sum ``(a - centre_a) (b - centre_b)'`` over the samples, per group; exactly symmetric without `b`.
 
-        To `totals`, if given, the sums of ``a - centre_a``. If `single`, the products of 128 samples at a time add up
-        in float32, unless the data are float64.
+        To `totals`, if given, the sums of ``a - centre_a``.
         """
         sums = np.empty((self.groups, self.size, self.size))
         second = None if b is None else self.of(b)
-        run(_core.comoments, self.of(a), second, self.roles, centre_a, centre_b, sums, totals, single)
+        run(_core.comoments, self.of(a), second, self.roles, centre_a, centre_b, sums, totals)
         return sums
 
     def transform(

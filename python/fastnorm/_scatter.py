@@ -150,21 +150,27 @@ def summary(x: Array, triangular: bool, fourth: bool) -> Summary:
     result = _factor(x) if triangular else _comoments(x)
     if result is None:
         exponent = exponent_of(x)
-        parts = (_factor(part) if triangular else _comoments(part) for part in _panels(x, exponent))
+        parts = (_scaled(part, triangular) for part in _panels(x, exponent))
         result = _joined(parts)._replace(exponent=exponent)
     return result._replace(fourth=fourth_moments(x, result.mean, result.exponent)) if fourth else result
 
 
-def _joined(parts: Iterator[Summary | None]) -> Summary:
+def _scaled(x: Array, triangular: bool) -> Summary:
+    """Of data that are scaled as well as one power of two can."""
+    result = _factor(x, checked=False) if triangular else _comoments(x, checked=False)
+    assert result is not None
+    return result
+
+
+def _joined(parts: Iterator[Summary]) -> Summary:
     result: Summary | None = None
     for part in parts:
-        assert part is not None
         result = part if result is None else result.merged(part)
     assert result is not None
     return result
 
 
-def _comoments(x: Array) -> Summary | None:
+def _comoments(x: Array, checked: bool = True) -> Summary | None:
     """Sums of products, or None if squares leave the range of float64.
 
     One sweep sums about the means of the first rows, and what these are off is taken out of the sums: centred first,
@@ -175,16 +181,16 @@ def _comoments(x: Array) -> Summary | None:
     # In one memory layout whatever that of x is, and so are then all bits.
     run(_core.role_moments, np.ascontiguousarray(x[:_FIRST]), _ROLES, origin, np.empty_like(origin))
     (sums,) = features.comoments(x, origin, totals=totals)
-    if not _in_range(x, totals, np.diag(sums)):
+    if checked and not _in_range(x, totals, np.diag(sums)):
         return None
     shift = totals / features.samples
     return Summary(len(x), origin + shift, sums - np.outer(shift, shift) * features.samples, False)
 
 
-def _factor(x: Array) -> Summary | None:
+def _factor(x: Array, checked: bool = True) -> Summary | None:
     """R of the centred samples, or None if squares leave the range of float64."""
     mean, m2 = moments(x)
-    if not _in_range(x, mean, m2):
+    if checked and not _in_range(x, mean, m2):
         return None
     matrix = np.zeros((x.shape[1], x.shape[1]))
     run(_core.triangular_factor, x, mean, matrix)
@@ -239,14 +245,17 @@ def _in_range(x: Array, totals: Array, squares: Array) -> bool:
 
 
 def exponent_of(x: Array) -> int:
-    """The exponent in the middle of those of the columns, or 0 if all of them are ordinary."""
+    """The exponent in the middle of those of the columns, or 0 if all of them are ordinary.
+
+    Where they are so far apart that one cannot serve all, the squares of the largest fit.
+    """
     if x.dtype != FLOAT64 or not x.size:
         return 0
     largest = np.maximum(np.abs(x.max(axis=0)), np.abs(x.min(axis=0)))
     exponents = np.frexp(largest[largest > 0.0])[1]
     if not exponents.size or np.abs(exponents).max() <= _ORDINARY:
         return 0
-    return int(exponents.min() + exponents.max()) // 2
+    return int(max((exponents.min() + exponents.max()) // 2, exponents.max() - _ORDINARY))
 
 
 def _panels(x: Array, exponent: int) -> Iterator[Array]:

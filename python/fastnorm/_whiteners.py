@@ -27,8 +27,6 @@ _TIE: Final = 1 - 2.0**-20
 _FLOOR: Final = 2.0**-64
 # Samples are mapped in float64 if float32 would amplify rounding by more than this: the square times 2^-24 is 1e-3.
 WIDE: Final = 130.0
-# Sums of products of float32 lose the square of it.
-QUICK: Final = 32.0
 _BLOCK: Final = 64  # rows of a large matrix that are looked at together
 _ROWS: Final = 1024  # that are mapped at a time through a matrix of low rank
 

@@ -14,7 +14,6 @@
 #include "pool.h"
 #include "shape/limits.h"
 #include "whitening.h"
-#include "whitening/comoments.h"
 #include "whitening/transform.h"
 #include "xla/handlers.h"
 
@@ -82,14 +81,13 @@ void role_moments(const py::array& x, const py::bytes& roles, py::array mean, py
 }
 
 void comoments(const py::array& a, const OptionalArray& b, const py::bytes& roles, const OptionalArray& centre_a,
-               const OptionalArray& centre_b, py::array sums, OptionalArray totals, bool single) {
+               const OptionalArray& centre_b, py::array sums, OptionalArray totals) {
     const ArraySpace space(a, roles);
     const fn::Input right = input(b);
     const fn::Output out = output(sums);
     without_gil([&] {
         fn::comoments(space.space, input(a), static_cast<const double*>(data(centre_a)), right,
-                      static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals),
-                      single);
+                      static_cast<const double*>(data(centre_b)), static_cast<double*>(out.data), doubles(totals));
     });
 }
 
@@ -175,7 +173,7 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
           "count"_a = py::none());
 
     m.def("comoments", &comoments, "a"_a, "b"_a.none(true), "roles"_a, "centre_a"_a.none(true), "centre_b"_a.none(true),
-          "sums"_a, "totals"_a = py::none(), "single"_a = false);
+          "sums"_a, "totals"_a = py::none());
     m.def("transform", &transform, "x"_a, "dy"_a.none(true), "y"_a, "roles"_a, "centre_x"_a.none(true),
           "centre_dy"_a.none(true), "matrix"_a, "shift"_a.none(true), "wide"_a = false);
     fastnorm_python::add_norm_functions(m);

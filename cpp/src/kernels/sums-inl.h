@@ -81,15 +81,14 @@ void TransposeBlock(const Transpose<C>& p) {
 }
 
 // kRowsApart rows add up apart, then in pairs.
-template <class C>
-void SumColumns(const ColumnSums<C>& p) {
-    const Tag<C> d;
+inline void SumColumns(const ColumnSums& p) {
+    const Tag<double> d;
     constexpr std::size_t kN = Virtual<decltype(d)>::kN;
-    HWY_ALIGN C lanes[kN];
+    HWY_ALIGN double lanes[kN];
     for (std::size_t lane = 0; lane < p.lanes; lane += kN) {
         hn::Vec<decltype(d)> sums[kRowsApart];
         for (auto& sum : sums) sum = hn::Zero(d);
-        const C* from = p.from + lane;
+        const double* from = p.from + lane;
         for (std::size_t row = 0; row < p.count; row += kRowsApart) {
             for (auto& sum : sums) {
                 sum = hn::Add(sum, hn::LoadU(d, from));
@@ -98,27 +97,12 @@ void SumColumns(const ColumnSums<C>& p) {
         }
         hn::Store(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])), d, lanes);
         const std::size_t some = std::min(kN, p.lanes - lane);
-        for (std::size_t i = 0; i < some; ++i) p.to[lane + i] += static_cast<double>(lanes[i]);
-    }
-}
-
-inline void WidenBlock(const Widen& p) {
-    const Tag<double> d;
-    const hn::Rebind<float, decltype(d)> single;
-    for (std::size_t row = 0; row < p.rows; ++row) {
-        const float* const from = p.from + static_cast<std::ptrdiff_t>(row) * p.from_row;
-        double* const to = p.to + static_cast<std::ptrdiff_t>(row) * p.to_row;
-        ForVectors<Virtual<decltype(d)>::kN>(p.lanes, [&](std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-            constexpr bool kFull = decltype(full)::value;
-            const auto x = hn::PromoteTo(d, LoadSome<kFull>(single, from + i, n));
-            StoreSome<kFull>(p.add ? hn::Add(x, LoadSome<kFull>(d, to + i, n)) : x, d, to + i, n);
-        });
+        for (std::size_t i = 0; i < some; ++i) p.to[lane + i] += lanes[i];
     }
 }
 
 constexpr SumKernels MakeSumKernels() {
-    return {MakeMatrixKernels(),     WidenBlock,
-            SumColumns<float>,       SumColumns<double>,
+    return {MakeMatrixKernels(),     SumColumns,
             PackRows<float, float>,  PackRows<double, double>,
             PackRows<BF16, float>,   PackRows<F16, float>,
             PackRows<float, double>, PackRows<BF16, double>,

@@ -32,29 +32,16 @@ struct Transpose {
 // to += the sums of columns: `count` rows, a multiple of kRowsApart, whose lanes are padded to whole vectors.
 inline constexpr std::size_t kRowsApart = 4;
 
-template <class C>
 struct ColumnSums {
     std::size_t count, lanes;
-    const C* from;
+    const double* from;
     std::ptrdiff_t from_row;
     double* to;
-};
-
-// to = from, or to += from.
-struct Widen {
-    std::size_t rows, lanes;
-    const float* from;
-    std::ptrdiff_t from_row;
-    double* to;
-    std::ptrdiff_t to_row;
-    bool add;
 };
 
 // The matrix kernels of every target are these.
 struct SumKernels : MatrixKernels {
-    void (*widen)(const Widen&);
-    void (*column_sums_f32)(const ColumnSums<float>&);
-    void (*column_sums_f64)(const ColumnSums<double>&);
+    void (*column_sums)(const ColumnSums&);
 
     PackStrips<float, float> pack_f32;
     PackStrips<double, double> pack_f64;
@@ -79,11 +66,6 @@ struct SumKernels : MatrixKernels {
     auto transpose() const {
         if constexpr (std::is_same_v<C, float>) return transpose_f32;
         if constexpr (std::is_same_v<C, double>) return transpose_f64;
-    }
-    template <class C>
-    auto column_sums() const {
-        if constexpr (std::is_same_v<C, float>) return column_sums_f32;
-        if constexpr (std::is_same_v<C, double>) return column_sums_f64;
     }
 
 private:

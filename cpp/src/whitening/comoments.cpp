@@ -1,9 +1,8 @@
 // Sums over samples of the products of all pairs of features.
 //
 // The matrix is cut into blocks of features and the samples into chunks. A task sums one block over one chunk, panel by
-// panel, and the chunks of a block merge in a fixed tree. The cuts depend on the shape and the arithmetic alone. Panels
-// are multiplied in double, or in float: then the products of one panel add up in float, and the panels in double.
-#include "comoments.h"
+// panel, and the chunks of a block merge in a fixed tree. The cuts depend on the shape alone.
+#include "fastnorm/fastnorm.h"
 
 #include <algorithm>
 #include <memory>
@@ -48,12 +47,11 @@ struct Cuts {
     std::vector<std::pair<std::size_t, std::size_t>> pairs;  // first rows and columns
 };
 
-// Data of type T, products of type C.
-template <class T, class C>
+template <class T>
 class Comoments {
+    using C = double;
     using Reader = FeatureReader<T, C>;
     static constexpr std::size_t strip = kStrip<C>;
-    static constexpr bool kSingle = std::is_same_v<C, float>;
 
 public:
     Comoments(const Features& features, const Reader& left, const Reader* right)
@@ -142,8 +140,8 @@ private:
     void add_up(const C* panel, std::size_t count, std::size_t begin, double* totals) const {
         const std::size_t n = cuts_.features_of(begin);
         for (std::size_t i = 0; i < n; i += strip, panel += read_ * strip) {
-            kernels_.column_sums<C>()({divide_up(count, kRowsApart) * kRowsApart, std::min(strip, n - i), panel,
-                                       static_cast<std::ptrdiff_t>(strip), totals + i});
+            kernels_.column_sums({divide_up(count, kRowsApart) * kRowsApart, std::min(strip, n - i), panel,
+                                  static_cast<std::ptrdiff_t>(strip), totals + i});
         }
     }
 
@@ -166,13 +164,7 @@ private:
                        double* part) const {
         constexpr auto step = static_cast<std::ptrdiff_t>(strip);
         const auto width = static_cast<std::ptrdiff_t>(cuts_.width);
-        if constexpr (kSingle) {
-            alignas(64) float tile[strip * strip];
-            kernels_.product_f32({rows, count, lanes, a, 1, step, b, step, tile, step, false});
-            kernels_.widen({rows, lanes, tile, step, part, width, add});
-        } else {
-            kernels_.product_f64({rows, count, lanes, a, 1, step, b, step, part, width, add});
-        }
+        kernels_.product_f64({rows, count, lanes, a, 1, step, b, step, part, width, add});
     }
 
     // Adds up what the chunks have at [begin, end) of their parts, which are `size` apart: pairs of neighbours, then
@@ -224,11 +216,6 @@ private:
 
 void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums,
                double* totals) {
-    comoments(space, a, centre_a, b, centre_b, sums, totals, false);
-}
-
-void comoments(const Space& space, Input a, const double* centre_a, Input b, const double* centre_b, double* sums,
-               double* totals, bool single) {
     const Features features(space, {a.strides, a.strides, b.data ? b.strides : a.strides});
     const std::size_t groups = features.groups.count(), samples = features.samples.count();
     if (groups * samples * features.n == 0) {
@@ -236,21 +223,13 @@ void comoments(const Space& space, Input a, const double* centre_a, Input b, con
         if (totals) std::fill_n(totals, groups * features.n, 0.0);
         return;
     }
-    const auto run = [&](auto type, auto products) {
-        using T = decltype(type);
-        using C = decltype(products);
-        const BlockKernels<T, C>& blocks = kernels().matrices->of<T, C>();
-        const FeatureReader<T, C> left(features, kX, a.data, centre_a, blocks);
-        const FeatureReader<T, C> right(features, kDy, b.data, centre_b, blocks);
-        const int threads = threads_for(groups * samples * features.n * (sizeof(T) + features.n / 8));
-        Comoments<T, C>(features, left, b.data ? &right : nullptr).run(threads, sums, totals);
-    };
     with_type(space.dtype, [&](auto type) {
-        if (single) {
-            run(type, Compute<decltype(type)>{});
-        } else {
-            run(type, double{});
-        }
+        using T = decltype(type);
+        const BlockKernels<T, double>& blocks = kernels().matrices->of<T, double>();
+        const FeatureReader<T, double> left(features, kX, a.data, centre_a, blocks);
+        const FeatureReader<T, double> right(features, kDy, b.data, centre_b, blocks);
+        const int threads = threads_for(groups * samples * features.n * (sizeof(T) + features.n / 8));
+        Comoments<T>(features, left, b.data ? &right : nullptr).run(threads, sums, totals);
     });
 }
 
