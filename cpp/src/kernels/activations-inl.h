@@ -137,8 +137,17 @@ HWY_INLINE Gate<V> NormalByTanh(D d, V z) {
     return {logistic.gate, hn::Mul(logistic.change, slope)};
 }
 
+#undef FASTNORM_GATE
+// What every loop has a copy of. Where vectors are short and arithmetic slow a call costs little, and a wheel has room
+// for one of them only.
+#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SCALAR
+#define FASTNORM_GATE HWY_NOINLINE
+#else
+#define FASTNORM_GATE HWY_INLINE
+#endif
+
 template <Activation kActivation, class D, class V>
-HWY_INLINE Gate<V> GateOf(D d, V z) {
+FASTNORM_GATE Gate<V> GateOf(D d, V z) {
     if constexpr (kActivation == Activation::silu) return Logistic(d, z);
     if constexpr (kActivation == Activation::gelu) return Normal(d, z);
     if constexpr (kActivation == Activation::gelu_tanh) return NormalByTanh(d, z);
