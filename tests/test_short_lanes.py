@@ -64,7 +64,6 @@ def test_few_channels_last(channels: int, dtype: str) -> None:
         x = data((rows, channels), dtype)
         check("batch_norm", x, axis=-1)
         check("instance_norm", data((2, rows, channels), dtype), axis=-1)
-        equal(fn.moments(x, axis=0)[1:2], fn.batch_norm_forward(x, axis=-1)[1:2])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])

@@ -208,8 +208,8 @@ Layout moments_layout(const Tensor& x, const AxisList& axis) {
     } else {
         named = named_axes("x", x, axis);
     }
-    // As channels, so that the moments are those of the norms.
-    set_roles(layout, [&](std::size_t i) -> std::uint8_t { return named[i] ? reduced : param; });
+    // Not as channels: the moments of a part of them have the bits that they have among all.
+    set_roles(layout, [&](std::size_t i) -> std::uint8_t { return named[i] ? reduced : kept; });
     for (std::size_t i = 0; i < x.ndim; ++i) layout.statistics.push(named[i] ? 1 : x.shape[i]);
     return layout;
 }

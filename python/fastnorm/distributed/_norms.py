@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from .. import _layout, _running, statistics
+from .. import _core, _layout, _running, statistics
 from .. import _validate as check
 from .._dtypes import rounded_sums
 from .._types import Array, BatchNormSums, Gradients, Moments
 from ..batch import batch_norm
+from ..runtime import run
 from ._blocks import blocks_of, like
 from ._exchange import Allgather, Part, exchange, merge
 
@@ -39,7 +40,15 @@ class Block(NamedTuple):
         """Of every group."""
         kept = (0, self.axis) if self.by_sample else (self.axis,)
         x = self.x if self.x.ndim > len(kept) else self.x[..., np.newaxis]
-        return statistics.moments(x, axis=tuple(a for a in range(x.ndim) if a not in kept))
+        if not x.size:
+            return statistics.moments(x, axis=tuple(a for a in range(x.ndim) if a not in kept))
+        # With the channels marked as such, for the bits of the norm in one process.
+        roles = [_core.REDUCED] * x.ndim
+        roles[0], roles[self.axis] = 0 if self.by_sample else roles[0], _core.PARAM
+        count, mean, m2 = np.zeros((3, *self.groups))
+        run(_core.role_moments, x, bytes(roles), mean, m2)
+        count += x.size // count.size
+        return Moments(count, mean, m2)
 
     def parts(self, *statistics: Array) -> list[tuple[Any, ...]]:
         """Indices of what is batch normalization, and the statistics of it."""
