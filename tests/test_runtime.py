@@ -219,7 +219,10 @@ class TestDefaults:
         *((name, text, "a number from 0 to 1048576") for name in ("FASTNORM_POOL_MB", "FASTNORM_STREAM_MB")
           for text in ("many", "-1", "1048577", "1e3")),
     ])  # fmt: skip
-    def test_a_setting_that_is_not_understood_warns_once(self, name: str, text: str, expected: str) -> None:
+    def test_a_setting_that_is_not_understood_warns_once(
+        self, name: str, text: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv(name, raising=False)  # which the default would follow
         code = """
 import warnings
 with warnings.catch_warnings(record=True) as caught:
