@@ -103,11 +103,9 @@ inline void SumColumns(const ColumnSums& p) {
 
 constexpr SumKernels MakeSumKernels() {
     return {MakeMatrixKernels(),     SumColumns,
-            PackRows<float, float>,  PackRows<double, double>,
-            PackRows<BF16, float>,   PackRows<F16, float>,
-            PackRows<float, double>, PackRows<BF16, double>,
-            PackRows<F16, double>,   TransposeBlock<float>,
-            TransposeBlock<double>};
+            PackRows<float, double>, PackRows<double, double>,
+            PackRows<BF16, double>,  PackRows<F16, double>,
+            TransposeBlock<float>,   TransposeBlock<double>};
 }
 
 }  // namespace HWY_NAMESPACE

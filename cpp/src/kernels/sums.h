@@ -43,21 +43,17 @@ struct ColumnSums {
 struct SumKernels : MatrixKernels {
     void (*column_sums)(const ColumnSums&);
 
-    PackStrips<float, float> pack_f32;
+    PackStrips<float, double> pack_f32;
     PackStrips<double, double> pack_f64;
-    PackStrips<BF16, float> pack_bf16;
-    PackStrips<F16, float> pack_f16;
-    PackStrips<float, double> pack_f32_wide;
-    PackStrips<BF16, double> pack_bf16_wide;
-    PackStrips<F16, double> pack_f16_wide;
+    PackStrips<BF16, double> pack_bf16;
+    PackStrips<F16, double> pack_f16;
 
-    template <class T, class C>
-    PackStrips<T, C> pack() const {
-        constexpr bool wide = !std::is_same_v<C, Compute<T>>;
+    template <class T>
+    PackStrips<T, double> pack() const {
         if constexpr (std::is_same_v<T, double>) return pack_f64;
-        if constexpr (std::is_same_v<T, float>) return select<wide>(pack_f32, pack_f32_wide);
-        if constexpr (std::is_same_v<T, BF16>) return select<wide>(pack_bf16, pack_bf16_wide);
-        if constexpr (std::is_same_v<T, F16>) return select<wide>(pack_f16, pack_f16_wide);
+        if constexpr (std::is_same_v<T, float>) return pack_f32;
+        if constexpr (std::is_same_v<T, BF16>) return pack_bf16;
+        if constexpr (std::is_same_v<T, F16>) return pack_f16;
     }
     void (*transpose_f32)(const Transpose<float>&);
     void (*transpose_f64)(const Transpose<double>&);
@@ -66,16 +62,6 @@ struct SumKernels : MatrixKernels {
     auto transpose() const {
         if constexpr (std::is_same_v<C, float>) return transpose_f32;
         if constexpr (std::is_same_v<C, double>) return transpose_f64;
-    }
-
-private:
-    template <bool kWide, class Narrow, class Wide>
-    static auto select(Narrow narrow, Wide wide) {
-        if constexpr (kWide) {
-            return wide;
-        } else {
-            return narrow;
-        }
     }
 };
 

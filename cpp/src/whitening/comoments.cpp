@@ -120,9 +120,8 @@ private:
               C* to) const {
         constexpr auto step = static_cast<std::ptrdiff_t>(strip);
         const std::size_t n = cuts_.features_of(begin);
-        if (reader.along_features() &&
-            reader.strips(group, first, count, begin, n, to, static_cast<std::ptrdiff_t>(read_ * strip),
-                          kernels_.pack<T, C>())) {
+        if (reader.along_features() && reader.strips(group, first, count, begin, n, to,
+                                                     static_cast<std::ptrdiff_t>(read_ * strip), kernels_.pack<T>())) {
             return;
         }
         // Where features are neighbours a few samples at a time, so that memory is read through.
