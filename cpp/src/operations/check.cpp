@@ -18,7 +18,7 @@ void check_native(const char* name, const Tensor& value) {
 }
 
 void check_shape_of(const char* name, const Tensor& value, const Tensor& x, const char* of) {
-    if (has_shape(value, Shape(x))) return;
+    if (value.ndim == x.ndim && same_lengths(value.shape, x.shape, x.ndim)) return;
     wrong_value(std::string(name) + " must have shape " + text(Shape(x)) + " to match " + of + ", got " +
                 text(Shape(value)));
 }
@@ -106,6 +106,7 @@ void check_statistic(const char* name, const Tensor& value, const Layout& layout
 const char* number_expectation(const char* name) { return range_of(name).expected; }
 
 double check_number(const char* name, double value) {
+    if (value >= 0 && value <= 1) return value;  // in the range of each
     const Range& range = range_of(name);
     if (!(value >= range.low && value <= range.high && std::isfinite(value))) {
         wrong_value(std::string(name) + " must be " + range.expected + ", got " + text(value));

@@ -8,6 +8,26 @@
 
 namespace fastnorm {
 
+// std::copy_n for lists that have a few numbers as a rule: a call of memcpy costs more than they do.
+template <class T>
+void copy_few(const T* from, std::size_t n, T* to) {
+    if (n > 4) {
+        std::copy_n(from, n, to);
+        return;
+    }
+    if (n > 0) to[0] = from[0];
+    if (n > 1) to[1] = from[1];
+    if (n > 2) to[2] = from[2];
+    if (n > 3) to[3] = from[3];
+}
+
+inline bool same_lengths(const std::size_t* a, const std::size_t* b, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        if (a[i] != b[i]) return false;
+    }
+    return true;
+}
+
 class Shape {
 public:
     static constexpr std::size_t kMost = 65;  // NumPy has 64 axes, of which one may be split
@@ -18,12 +38,12 @@ public:
     }
     explicit Shape(const Tensor& tensor) : Shape(tensor.ndim, tensor.shape) {}
     Shape(std::size_t n, const std::size_t* sizes) : size_(std::min(n, kMost)) {
-        std::copy_n(sizes, size_, sizes_.begin());
+        copy_few(sizes, size_, sizes_.data());
     }
     Shape(const Shape& other) : Shape(other.size_, other.data()) {}
     Shape& operator=(const Shape& other) {
         size_ = other.size_;
-        std::copy_n(other.data(), size_, sizes_.begin());
+        copy_few(other.data(), size_, sizes_.data());
         return *this;
     }
     static Shape filled(std::size_t n, std::size_t length) {
@@ -47,7 +67,7 @@ public:
     }
     bool contains(std::size_t value) const { return std::find(data(), data() + size_, value) != data() + size_; }
     bool operator==(const Shape& other) const {
-        return size_ == other.size_ && std::equal(data(), data() + size_, other.data());
+        return size_ == other.size_ && same_lengths(data(), other.data(), size_);
     }
     bool operator!=(const Shape& other) const { return !(*this == other); }
 
@@ -57,7 +77,7 @@ private:
 };
 
 inline bool has_shape(const Tensor& tensor, const Shape& shape) {
-    return tensor.ndim == shape.size() && std::equal(tensor.shape, tensor.shape + tensor.ndim, shape.data());
+    return tensor.ndim == shape.size() && same_lengths(tensor.shape, shape.data(), tensor.ndim);
 }
 
 }  // namespace fastnorm

@@ -10,20 +10,73 @@
 
 namespace fastnorm {
 
-std::size_t count(const Tensor& tensor);
-std::size_t bytes_of(DType dtype);
-bool is_data(DType dtype);  // float16 to float64
-bool is_contiguous(const Tensor& tensor);
-bool is_aligned(const Tensor& tensor);
-DType compute_type(DType dtype);  // f64 for f64, else f32
+// What every call asks for is inline: there are calls that take half a microsecond in all.
+
+inline std::size_t count(const Tensor& tensor) {
+    std::size_t n = 1;
+    for (std::size_t i = 0; i < tensor.ndim; ++i) n *= tensor.shape[i];
+    return n;
+}
+
+inline std::size_t bytes_of(DType dtype) {
+    switch (dtype) {
+        case DType::f64:
+            return 8;
+        case DType::f32:
+        case DType::i32:
+            return 4;
+        case DType::f16:
+        case DType::bf16:
+            return 2;
+        default:
+            return 1;
+    }
+}
+
+// float16 to float64
+inline bool is_data(DType dtype) { return dtype <= DType::f64; }
+// f64 for f64, else f32
+inline DType compute_type(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
+
+inline bool is_aligned(const Tensor& tensor) {
+    return (reinterpret_cast<std::uintptr_t>(tensor.data) & (bytes_of(tensor.dtype) - 1)) == 0;
+}
 
 // Stride of an axis in bytes, of C order if the tensor has none.
-std::ptrdiff_t stride_of(const Tensor& tensor, std::size_t axis);
+inline std::ptrdiff_t stride_of(const Tensor& tensor, std::size_t axis) {
+    if (tensor.strides) return tensor.strides[axis];
+    auto step = static_cast<std::ptrdiff_t>(bytes_of(tensor.dtype));
+    for (std::size_t i = tensor.ndim; --i > axis;) step *= static_cast<std::ptrdiff_t>(tensor.shape[i]);
+    return step;
+}
+
 // All of them, in steps[0..ndim).
-void strides_of(const Tensor& tensor, std::ptrdiff_t* steps);
+inline void strides_of(const Tensor& tensor, std::ptrdiff_t* steps) {
+    if (tensor.strides) {
+        copy_few(tensor.strides, tensor.ndim, steps);
+        return;
+    }
+    auto step = static_cast<std::ptrdiff_t>(bytes_of(tensor.dtype));
+    for (std::size_t i = tensor.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(tensor.shape[i])) steps[i] = step;
+}
 
 // The number of elements if they lie one after the other, else 0.
-std::size_t dense_count(std::size_t ndim, const std::size_t* shape, const std::ptrdiff_t* strides, std::size_t size);
+inline std::size_t dense_count(std::size_t ndim, const std::size_t* shape, const std::ptrdiff_t* strides,
+                               std::size_t size) {
+    std::size_t n = 1;
+    for (std::size_t i = ndim; i-- > 0;) {
+        if (shape[i] != 1 && strides[i] != static_cast<std::ptrdiff_t>(n * size)) return 0;
+        n *= shape[i];
+    }
+    return n;
+}
+
+inline bool is_contiguous(const Tensor& tensor) {
+    if (!tensor.strides || dense_count(tensor.ndim, tensor.shape, tensor.strides, bytes_of(tensor.dtype)) > 0) {
+        return true;
+    }
+    return count(tensor) == 0;
+}
 
 // Calls f(byte offset) for every element of a strided array, in C order.
 template <class F>

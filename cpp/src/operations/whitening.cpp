@@ -39,9 +39,8 @@ void whitening_transform(const Tensor& x, const Tensor& mean, const Tensor& matr
     DataResult result;
     result.bind(y, {&x}, memory);
     const std::uint8_t roles[] = {reduced, param};
-    std::array<std::ptrdiff_t, 2> x_steps, y_steps;
-    strides_of(x, x_steps.data());
-    strides_of(result.tensor(), y_steps.data());
+    const auto steps = [](const Tensor& t) { return std::array<std::ptrdiff_t, 2>{stride_of(t, 0), stride_of(t, 1)}; };
+    const auto x_steps = steps(x), y_steps = steps(result.tensor());
     transform({x.dtype, 2, x.shape, roles}, {rows.get(), components, shifts.get()}, {x.data, x_steps.data()},
               centre.get(), {}, nullptr, {result.tensor().data, y_steps.data()});
     result.store();

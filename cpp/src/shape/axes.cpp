@@ -5,41 +5,15 @@
 
 namespace fastnorm {
 
-void Offset::advance(const Axis& axis, std::size_t steps) {
-    const auto n = static_cast<std::ptrdiff_t>(steps);
-    for (std::size_t k = 0; k < kOperands; ++k) at[k] += n * axis.stride[k];
-    stat += n * axis.stat;
-    param += n * axis.param;
-}
-
-Axes& Axes::operator=(const Axes& other) {
-    make_room(other.size_);
-    size_ = other.size_;
-    for (std::size_t i = 0; i < size_; ++i) (*this)[i] = other[i];
-    return *this;
-}
-
-void Axes::make_room(std::size_t n) {
+void Axes::take_room(std::size_t n) {
     if (n > kMost) throw std::invalid_argument("too many axes");
-    if (n <= kFew || many_) return;
     std::unique_ptr<Axis[]> many(new Axis[kMost]);
     std::copy_n(few_.begin(), size_, many.get());
     many_ = std::move(many);
 }
 
-void Axes::push(const Axis& axis) {
-    make_room(size_ + 1);
-    (*this)[size_++] = axis;
-}
-
 void Axes::erase(std::size_t i) {
     for (--size_; i < size_; ++i) (*this)[i] = (*this)[i + 1];
-}
-
-std::size_t Axes::count() const {
-    std::size_t count = 1;
-    for (std::size_t i = 0; i < size_; ++i) count *= (*this)[i].n;
-    return count;
 }
 
 Offset Axes::offset(std::size_t index) const {

@@ -36,7 +36,12 @@ struct Offset {
     std::array<std::ptrdiff_t, kOperands> at{};
     std::ptrdiff_t stat = 0, param = 0;
 
-    void advance(const Axis& axis, std::size_t steps);
+    void advance(const Axis& axis, std::size_t steps) {
+        const auto n = static_cast<std::ptrdiff_t>(steps);
+        for (std::size_t k = 0; k < kOperands; ++k) at[k] += n * axis.stride[k];
+        stat += n * axis.stat;
+        param += n * axis.param;
+    }
     Offset& operator+=(const Offset& other) {
         for (std::size_t k = 0; k < kOperands; ++k) at[k] += other.at[k];
         stat += other.stat, param += other.param;
@@ -51,16 +56,28 @@ public:
 
     Axes() {}  // leaves the storage as it is: calls are short
     Axes(const Axes& other) { *this = other; }
-    Axes& operator=(const Axes& other);
+    Axes& operator=(const Axes& other) {
+        make_room(other.size_);
+        size_ = other.size_;
+        for (std::size_t i = 0; i < size_; ++i) (*this)[i] = other[i];
+        return *this;
+    }
 
     std::size_t size() const { return size_; }
     const Axis& operator[](std::size_t i) const { return many_ ? many_[i] : few_[i]; }
     Axis& operator[](std::size_t i) { return many_ ? many_[i] : few_[i]; }
-    void push(const Axis& axis);
+    void push(const Axis& axis) {
+        make_room(size_ + 1);
+        (*this)[size_++] = axis;
+    }
     void erase(std::size_t i);
 
     // Number of index tuples; 1 without axes.
-    std::size_t count() const;
+    std::size_t count() const {
+        std::size_t count = 1;
+        for (std::size_t i = 0; i < size_; ++i) count *= (*this)[i].n;
+        return count;
+    }
     // The element with a flat index in the order of the axes.
     Offset offset(std::size_t index) const;
     // Calls f(offset) for every index tuple in order.
@@ -88,7 +105,10 @@ public:
 private:
     static constexpr std::size_t kFew = 8;
 
-    void make_room(std::size_t n);
+    void make_room(std::size_t n) {
+        if (n > kFew && (!many_ || n > kMost)) take_room(n);
+    }
+    void take_room(std::size_t n);
 
     std::size_t size_ = 0;
     std::array<Axis, kFew> few_;

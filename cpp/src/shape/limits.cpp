@@ -79,9 +79,9 @@ std::size_t find_stream_bytes() {
     constexpr std::size_t kUnknown = 8_MB, kOfSocket = 4_MB;
     const CacheSizes sizes = cache_sizes();
     if (sizes.l2 == 0) return kUnknown;
+    if (!sizes.l3_of_socket && sizes.l3 > 0) return sizes.l3 / 16 * 7;
     const auto processors = static_cast<std::size_t>(std::max(1, thread_limits().affinity));
-    const std::size_t ours = sizes.l3_of_socket ? std::min(sizes.l3, kOfSocket * processors) : sizes.l3;
-    return processors * sizes.l2 + ours / 2;
+    return processors * sizes.l2 + std::min(sizes.l3, kOfSocket * processors) / 2;
 }
 
 }  // namespace

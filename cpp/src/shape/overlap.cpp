@@ -14,22 +14,29 @@ struct Term {
     Signed step, most;
 };
 
-// The addresses of a tensor: the first and the reach of its elements, and its axes as terms.
-struct Extent {
-    explicit Extent(const Tensor& tensor) : first(reinterpret_cast<Signed>(tensor.data)) {
+// The addresses of a tensor: that of the first element, and how far it is from there to the last byte.
+struct Reach {
+    explicit Reach(const Tensor& tensor) : first(reinterpret_cast<Signed>(tensor.data)) {
         for (std::size_t i = 0; i < tensor.ndim; ++i) {
-            const Signed step = stride_of(tensor, i), most = static_cast<Signed>(tensor.shape[i]) - 1;
-            if (most < 1 || step == 0) continue;
-            if (step < 0) first += step * most;
-            terms[count++] = {std::abs(step), most};
-            reach += std::abs(step) * most;
+            const Signed way = stride_of(tensor, i) * (static_cast<Signed>(tensor.shape[i]) - 1);
+            is_empty |= tensor.shape[i] == 0;
+            first += std::min<Signed>(way, 0);
+            reach += std::abs(way);
         }
         reach += static_cast<Signed>(bytes_of(tensor.dtype)) - 1;
     }
     Signed first, reach = 0;
-    std::size_t count = 0;
-    std::array<Term, Shape::kMost> terms;
+    bool is_empty = false;
 };
+
+// The axes of a tensor, added to terms[0..n). Returns how many there are now.
+std::size_t add_terms(const Tensor& tensor, Term* terms, std::size_t n) {
+    for (std::size_t i = 0; i < tensor.ndim; ++i) {
+        const Signed step = stride_of(tensor, i), most = static_cast<Signed>(tensor.shape[i]) - 1;
+        if (most > 0 && step != 0) terms[n++] = {std::abs(step), most};
+    }
+    return n;
+}
 
 // Depth-first search for a solution; steps descend, so the rest of the terms bounds every index tightly.
 class Search {
@@ -60,16 +67,12 @@ private:
 }  // namespace
 
 bool overlap(const Tensor& a, const Tensor& b) {
-    if (count(a) == 0 || count(b) == 0) return false;
-    const Extent first(a), second(b);
+    const Reach first(a), second(b);
+    if (first.is_empty || second.is_empty) return false;
     if (first.first > second.first + second.reach || second.first > first.first + first.reach) return false;
     // a.first + sum(a) + byte of a = b.first + sum(b) + byte of b; the indices of b are counted from their ends.
     std::array<Term, 2 * Shape::kMost + 2> terms;
-    std::size_t n = 0;
-    for (const Extent* extent : {&first, &second}) {
-        n = static_cast<std::size_t>(std::copy_n(extent->terms.begin(), extent->count, terms.begin() + n) -
-                                     terms.begin());
-    }
+    std::size_t n = add_terms(b, terms.data(), add_terms(a, terms.data(), 0));
     for (const Tensor* tensor : {&a, &b}) terms[n++] = {1, static_cast<Signed>(bytes_of(tensor->dtype)) - 1};
     std::sort(terms.begin(), terms.begin() + n, [](const Term& x, const Term& y) { return x.step > y.step; });
     return Search(terms.data(), n).solvable(0, second.first + second.reach - first.first, first.reach + second.reach);
