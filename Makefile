@@ -55,13 +55,17 @@ format: $(VENV)/.installed-dev ## rewrite the sources the way `make lint` wants 
 # --- benchmarks: on a quiet machine ------------------------------------------------------------------------------------
 # Against NumPy, and what else .venv has: .venv/bin/pip install torch onnx onnxruntime
 
-bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks
+# PROCESSOR: the folder of the report, one for each kind of processor.
+PROCESSOR ?= here
+
+bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks/$(PROCESSOR)
 	@$(BIN)/python bench/run.py --output build/bench.json
-	@$(BIN)/python bench/report.py build/bench.json --output docs/benchmarks
+	@$(BIN)/python bench/report.py build/bench.json --output docs/benchmarks/$(PROCESSOR)
+	@$(BIN)/python bench/side_by_side.py docs/benchmarks
 
 bench-quick: $(VENV)/.installed-bench ## the same for a few shapes, into build/benchmarks (3 minutes)
 	@$(BIN)/python bench/run.py --quick --output build/bench-quick.json
-	@$(BIN)/python bench/report.py build/bench-quick.json --output build/benchmarks
+	@$(BIN)/python bench/report.py build/bench-quick.json --output build/benchmarks/quick
 
 # --- deeper checks -----------------------------------------------------------------------------------------------------
 

@@ -21,10 +21,17 @@ def problems() -> Iterator[tuple[str, Problem]]:
     for name, x in _columns():
         for direction in ("forward", "backward"):
             yield name, normalization("batch_norm", direction, "NC", x.astype(np.float32), axis=1)
+    for name, x in _given():
+        yield name, normalization("batch_norm", "inference", "NC", x.astype(np.float32), axis=1)
+    for name, x in _maps():
+        for direction in ("inference", "backward"):
+            yield name, normalization("group_norm", direction, "NCHW", x.astype(np.float32), num_groups=8)
+            yield name, normalization("instance_norm", direction, "NCHW", x.astype(np.float32))
     rng = np.random.default_rng(3)
     for name, scale in (("scale 1e18", 1e18), ("scale 1e-25", 1e-25)):
         x = (scale * rng.standard_normal((8, 4096))).astype(np.float32)
-        yield name, normalization("rms_norm", "inference", "MD", x, axis=-1)
+        for direction in ("inference", "backward"):
+            yield name, normalization("rms_norm", direction, "MD", x, axis=-1)
 
 
 def _rows() -> Iterator[tuple[str, np.ndarray]]:
@@ -45,6 +52,19 @@ def _columns() -> Iterator[tuple[str, np.ndarray]]:
     rng = np.random.default_rng(4)
     yield "a million rows, mean 1", 1 + rng.standard_normal((2**20, 8))
     yield "100000 rows, mean 1000", 1000 + rng.standard_normal((100_000, 8))
+
+
+def _given() -> Iterator[tuple[str, np.ndarray]]:
+    """With the statistics of the data: what folds them into one scale and one shift cancels."""
+    rng = np.random.default_rng(5)
+    yield "4096 rows, mean 1000", 1000 + rng.standard_normal((4096, 64))
+
+
+def _maps() -> Iterator[tuple[str, np.ndarray]]:
+    rng = np.random.default_rng(6)
+    normal = rng.standard_normal((2, 32, 32, 32))
+    yield "maps, mean 100", 100 + normal
+    yield "maps, mean 1e4, deviation 0.01", 1e4 + 0.01 * normal
 
 
 def measure(peers: list[Peer]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ def facts() -> dict[str, Any]:
     config: Any = fastnorm.show_config(mode="dicts")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
+        "processor": processor(),
         "processors": os.cpu_count(),
         "caches": _caches(),
         "memory in GB": round(memory() / 2**30, 1),
@@ -47,9 +47,12 @@ def keep_memory() -> bool:
     return bool(mallopt(*no_separate_mappings)) and bool(mallopt(*never_trim))
 
 
-def _processor() -> str:
-    found = re.search(r"model name\s*:\s*(.+)", _read("/proc/cpuinfo"))
-    return found[1].strip() if found else platform.processor() or platform.machine()
+def processor() -> str:
+    """Name the processor; with its family and model where Linux tells, since virtual machines hide the name."""
+    found = {key: value.strip() for key, value in re.findall(r"^([a-z ]+?)\s*:(.+)$", _read("/proc/cpuinfo"), re.M)}
+    if "model name" not in found:
+        return platform.processor() or platform.machine()
+    return f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
 
 
 def _caches() -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""Make a report of a run: ``python bench/report.py [build/bench.json] [--output docs/benchmarks]``."""
+"""Make a report of a run: ``python bench/report.py [build/bench.json] [--output build/benchmarks]``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import goals
 import plots
 import results
+import side_by_side
 import tables
 from results import Run
 
@@ -29,7 +31,7 @@ how many times as long a library takes.""",
         """Worked out from this run, float32 unless said otherwise. The result is the geometric mean of the cases and
 the one that is farthest from the goal. Beyond L2 is what moves more bytes than the second cache of one processor has; a
 span is what a channel has in one image, a row what is normalized or, channels last, the channels. A goal that this run
-has no case of is left out. What limits those that are missed, with profiles, is in [speed](../speed.md).""",
+has no case of is left out. What limits those that are missed, with profiles, is in [speed](../../speed.md).""",
         (),
         goals.table,
     ),
@@ -67,7 +69,7 @@ measured with freed memory kept by the process.""",
         "hard",
         "Accuracy on hard inputs",
         """Worst scaled error of the output or the gradients against the float64 reference, in units of the rounding
-errors that float32 arithmetic cannot avoid; see [numerics](../numerics.md).""",
+errors that float32 arithmetic cannot avoid; see [numerics](../../numerics.md).""",
         ("accuracy",),
         tables.hard,
     ),
@@ -85,13 +87,14 @@ def main() -> None:
     """Read a run and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs="?", default=Path("build/bench.json"))
-    parser.add_argument("--output", type=Path, default=Path("docs/benchmarks"), metavar="FOLDER")
+    parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
     options = parser.parse_args()
     run = results.load(options.run)
     options.output.mkdir(parents=True, exist_ok=True)
     pictures = plots.write_all(run, options.output)
     page = options.output / "README.md"
     page.write_text("\n\n".join(_page(run, pictures)) + "\n")
+    (options.output / "figures.json").write_text(json.dumps(side_by_side.figures(run), indent=1) + "\n")
     print(f"written: {page} and {len(pictures)} pictures")
 
 

@@ -37,6 +37,15 @@ def test_errors_within_the_limits(norm: Any, dtype: str, n: int) -> None:
     assert not exceeded(errors), errors
 
 
+# Data that are worked off in parts, of all groups or of some, and with more or fewer parameters than sums may take.
+@pytest.mark.parametrize(("groups", "n"), [(6, 30000), (24, 7000), (96, 4096), (300, 700), (1500, 130), (6000, 20)])
+def test_parts(norm: Any, groups: int, n: int) -> None:
+    skip_evaluation(norm)
+    x, dy, weight, where = draw(norm, groups, n, "float32")
+    errors = norm.forward_errors(x, weight, where=where) | norm.backward_errors(dy, x, weight, where=where)
+    assert not exceeded(errors), errors
+
+
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_with_activation(norm: Any, activation: str) -> None:
     skip_evaluation(norm)

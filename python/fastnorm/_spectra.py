@@ -4,13 +4,13 @@ Each form knows its eigenvalues and eigenvectors, and how many digits of them ar
 """
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import _core, _features, _scatter
 from ._dtypes import FLOAT64
+from ._once import once
 from ._scatter import Summary
 from ._types import Array
 from .runtime import run
@@ -111,7 +111,7 @@ class Factor:
         """Those of the features."""
         return np.asarray(np.einsum("ij,ij->j", self.upper, self.upper))
 
-    @cached_property
+    @once
     def covariance(self) -> Array:
         """R'R."""
         return np.asarray(_features.gram(np.ascontiguousarray(self.upper.T)[None])[0])

@@ -1,12 +1,12 @@
 """The six whitening matrices of data and their inverses, in float64 from a covariance in one of three forms."""
 
-from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import _features, _rank, _roots, _shrinkage
 from ._dtypes import FLOAT64
+from ._once import once
 from ._scatter import Fourth
 from ._spectra import Form, Ridge, Rows, Spectrum, completed
 from ._types import Array
@@ -64,18 +64,18 @@ class Whitener:
         self.solver, self.condition, self.shrinkage, self._exponent = solver, condition, shrinkage, exponent
         self.sigma: Array | None = None  # standard deviations of the features
 
-    @cached_property
+    @once
     def amplification(self) -> float:
         """How much larger than the result the terms are that it is a sum of."""
         assert self.sigma is not None
         return float(np.sqrt(np.einsum("ij,ij->i", *(2 * [self.matrix * self.sigma])).max()))
 
-    @cached_property
+    @once
     def matrix(self) -> Array:
         """The whitening matrix."""
         return np.ascontiguousarray(self._scaled(self._matrix(), -self._exponent))
 
-    @cached_property
+    @once
     def inverse(self) -> Array:
         """What undoes it."""
         return np.ascontiguousarray(self._scaled(self._inverse(), self._exponent))

@@ -31,6 +31,7 @@ public:
         one_block_ = blocks_.count() == 1 && !gradient_.slope;
         batch_ = one_block_ ? kRows
                             : std::clamp<std::size_t>(limits::kRowBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
+        far_ = outgrows_second_level(2 * owners_.count() * count_ * n_ * sizeof(T));
         inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
         const Bases& bases = call_.bases;
         overwrites_ = gradient_.wants_dx() && (bases[kY] == bases[kDy] || bases[kY] == bases[kX]);
@@ -143,7 +144,7 @@ private:
                        C* sums) const {
         constexpr std::ptrdiff_t size = sizeof(T), kLine = 64;
         Plane<T> p = plane(stats, i, n, n_, first.param);
-        p.far = call_.stream;
+        p.far = far_;
         p.x = reinterpret_cast<const T*>(first.at[kX]), p.x_row = inner_.stride[kX] / size;
         p.dy = reinterpret_cast<const T*>(first.at[kDy]), p.dy_row = inner_.stride[kDy] / size;
         std::vector<T> unwanted(gradient_.wants_dx() ? 0 : n_);
@@ -295,7 +296,7 @@ private:
     const Call<T>& call_;
     SpanBlocks blocks_;
     std::size_t n_, count_, stretch_, stretches_, batch_;
-    bool one_block_, overwrites_;
+    bool one_block_, far_, overwrites_;
     Axes rows_, owners_;
     Axis inner_;
     std::unique_ptr<double[]> parts_;

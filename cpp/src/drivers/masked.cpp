@@ -79,9 +79,8 @@ struct MaskedBackward {
         for (std::size_t i = 0; i < groups; ++i) {
             stats.set(i, mean ? mean[part.groups[i]] : 0.0, 0.0, rstd[part.groups[i]]);
         }
-        std::vector<C> weights;
-        weights.reserve(part.parameters.size());
-        for (const std::ptrdiff_t i : part.parameters) weights.push_back(affine.w[i]);
+        std::vector<C> weights(part.parameters.size());
+        for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = affine.w[part.parameters[i]];
         const MaskedWalk walk(part.axes, stretches);
         MaskedGradients<T> sums(kernels().of<T>(), walk, stats, groups, weights, training && out.dx.data,
                                 out.dweight || out.dbias);

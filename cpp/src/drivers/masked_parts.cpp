@@ -24,7 +24,8 @@ std::size_t outermost(const Axes& axes, bool of_groups) {
 }  // namespace
 
 void MaskedParts::cut(std::size_t i, std::size_t chunk) {
-    if (pieces_ > 1) outer_.push(cut_);
+    if (is_cut_) outer_.push(cut_);
+    is_cut_ = true;
     cut_ = inner_[i];
     inner_.erase(i);
     chunk_ = std::clamp<std::size_t>(chunk, 1, cut_.n);
@@ -49,7 +50,7 @@ MaskedParts::MaskedParts(const Axes& axes, std::size_t bytes, std::size_t parame
         const Axis& axis = inner_[best];
         groups /= axis.n;
         const std::size_t most = kGroups / std::max<std::size_t>(groups, 1);
-        const bool slabs = pieces_ == 1 && best == outermost(inner_, false);
+        const bool slabs = !is_cut_ && best == outermost(inner_, false);
         cut(best, slabs ? std::min(most, std::max<std::size_t>(1, cached(axis))) : most);
     }
 }
@@ -63,7 +64,7 @@ bool MaskedParts::own_parameters() const {
 MaskedPart MaskedParts::part(std::size_t i) const {
     MaskedPart part;
     part.first = outer_.offset(i / pieces_);
-    if (count() > 1) {
+    if (is_cut_) {
         const std::size_t begin = i % pieces_ * chunk_;
         part.first.advance(cut_, begin);
         Axis axis = cut_;
@@ -81,14 +82,16 @@ MaskedPart MaskedParts::part(std::size_t i) const {
         if (own.param != 0) own.param = parameters, parameters *= n;
     }
     for (std::size_t k = 0; k < part.axes.size(); ++k) {
-        const Axis& given = count() > 1 && k == 0 ? cut_ : inner_[k - (count() > 1 ? 1 : 0)];
-        Axis axis = given;
-        axis.n = part.axes[k].n;
-        if (axis.stat != 0) kept.push(axis);
-        if (axis.param != 0) params.push(axis);
+        const Axis& given = is_cut_ && k == 0 ? cut_ : inner_[k - (is_cut_ ? 1 : 0)];
+        Axis numbered = kNoAxis;
+        numbered.n = part.axes[k].n;
+        numbered.stat = given.stat;
+        if (given.stat != 0) kept.push(numbered);
+        numbered.stat = given.param;
+        if (given.param != 0) params.push(numbered);
     }
-    kept.for_each([&](const Offset& group) { part.groups.push_back(part.first.stat + group.stat); });
-    params.for_each([&](const Offset& value) { part.parameters.push_back(part.first.param + value.param); });
+    part.groups.set(kept, part.first.stat);
+    part.parameters.set(params, part.first.param);
     return part;
 }
 

@@ -1,19 +1,38 @@
 // How masked data are cut into parts of whole groups.
 #pragma once
 
-#include <vector>
-
 #include "shape/axes.h"
 
 namespace fastnorm {
 
+// The numbers that groups or parameters of a part have in all data.
+class OwnNumbers {
+public:
+    // Axes that step through nothing but the side array that is numbered, as `stat`.
+    void set(Axes axes, std::ptrdiff_t first) {
+        axes.merge(false);
+        axes_ = axes;
+        first_ = first;
+        size_ = axes.count();
+        step_ = axes.size() == 1 ? axes[0].stat : 0;
+    }
+    std::size_t size() const { return size_; }
+    std::ptrdiff_t operator[](std::size_t i) const {
+        return first_ + (axes_.size() > 1 ? axes_.offset(i).stat : static_cast<std::ptrdiff_t>(i) * step_);
+    }
+
+private:
+    Axes axes_;
+    std::ptrdiff_t first_ = 0, step_ = 0;
+    std::size_t size_ = 1;
+};
+
 // Some of the groups, which are numbered anew, and so are their parameters.
 struct MaskedPart {
-    Axes axes;                           // with the new numbers
-    Axes sweep;                          // the same with the parameters' own numbers
-    Offset first;                        // of the part in all data
-    std::vector<std::ptrdiff_t> groups;  // their own numbers
-    std::vector<std::ptrdiff_t> parameters;
+    Axes axes;     // with the new numbers
+    Axes sweep;    // the same with the parameters' own numbers
+    Offset first;  // of the part in all data
+    OwnNumbers groups, parameters;
 };
 
 // Cuts along axes whose indices have groups of their own, by the shape only: so that sums take little beside the data,
@@ -32,10 +51,11 @@ public:
 private:
     static constexpr std::size_t kStretches = 16, kGroups = 1024;
 
-    // Cuts axis i of the inner ones into chunks.
+    // Cuts axis i of the inner ones into chunks, one of which may be all of it.
     void cut(std::size_t i, std::size_t chunk);
 
     Axes inner_, outer_;
+    bool is_cut_ = false;
     Axis cut_ = kNoAxis;
     std::size_t chunk_ = 1, pieces_ = 1;
 };

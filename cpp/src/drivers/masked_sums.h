@@ -18,8 +18,8 @@ public:
     Value* of(std::size_t stretch) { return sums_.data() + stretch * n_; }
     template <class Add>
     Value total(std::size_t i, Add&& add) const {
-        Value total{};
-        for (std::size_t k = i; k < sums_.size(); k += n_) add(total, sums_[k]);
+        Value total = sums_[i];
+        for (std::size_t k = i + n_; k < sums_.size(); k += n_) add(total, sums_[k]);
         return total;
     }
 

@@ -94,4 +94,10 @@ std::size_t stream_bytes() {
     return bytes.load(std::memory_order_relaxed);
 }
 
+bool outgrows_second_level(std::size_t bytes) {
+    static std::atomic<std::size_t> limit{0};
+    once(limit, [] { return std::max(cache_sizes().l2, 1_MB); });
+    return bytes > limit.load(std::memory_order_relaxed);
+}
+
 }  // namespace fastnorm

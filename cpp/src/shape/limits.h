@@ -52,5 +52,9 @@ CacheSizes cache_sizes();
 std::size_t stream_bytes();
 // `arrays` of that size are gone through: the input and the output of a forward pass, one more in a backward.
 inline bool outgrows_caches(std::size_t bytes, std::size_t arrays = 2) { return arrays * bytes >= 2 * stream_bytes(); }
+// Whether inputs of so many bytes in all come from farther than a second-level cache, so that kernels that read several
+// rows at once have to ask for them ahead: the processor finds no stream in that. Backward of rows of 96 out of the
+// third level: 0.29 against 0.8 ns an element (Zen 5).
+bool outgrows_second_level(std::size_t bytes);
 
 }  // namespace fastnorm

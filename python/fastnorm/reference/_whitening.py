@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from .._once import once
 from .._types import Array
 from ._core import deliver, promote, statistics
 
@@ -96,7 +96,7 @@ class Whitening:
         """Take in the samples of another fit. Returns itself."""
         return self.update(other._x)
 
-    @cached_property
+    @once
     def _fitted(self) -> tuple[float, Array, Array]:
         return _fit(statistics(self._x, (0,)).deviation, **self._options)
 
