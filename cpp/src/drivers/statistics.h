@@ -51,14 +51,14 @@ inline double between(const Moments& a, const Moments& b) { return (b.origin - a
 inline Moments merge_scaled(const Moments& a, const Moments& b) {
     constexpr int kNone = -(1 << 20);
     int order = kNone;
+    const bool finite = std::isfinite(a.origin + a.rest + a.m2) && std::isfinite(b.origin + b.rest + b.m2);
     const auto look = [&](double value, int exponent) {
-        if (value != 0) order = std::max(order, std::ilogb(value) + exponent);
+        if (finite && value != 0) order = std::max(order, std::ilogb(value) + exponent);
     };
     for (const Moments* m : {&a, &b}) {
         look(m->origin, m->exponent), look(m->rest, m->exponent), look(std::sqrt(m->m2), m->exponent);
     }
-    const bool finite = std::isfinite(a.origin + a.rest + a.m2) && std::isfinite(b.origin + b.rest + b.m2);
-    const int exponent = finite && order != kNone ? exponent_for(order) : 0;
+    const int exponent = order != kNone ? exponent_for(order) : 0;
     const Moments left = rescaled(a, exponent), right = rescaled(b, exponent);
     return merge_alike(left, right, between(left, right));
 }
