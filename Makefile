@@ -15,7 +15,7 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-peers test-arm test-s390x test-windows test-cross test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
+.PHONY: help demo docs test test-peers test-arm test-s390x test-windows test-cross test-freethreaded test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -69,7 +69,8 @@ bench-quick: $(VENV)/.installed-bench ## the same for a few shapes, into build/b
 
 # --- deeper checks -----------------------------------------------------------------------------------------------------
 
-# A second, sanitized build in its own folder. Its libasan must be loaded before Python itself.
+# A second, sanitized build in its own folder. Its libasan must be loaded before Python itself. What it reports goes to
+# the standard error of the process, which pytest must not keep.
 ASAN_SITE := $(CURDIR)/build/asan/site
 ASAN_ENV  = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(ASAN_SITE)
@@ -79,7 +80,7 @@ asan: $(VENV)/.installed-test ## run the tests with AddressSanitizer and Undefin
 	@$(PIP) --no-deps --target $(ASAN_SITE) . -Ccmake.define.FASTNORM_SANITIZE=ON -Cinstall.strip=false \
 		-Cbuild-dir=build/asan/cmake
 	@$(ASAN_ENV) $(BIN)/python -c "import fastnorm; assert fastnorm.__file__.startswith('$(ASAN_SITE)'), fastnorm.__file__"
-	@$(ASAN_ENV) $(PYTEST) tests -q -m "not nosanitize"
+	@$(ASAN_ENV) $(PYTEST) tests -q --capture=sys -m "not nosanitize"
 
 # Another build, on the threads of OpenMP. Its tests are those of threads, but for two promises that libgomp cannot keep:
 # threads of a forked child's own (it computes with one), and a process that lives on where no thread can be made.
@@ -128,6 +129,9 @@ test-windows: $(VENV)/.cross ## build for Windows by MinGW, run the C++ programs
 test-cross: $(VENV)/.cross ## build for musl, macOS and Windows by zig, run the programs for musl
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "ziglang==0.17.*"
 	@.ci/cross.sh zig
+
+test-freethreaded: $(VENV)/.ready ## build Python 3.13 without the GIL, install into it, run the tests and many threads at once
+	@.ci/freethreaded.sh
 
 clean: ## remove what was built
 	rm -rf build dist wheelhouse docs/generated docs/sg_execution_times.rst .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks $(VENV)/.installed-*

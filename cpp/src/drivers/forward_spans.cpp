@@ -29,7 +29,8 @@ public:
             run_split();
             return;
         }
-        if (call_.stream && !call_.sum) sweep_.set_ahead(next_task());
+        // From half the size on at which it writes past the caches: 3500x768 on one thread 546 to 416 us (Zen 5).
+        if (outgrows_caches(2 * data_bytes()) && !call_.sum) sweep_.set_ahead(next_task());
         parallel_for(tasks_.count(), call_.threads, [&](std::size_t task) {
             std::size_t n;
             const Offset offset = tasks_.offset(task, n);
@@ -43,6 +44,7 @@ public:
     }
 
 private:
+    std::size_t data_bytes() const { return call_.plan.kept.count() * blocks_.elements() * sizeof(T); }
     // Elements from one task's x to the next one's.
     std::ptrdiff_t next_task() const { return tasks_.task_step(kX) / static_cast<std::ptrdiff_t>(sizeof(T)); }
 
