@@ -53,7 +53,7 @@ format: $(VENV)/.installed-dev ## rewrite the sources the way `make lint` wants 
 	$(BIN)/clang-format -i $(CPP)
 
 # --- benchmarks: on a quiet machine ------------------------------------------------------------------------------------
-# Against NumPy, and what else .venv has: .venv/bin/pip install torch onnx onnxruntime
+# Against NumPy, and what else .venv has: .venv/bin/pip install torch onnx onnxruntime openvino jax
 
 # PROCESSOR: the folder of the report, one for each kind of processor.
 PROCESSOR ?= here

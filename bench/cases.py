@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from shapes import Shape
 
 # Layouts whose channels, or filters, are the last of several axes.
@@ -195,6 +197,50 @@ def rows(quick: bool, threads: int) -> Iterator[Spec]:
         yield Spec(Shape("row sweep", "layer_norm", "inference", (2, 2**23), "MD"), threads=threads)
 
 
+# How many shapes are drawn, and how many of them in the quick run.
+_DRAWN: Final = (72, 8)
+
+
+def drawn(quick: bool, threads: int) -> Iterator[Spec]:
+    """Shapes that nothing was tuned on: operations, passes, layouts, types and sizes drawn at random, always the same."""
+    rng = np.random.default_rng(20261127)
+    for _ in range(_DRAWN[quick]):
+        op = str(rng.choice(list(PASSES)))
+        direction = str(rng.choice(PASSES[op]))
+        dtype = str(rng.choice(["float32", "float32", "bfloat16", "float16"]))
+        exponent = float(rng.uniform(np.log2(100), 26))
+        yield Spec(_drawn_shape(rng, op, direction, exponent), dtype, threads)
+
+
+def _drawn_shape(rng: np.random.Generator, op: str, direction: str, exponent: float) -> Shape:
+    """Spread about 2^exponent elements over the axes, log-uniformly."""
+
+    def lengths(count: int) -> list[int]:
+        shares = rng.dirichlet(np.ones(count))
+        return [max(1, round(2.0 ** (exponent * share))) for share in shares]
+
+    place = "drawn"
+    if op in ("layer_norm", "rms_norm"):
+        rows, width = lengths(2)
+        return Shape(place, op, direction, (rows, max(width, 2)), "MD")
+    if op.startswith("weight_"):
+        kernel = int(rng.choice([1, 3, 5, 7]))
+        exponent -= 2 * np.log2(kernel)
+        outputs, inputs = lengths(2)
+        if rng.random() < 0.5:
+            return Shape(place, op, direction, (outputs, max(inputs, 2), kernel, kernel), "OIHW")
+        return Shape(place, op, direction, (kernel, kernel, max(inputs, 2), outputs), "HWIO")
+    groups = 0
+    n, c, h, w = lengths(4)
+    if op == "group_norm":
+        groups = int(rng.choice([1, 2, 4, 8, 32]))
+        c = groups * max(1, round(c / groups))
+    h = max(h, 2)
+    if rng.random() < 0.5:
+        return Shape(place, op, direction, (n, c, h, w), "NCHW", groups)
+    return Shape(place, op, direction, (n, h, w, c), "NHWC", groups)
+
+
 def memory(quick: bool, threads: int) -> Iterator[Spec]:
     """Outputs of 1 to 256 MB: what fresh memory costs."""
     for megabytes in (4, 64) if quick else (1, 4, 16, 64, 256):
@@ -209,4 +255,5 @@ SECTIONS: Final[dict[str, Callable[[bool, int], Iterator[Spec]]]] = {
     "calls": calls,
     "sizes": sizes,
     "rows": rows,
+    "drawn": drawn,
 }

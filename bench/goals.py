@@ -128,6 +128,11 @@ def _libraries(run: Run) -> Iterator[Goal]:
     yield Goal("2.5 times as fast as PyTorch, geometric mean", 2.5, torch, of_mean=True)
     yield Goal("at least 0.95 times as fast as the fastest library of each case", 0.95, best)
     yield Goal("1.5 times as fast as the fastest library of each case, geometric mean", 1.5, best, of_mean=True)
+    random = _values(run.get("drawn", ()), lambda r: results.best_peer(run, r))
+    yield Goal("shapes drawn at random: at least 0.95 times as fast as the fastest library", 0.95, random)
+    yield Goal(
+        "shapes drawn at random: 1.8 times as fast as the fastest library, geometric mean", 1.8, random, of_mean=True
+    )
     yield Goal("20 times as fast as NumPy, geometric mean", 20, numpy, of_mean=True)
 
 

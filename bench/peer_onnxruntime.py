@@ -23,7 +23,7 @@ class OnnxRuntime:
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call, if there is an operator for it and a kernel for the operator."""
-        if problem.direction != "inference" or problem.op not in _OPERATORS or problem.data.dtype not in _TYPES:
+        if problem.direction != "inference" or problem.op not in OPERATORS or problem.data.dtype not in _TYPES:
             return None
         last = problem.op in ("layer_norm", "rms_norm")
         if problem.axis != (problem.data.ndim - 1 if last else 1):
@@ -32,7 +32,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
         try:
-            session = onnxruntime.InferenceSession(_model(problem), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(model(problem), options, providers=["CPUExecutionProvider"])
         except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
             return None
         out = np.empty(problem.data.shape, problem.data.dtype)
@@ -47,8 +47,9 @@ def _kept(out: Array, *_: Any) -> Array:
     return out
 
 
-def _model(problem: Problem) -> bytes:
-    operator, opset, inputs, attributes = _OPERATORS[problem.op]
+def model(problem: Problem) -> bytes:
+    """Return a model of one operator, serialized; the operation has to be one of `OPERATORS`."""
+    operator, opset, inputs, attributes = OPERATORS[problem.op]
     kind, shape = _TYPES[problem.data.dtype], problem.data.shape
     if problem.op == "group_norm":
         attributes = {**attributes, "num_groups": problem.arguments["num_groups"]}
@@ -56,14 +57,14 @@ def _model(problem: Problem) -> bytes:
     node = helper.make_node(operator, ["x", *inputs], ["y"], **attributes)
     x, y = (helper.make_tensor_value_info(name, kind, shape) for name in "xy")
     graph = helper.make_graph([node], operator, [x], [y], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=_IR_VERSION)
-    onnx.checker.check_model(model)
-    serialized: bytes = model.SerializeToString()
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=_IR_VERSION)
+    onnx.checker.check_model(made)
+    serialized: bytes = made.SerializeToString()
     return serialized
 
 
 _AFFINE = ("weight", "bias")
-_OPERATORS: dict[str, tuple[str, int, tuple[str, ...], dict[str, Any]]] = {
+OPERATORS: dict[str, tuple[str, int, tuple[str, ...], dict[str, Any]]] = {
     "batch_norm": ("BatchNormalization", 15, (*_AFFINE, "running_mean", "running_var"), {"epsilon": 1e-5}),
     "layer_norm": ("LayerNormalization", 17, _AFFINE, {"epsilon": 1e-5, "axis": -1}),
     "rms_norm": ("RMSNormalization", 23, ("weight",), {"epsilon": 1e-6, "axis": -1}),

@@ -1,4 +1,4 @@
-"""The libraries that are compared: fastnorm, plain NumPy, and PyTorch, ONNX Runtime and JAX if they are installed."""
+"""The libraries that are compared: fastnorm, plain NumPy, and PyTorch, ONNX Runtime, OpenVINO and JAX if they are installed."""
 
 from __future__ import annotations
 
@@ -61,6 +61,10 @@ def available() -> list[Peer]:
         from peer_onnxruntime import OnnxRuntime
 
         peers.append(OnnxRuntime())
+    if _installed("onnx", "onnxruntime", "openvino"):
+        from peer_openvino import OpenVino
+
+        peers.append(OpenVino())
     if _installed("jax"):
         from peer_jax import Jax
 

@@ -74,6 +74,13 @@ errors that float32 arithmetic cannot avoid; see [numerics](../../numerics.md)."
         tables.hard,
     ),
     (
+        "drawn",
+        "Shapes drawn at random",
+        "Nothing was tuned on these: operations, passes, layouts, types and sizes are drawn, always the same.",
+        (),
+        tables.drawn,
+    ),
+    (
         "networks",
         "All places",
         "Medians of the rounds, in brackets their quartiles. A wrong answer is not timed.",

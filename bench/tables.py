@@ -42,11 +42,21 @@ def _mean_and_least(values: list[float], unit: str) -> str:
 
 def networks(run: Run) -> str:
     """Every place: time, share of copy, and speed-up over each library with its quartiles."""
-    return markdown(["where", "operation", "data", "fastnorm", "of copy", *results.peers(run)], _network_rows(run))
+    return _places(run, "networks")
 
 
-def _network_rows(run: Run) -> Iterator[list[str]]:
-    for r in run["networks"]:
+def drawn(run: Run) -> str:
+    """The same for the shapes that are drawn."""
+    return _places(run, "drawn")
+
+
+def _places(run: Run, section: str) -> str:
+    head = ["where", "operation", "data", "fastnorm", "of copy", *results.peers(run)]
+    return markdown(head, _place_rows(run, section))
+
+
+def _place_rows(run: Run, section: str) -> Iterator[list[str]]:
+    for r in run[section]:
         if OURS not in r["seconds"]:
             continue
         share = results.share(r)

@@ -64,6 +64,7 @@ def test_the_pythons_are_those_of_the_metadata():
         assert f"Operating System :: {system}" in classifiers
 
 
+@pytest.mark.nosanitize
 def test_a_wheel_takes_less_than_three_megabytes():
     files = importlib.metadata.files("fastnorm-simd")
     installed = [file for file in files if file.suffix != ".pyc"]

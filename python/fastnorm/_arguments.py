@@ -12,7 +12,7 @@ from . import _core
 from . import _validate as check
 from ._types import Array, Quantized
 from ._validate.arrays import written as written
-from .quantization import Quantize, QuantizeRows
+from .quantization import Quantize
 
 
 def array(name: str, value: object) -> Array:
@@ -58,11 +58,9 @@ def mode(name: str, value: object) -> int:
 
 
 def quantize(name: str, value: Any) -> tuple[Any, ...]:
-    """Whether the bytes are signed; scale and zero point in float64, or whether rows are symmetric."""
-    if type(value) not in (Quantize, QuantizeRows):
-        check.kind(name, value, Quantize)
-    parts: tuple[Any, ...] = value._parts
-    return parts
+    """Nothing: the core reads what a Quantize or a QuantizeRows has for it."""
+    check.kind(name, value, Quantize)
+    raise TypeError(f"{name} must be a Quantize that __init__ has set up")
 
 
 def quantized(results: tuple[Array, ...]) -> Quantized | tuple[Quantized, Array]:

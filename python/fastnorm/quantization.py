@@ -52,12 +52,12 @@ class Quantize:
     array([[-122,    0,  122]], dtype=int8)
     """
 
-    __slots__ = ("_parts", "dtype", "scale", "zero_point")
+    __slots__ = ("_core_parts", "dtype", "scale", "zero_point")
 
     scale: Array
     zero_point: Array
     dtype: np.dtype[Any]
-    _parts: tuple[bool, Array, Array]  # for the core: whether the bytes are signed, and float64
+    _core_parts: tuple[bool, Array, Array]  # for the core: whether the bytes are signed, and float64
 
     def __init__(self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, dtype: npt.DTypeLike = np.int8) -> None:
         # One number of each, as most give: made in the time of a few calls of NumPy.
@@ -68,10 +68,10 @@ class Quantize:
             least, self.dtype = known
             if LEAST_SCALE <= step <= MOST_SCALE and least <= zero <= least + 255:
                 self.scale, self.zero_point = np.array(float(step)), np.array(zero)
-                self._parts = least < 0, self.scale, np.array(float(zero))
+                self._core_parts = least < 0, self.scale, np.array(float(zero))
                 return
         self.scale, self.zero_point, self.dtype = check.quantization(scale, zero_point, dtype)
-        self._parts = self.dtype.kind == "i", self.scale, self.zero_point.astype(np.float64)
+        self._core_parts = self.dtype.kind == "i", self.scale, self.zero_point.astype(np.float64)
 
     def __repr__(self) -> str:
         return f"Quantize(scale={self.scale}, zero_point={self.zero_point}, dtype={self.dtype})"
@@ -127,17 +127,17 @@ class QuantizeRows:
            [-1. ,  1. ]])
     """
 
-    __slots__ = ("_parts", "dtype", "symmetric")
+    __slots__ = ("_core_parts", "dtype", "symmetric")
 
     dtype: np.dtype[Any]
     symmetric: bool
-    _parts: tuple[bool, bool]  # for the core
+    _core_parts: tuple[bool, bool]  # for the core
 
     def __init__(self, dtype: npt.DTypeLike = np.int8, symmetric: bool | None = None) -> None:
         self.dtype = check.byte_dtype(dtype)
         is_signed = self.dtype.kind == "i"
         self.symmetric = is_signed if symmetric is None else check.boolean("symmetric", symmetric)
-        self._parts = is_signed, self.symmetric
+        self._core_parts = is_signed, self.symmetric
 
     def __repr__(self) -> str:
         return f"QuantizeRows(dtype={self.dtype}, symmetric={self.symmetric})"

@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kHoldGil = 64 * 1024;  // bytes below which letting go of the GIL costs more than it gives
 
 PyObject* num_threads_override = nullptr;
+PyObject* core_parts = nullptr;  // the name of an attribute of Quantize and QuantizeRows
 
 bool is_true_or_false(PyObject* value) { return value == Py_True || value == Py_False; }
 
@@ -20,6 +21,7 @@ PyObject* initialize_arguments() {
     PyObject* const none_set = PyLong_FromLong(0);
     num_threads_override = PyContextVar_New("fastnorm_num_threads", none_set);
     Py_XDECREF(none_set);
+    core_parts = PyUnicode_InternFromString("_core_parts");
     return num_threads_override;
 }
 
@@ -144,7 +146,13 @@ void Arguments::quantize(fn::NormOptions& options) {
     PyObject* const value = take();
     if (value == Py_None) return;
     // Whether the bytes are signed, and: scale and zero point in float64, or whether rows are symmetric.
-    PyObject* const parts = ask("quantize", "quantize", value);
+    PyObject* parts = PyObject_GetAttr(value, core_parts);
+    if (parts) {
+        kept(parts);
+    } else {
+        PyErr_Clear();
+        parts = ask("quantize", "quantize", value);
+    }
     const fn::DType dtype = PyTuple_GET_ITEM(parts, 0) == Py_True ? fn::DType::i8 : fn::DType::u8;
     if (PyTuple_GET_SIZE(parts) == 2) {
         quantize_rows_ = {dtype, PyTuple_GET_ITEM(parts, 1) == Py_True};
