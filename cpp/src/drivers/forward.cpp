@@ -34,7 +34,7 @@ void statistics(const Space& space, Input x, const Sum* sum, Output y, const Par
                            affine,
                            scale,
                            threads_for(size),
-                           outgrows_caches(size),
+                           outgrows_caches(size, threads_for(size)),
                            sum != nullptr};
         if (!call.plan.columns) {
             span_forward(call, saved, y.data != nullptr);
@@ -76,7 +76,7 @@ void sweep_all(const Space& space, Step step, Input x, Input dy, Output y, const
         const Affine<Compute<T>> given(axes, parameters);
         const Plan plan = make_plan(axes);
         const std::size_t size = count_elements(space) * sizeof(T), width = plan.width;
-        const bool stream = outgrows_caches(size, dy.data ? 3 : 2);
+        const bool stream = outgrows_caches(size, threads_for(2 * size), dy.data ? 3 : 2);
         const Bases bases{bytes(x.data), bytes(y.data), bytes(dy.data), nullptr};
         if (width == 1 || plan.cells > 1) {
             const std::size_t n = count_groups(space);

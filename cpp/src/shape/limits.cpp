@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "fastnorm/fastnorm.h"
@@ -70,28 +71,50 @@ CacheSizes find_caches() {
 
 #endif
 
-std::size_t find_stream_bytes() {
-    if (const char* text = std::getenv("FASTNORM_STREAM_MB")) {
-        char* end = nullptr;
-        const unsigned long megabytes = std::strtoul(text, &end, 10);
-        if (*text >= '0' && *text <= '9' && *end == '\0' && megabytes <= (1ul << 20)) return megabytes << 20;
-    }
+// FASTNORM_STREAM_MB in bytes, if that is a number.
+std::optional<std::size_t> given_stream_bytes() {
+    const char* const text = std::getenv("FASTNORM_STREAM_MB");
+    if (!text) return std::nullopt;
+    char* end = nullptr;
+    const unsigned long megabytes = std::strtoul(text, &end, 10);
+    const bool fits = *text >= '0' && *text <= '9' && *end == '\0' && megabytes <= (1ul << 20);
+    return fits ? std::optional<std::size_t>(megabytes << 20) : std::nullopt;
+}
+
+// From how many bytes on, of all arrays that a call goes through, outputs are written past the caches.
+struct StreamLimits {
+    std::size_t forward, alone, backward;
+};
+
+StreamLimits find_stream_limits() {
     constexpr std::size_t kUnknown = 8_MB, kOfSocket = 4_MB;
     const CacheSizes sizes = cache_sizes();
-    if (sizes.l2 == 0) return kUnknown;
-    if (!sizes.l3_of_socket && sizes.l3 > 0) return sizes.l3 / 16 * 7;
     const auto processors = static_cast<std::size_t>(std::max(1, thread_limits().affinity));
-    return processors * sizes.l2 + std::min(sizes.l3, kOfSocket * processors) / 2;
+    const bool few_cores = !sizes.l3_of_socket && sizes.l3 > 0;
+    const std::size_t ours = few_cores ? sizes.l3 : std::min(sizes.l3, kOfSocket * processors);
+    std::size_t output = sizes.l2 == 0 ? kUnknown : processors * sizes.l2 + ours / 2;
+    const auto given = given_stream_bytes();
+    if (given) output = std::max<std::size_t>(*given, 1);
+    const std::size_t forward = 2 * output;
+    if (given || !few_cores) return {forward, forward, forward};
+    return {forward, std::min(forward, sizes.l3 / 8 * 7), std::min(forward, sizes.l3 / 8 * 5)};
+}
+
+// Leaked on purpose: threads may read them while the process ends.
+const StreamLimits& stream_limits() {
+    static std::atomic<const StreamLimits*> limits{nullptr};
+    return *once(limits, [] { return static_cast<const StreamLimits*>(new StreamLimits(find_stream_limits())); });
 }
 
 }  // namespace
 
 CacheSizes cache_sizes() { return find_caches(); }
 
-std::size_t stream_bytes() {
-    static std::atomic<std::size_t> bytes{0};
-    once(bytes, [] { return std::max<std::size_t>(find_stream_bytes(), 1); });
-    return bytes.load(std::memory_order_relaxed);
+std::size_t stream_bytes() { return stream_limits().forward / 2; }
+
+bool outgrows_caches(std::size_t bytes, int threads, std::size_t arrays) {
+    const StreamLimits& limits = stream_limits();
+    return arrays * bytes >= (arrays > 2 ? limits.backward : threads > 1 ? limits.forward : limits.alone);
 }
 
 bool outgrows_second_level(std::size_t bytes) {
