@@ -6,6 +6,7 @@
 #define FASTNORM_KERNELS_INL_H_
 #endif
 
+#include "convert-inl.h"
 #include "gradients-inl.h"
 #include "masks-inl.h"
 #include "moments-inl.h"
@@ -38,7 +39,7 @@
         SpanMoments<T>,   GroupStatisticsOf<T>,  ColumnPivots<T>, ColumnMoments<T>, Normalize<T>, \
         InputGradient<T>, ActivationGradient<T>, Add<T>,          StreamCopy<T>,    Quantize<T>,  \
         SpanGradients<T>, ColumnGradients<T>,    RowGradients<T>, Select<T>,        Compress<T>,  \
-        RowRange<T>};                                                                             \
+        RowRange<T>,      Widen<T>};                                                              \
     }                                                                                             \
     }                                                                                             \
     HWY_AFTER_NAMESPACE()

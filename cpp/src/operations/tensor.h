@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/dispatch.h"
 #include "memory/call_memory.h"
 #include "shape.h"
 #include "shape/types.h"
+#include "threads/parallel.h"
 
 namespace fastnorm {
 
@@ -108,11 +110,22 @@ void gather_values(const Tensor& tensor, std::size_t ndim, const std::size_t* sh
     with_type(tensor.dtype, [&](auto kind) {
         using T = decltype(kind);
         if (dense > 0) {
-            for (std::size_t i = 0; i < dense; ++i) {
-                T value;
-                std::memcpy(&value, from + i * sizeof(T), sizeof(T));
-                to[i] = static_cast<C>(widen(value));
-            }
+            constexpr std::size_t kPiece = std::size_t{1} << 16;  // some are as long as the data
+            const int threads = dense > kPiece ? threads_for(dense * (sizeof(T) + sizeof(C))) : 1;
+            parallel_for((dense + kPiece - 1) / kPiece, threads, [&](std::size_t piece) {
+                const std::size_t begin = piece * kPiece, end = std::min(begin + kPiece, dense);
+                if constexpr (std::is_same_v<C, Compute<T>>) {
+                    if (is_aligned(tensor)) {
+                        kernels().of<T>().widen(reinterpret_cast<const T*>(from) + begin, end - begin, to + begin);
+                        return;
+                    }
+                }
+                for (std::size_t i = begin; i < end; ++i) {
+                    T value;
+                    std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+                    to[i] = static_cast<C>(widen(value));
+                }
+            });
             return;
         }
         for_each_offset(ndim, shape, strides, [&](std::ptrdiff_t offset) {
