@@ -32,7 +32,7 @@ if [ ! -x "$folder/python/bin/python3.13t" ]; then
 fi
 step "fastnorm"
 "$folder/python/bin/python3.13t" -m venv --clear "$folder/venv"
-"$python" -m pip install -q --disable-pip-version-check --only-binary :all: pytest hypothesis ml_dtypes numpy
+"$python" -m pip install -q --disable-pip-version-check --only-binary :all: pytest hypothesis ml_dtypes numpy numpydoc
 "$python" -m pip install -q --disable-pip-version-check .
 cd tests
 "$python" -c "import fastnorm, sys; fastnorm.nn.LayerNorm(4); assert not sys._is_gil_enabled(), 'importing enables the GIL'"

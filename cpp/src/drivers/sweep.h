@@ -179,7 +179,9 @@ private:
     // Rows of few lanes as wide ones of whole lines.
     void wide_rows(Plane<T> p) const {
         const std::size_t lanes = p.lanes, total = p.rows;
-        const std::size_t folds = std::min(total, kFewLanes * std::max<std::size_t>(1, 8 / lanes));
+        // Few of few rows: what they share has to be repeated for each.
+        const std::size_t most = kFewLanes * std::max<std::size_t>(1, 8 / lanes);
+        const std::size_t folds = std::clamp<std::size_t>(total / 4, std::min(total, kFewLanes / lanes + 1), most);
         const std::size_t wide = folds * lanes;
         const Borrowed<C> all(7 * wide);
         C* next = all;

@@ -18,7 +18,11 @@ inline std::size_t folds_of(std::size_t lanes) {
 // The same values for every fold.
 template <class C>
 void repeat_folds(const C* values, std::size_t lanes, std::size_t folds, std::common_type_t<C>* to) {
-    for (std::size_t i = 0; i < folds; ++i) to = std::copy_n(values, lanes, to);
+    std::copy_n(values, lanes, to);
+    for (std::size_t done = 1, more; done < folds; done += more) {
+        more = std::min(done, folds - done);
+        std::copy_n(to, more * lanes, to + done * lanes);
+    }
 }
 // Sums of every fold of a lane, added up in order.
 inline void add_folds(const double* sums, std::size_t lanes, std::size_t folds, double* to) {
