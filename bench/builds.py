@@ -13,7 +13,9 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes  # noqa: F401, teaches NumPy the name bfloat16
 import numpy as np
@@ -26,7 +28,7 @@ _TURN = 0.02
 class Build:
     """One build, in a process that times a spec at each line that it is sent."""
 
-    def __init__(self, folder: Path, full: bool, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, *, full: bool) -> None:
         command = [sys.executable, __file__, "--serve", str(folder), "--threads", str(threads)]
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         self._process = subprocess.Popen(
@@ -39,6 +41,8 @@ class Build:
 
     def seconds(self, index: int) -> float:
         """Return what one call of a spec takes."""
+        assert self._process.stdin
+        assert self._process.stdout
         print(index, file=self._process.stdin, flush=True)
         return float(self._process.stdout.readline())
 
@@ -51,7 +55,7 @@ def main() -> int:
         _serve(specs, options.folder)
         return 0
     here = Path(__file__).resolve().parent.parent / "python"
-    builds = [Build(folder, options.full, options.threads) for folder in (here, options.folder)]
+    builds = [Build(folder, options.threads, full=options.full) for folder in (here, options.folder)]
     ratios = []
     for i, spec in enumerate(specs):
         if options.only not in spec.name:
@@ -74,7 +78,8 @@ def _serve(specs: list[Spec], folder: Path) -> None:
     from timing import Plan, interleaved
 
     assert Path(fastnorm.__file__).is_relative_to(folder.resolve()), fastnorm.__file__
-    last, call = -1, None
+    last = -1
+    made: dict[str, Callable[[], Any]] = {}
     for line in sys.stdin:
         index = int(line)
         if index != last:
@@ -82,8 +87,8 @@ def _serve(specs: list[Spec], folder: Path) -> None:
             fastnorm.set_num_threads(spec.threads)
             problem = spec.shape.problem(np.dtype(spec.dtype))
             more = {} if problem.direction == "backward" else {"out": np.empty_like(problem.data)}
-            last, call = index, problem.call(fastnorm, **more)
-        (times,) = interleaved({"it": call}, Plan(rounds=1, turn=_TURN, settle=0.0)).values()
+            last, made = index, {"it": problem.call(fastnorm, **more)}
+        (times,) = interleaved(made, Plan(rounds=1, turn=_TURN, settle=0.0)).values()
         print(times[0], flush=True)
 
 

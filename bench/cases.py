@@ -202,7 +202,7 @@ _DRAWN: Final = (72, 8)
 
 
 def drawn(quick: bool, threads: int) -> Iterator[Spec]:
-    """Shapes that nothing was tuned on: operations, passes, layouts, types and sizes drawn at random, always the same."""
+    """Shapes that nothing was tuned on: operations, passes, layouts, types and sizes drawn, always the same."""
     rng = np.random.default_rng(20261127)
     for _ in range(_DRAWN[quick]):
         op = str(rng.choice(list(PASSES)))

@@ -1,4 +1,4 @@
-"""The libraries that are compared: fastnorm, plain NumPy, and PyTorch, ONNX Runtime, OpenVINO and JAX if they are installed."""
+"""The libraries that are compared: fastnorm, plain NumPy, and PyTorch, ONNX Runtime, OpenVINO, JAX if installed."""
 
 from __future__ import annotations
 

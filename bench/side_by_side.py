@@ -63,7 +63,7 @@ def _processors(reports: dict[str, dict[str, Any]]) -> str:
                 machine["date"].split()[0],
             ]
         )
-    return markdown(["report", "processor", "processors", "caches", "SIMD target", "date"], rows)
+    return markdown(["report", "processor", "processors", "caches", "SIMD target", "date"], iter(rows))
 
 
 def _table(reports: dict[str, dict[str, Any]], column: str) -> str:
@@ -72,7 +72,7 @@ def _table(reports: dict[str, dict[str, Any]], column: str) -> str:
     for kind in kinds:
         values = [report["operations"].get(kind, {}).get(column) for report in reports.values()]
         rows.append([kind, *(f"{value:.2f}" if value else "" for value in values)])
-    return markdown(["operation", *reports], rows)
+    return markdown(["operation", *reports], iter(rows))
 
 
 def main() -> None:

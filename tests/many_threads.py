@@ -64,7 +64,8 @@ def main(seconds: float) -> int:
     for thread in threads:
         thread.join()
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    print(f"{sum(done)} calls in {THREADS} threads, {forks} forks, {len(wrong)} wrong; the GIL is {'on' if gil else 'off'}")
+    what = f"{sum(done)} calls in {THREADS} threads, {forks} forks, {len(wrong)} wrong"
+    print(f"{what}; the GIL is {'on' if gil else 'off'}")
     print(*wrong[:20], sep="\n", end="" if not wrong else "\n")
     return 1 if wrong else 0
 

@@ -81,8 +81,8 @@ private:
     fn::QuantizeRowsOptions quantize_rows_;
 };
 
-// Makes what arguments are read with, leaked on purpose. Returns the context variable of `fastnorm.threads`, whose value
-// is 0 where nothing is set.
+// Makes what arguments are read with, leaked on purpose. Returns the context variable of `fastnorm.threads`, whose
+// value is 0 where nothing is set.
 PyObject* initialize_arguments();
 
 }  // namespace fastnorm_python

@@ -49,8 +49,8 @@ void forward_of(const Space& space, Axes& axes, const Bases& all, const Paramete
             if (saved.count) saved.count[part.groups[i]] = own.n;
         }
         if (!bases[kY]) return;
-        sweep<T>(part, affine, Step::normalize, outgrows_caches(size, threads_for(2 * size)), {bases[kX], bases[kY], nullptr, nullptr}, stats,
-                 threads);
+        sweep<T>(part, affine, Step::normalize, outgrows_caches(size, threads_for(2 * size)),
+                 {bases[kX], bases[kY], nullptr, nullptr}, stats, threads);
     });
 }
 
@@ -93,7 +93,8 @@ struct MaskedBackward {
             stats.set_gradient(i, training && is_centred(scale.statistic) ? total.a.value() / n : 0.0,
                                training && has_slope(scale.statistic) ? total.b.value() / n : 0.0);
         }
-        sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size, threads_for(3 * size), 3), bases, stats, threads);
+        sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size, threads_for(3 * size), 3), bases, stats,
+                 threads);
     }
 
     void run(const Axes& axes, const Bases& all) const {

@@ -44,15 +44,16 @@ struct CacheSizes {
 };
 CacheSizes cache_sizes();
 
-// Outputs of forward passes from this size on are written past the caches: nobody finds them there again, and a store that
-// does not have to read its line first saves a third of the traffic. FASTNORM_STREAM_MB, or else the second-level caches of
-// our processors and half of what is theirs of the third-level one: all of it where a few cores share it (AMD), 4 MB a
-// processor where a whole socket does (Intel). Measured: 8 MB serve on an Intel Xeon with 2 MB and 266 MB, 16 to 20 MB on
-// an AMD EPYC (Zen 4, Zen 5) with 1 MB and 32 MB.
+// Outputs of forward passes from this size on are written past the caches: nobody finds them there again, and a store
+// that does not have to read its line first saves a third of the traffic. FASTNORM_STREAM_MB, or else the second-level
+// caches of our processors and half of what is theirs of the third-level one: all of it where a few cores share it
+// (AMD), 4 MB a processor where a whole socket does (Intel). Measured: 8 MB serve on an Intel Xeon with 2 MB and 266
+// MB, 16 to 20 MB on an AMD EPYC (Zen 4, Zen 5) with 1 MB and 32 MB.
 std::size_t stream_bytes();
-// `arrays` of that size are gone through: the input and the output of a forward pass, one more in a backward. Where a few
-// cores share the third-level cache, one thread alone fills it sooner (with 7/8 of it), and a backward, whose arithmetic
-// takes longer than writing, does well to leave it to the inputs (from 5/8 on; 20000x96 on Zen 5: 330 to 283 us).
+// `arrays` of that size are gone through: the input and the output of a forward pass, one more in a backward. Where a
+// few cores share the third-level cache, one thread alone fills it sooner (with 7/8 of it), and a backward, whose
+// arithmetic takes longer than writing, does well to leave it to the inputs (from 5/8 on; 20000x96 on Zen 5: 330 to 283
+// us).
 bool outgrows_caches(std::size_t bytes, int threads, std::size_t arrays = 2);
 // Whether inputs of so many bytes in all come from farther than a second-level cache, so that kernels that read several
 // rows at once have to ask for them ahead: the processor finds no stream in that. Backward of rows of 96 out of the
