@@ -74,7 +74,14 @@ def _whitening(name: str, make: Make, rng: np.random.Generator) -> Arguments:
 def _batch_whitening_backward(name: str, make: Make, rng: np.random.Generator) -> Arguments:
     x = make(*SHAPE)
     saved = fn.batch_whitening_forward(x, axis=1, groups=2, eps=0.1).saved
-    return {"dy": make(*SHAPE), "x": x, "weight": make(C), "saved": saved, "grad_mask": (True, True, True)}
+    return {
+        "dy": make(*SHAPE),
+        "x": x,
+        "weight": make(C),
+        "saved": saved,
+        "offset": 1.0,
+        "grad_mask": (True, True, True),
+    }
 
 
 def _fits(name: str, make: Make, rng: np.random.Generator) -> Arguments:

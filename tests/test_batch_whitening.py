@@ -89,6 +89,30 @@ def test_accuracy(method: Any, shape: Any, axis: int, groups: int, order: Any, d
         assert_allclose(a, b, rtol=0, atol=tolerance["atol"] * np.abs(b).max())
 
 
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_offset(method: Any, given: bool) -> None:
+    """Is added to the weight, also to the ones that None stands for."""
+    dy, x, weight, bias = draw((40, 6, 3), 1)
+    options: dict[str, Any] = {"method": method, "groups": 2}
+    some, whole = (weight, weight + 1.5) if given else (None, np.full(6, 2.5))
+    expected = fn.batch_whitening_forward(x, whole, bias, **options)
+    y, saved = fn.batch_whitening_forward(x, some, bias, offset=1.5, **options)
+    assert_allclose(y, expected.y, rtol=1e-14, atol=1e-14)
+    assert_allclose(y, ref.batch_whitening_forward(x, some, bias, offset=1.5, **options).y, rtol=0, atol=1e-12)
+    for a, b in zip(
+        fn.batch_whitening_backward(dy, x, some, saved, offset=1.5),
+        fn.batch_whitening_backward(dy, x, whole, expected.saved),
+        strict=True,
+    ):
+        assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    running = x.mean(axis=(0, 2)), np.stack([np.eye(3)] * 2)
+    inferred = fn.batch_whitening(x, *running, some, bias, offset=1.5, **options)
+    assert_allclose(inferred, fn.batch_whitening(x, *running, whole, bias, **options), rtol=1e-14, atol=1e-14)
+    with pytest.raises(ValueError, match="offset must be a finite number"):
+        fn.batch_whitening_forward(x, offset=np.inf)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(("shape", "axis", "groups", "order"), LAYOUTS)
 @pytest.mark.parametrize("method", METHODS)

@@ -159,6 +159,14 @@ def weight_gradient(part: Products, saved: BatchWhiteningSaved, off: Array) -> A
     return np.asarray(np.einsum("gij,gij->gi", sums, saved.matrix).ravel())
 
 
+def scale(weight: Array | None, offset: float, data: Batch) -> Array | None:
+    """``offset + weight``; None stands for ones."""
+    if offset == 0:
+        return weight
+    ones = np.ones(data.layout.shape[data.layout.axes[0]]) if weight is None else weight.astype(FLOAT64)
+    return np.asarray(ones + offset)
+
+
 def scaled(matrix: Array, weight: Array | None) -> Array:
     """Every row times the weight of its channel."""
     return matrix if weight is None else matrix * _columns(weight.astype(FLOAT64), matrix)

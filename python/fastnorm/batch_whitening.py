@@ -23,11 +23,12 @@ def batch_whitening(
     method: BatchMethod = "zca",
     iterations: int = 5,
     eps: float = 1e-5,
+    offset: float = 0.0,
     out: Array | None = None,
 ) -> Array:
     """Whiten with the running statistics of each group of channels (evaluation mode).
 
-    ``y = W (x - running_mean) * weight + bias`` with W as in :func:`batch_whitening_forward`, of
+    ``y = W (x - running_mean) * (offset + weight) + bias`` with W as in :func:`batch_whitening_forward`, of
     ``running_cov + eps I``.
 
     Parameters
@@ -38,7 +39,7 @@ def batch_whitening(
         Means of the channels, in the dtype of `x` or a wider one.
     running_cov : array_like, shape (groups, C // groups, C // groups)
         Covariances of the groups, likewise; symmetric.
-    weight, bias, axis, groups, method, iterations, eps
+    weight, bias, axis, groups, method, iterations, eps, offset
         As in :func:`batch_whitening_forward`.
     out : ndarray, optional
         Where to put the result: of the shape and dtype of `x`, in any memory layout, `x` itself also.
@@ -78,12 +79,13 @@ def batch_whitening(
     cov = check.covariances("running_cov", running_cov, data.stack, data.x).astype(FLOAT64)
     method, iterations, eps = _products.options(method, iterations, eps)
     weight, bias = data.parameter("weight", weight), data.parameter("bias", bias)
+    scale = _products.scale(weight, check.offset(offset), data)
     out = check.out(out, data.x)
     y = _layout.target(out, data.x.dtype, data.x)
     if data.x.size:
         matrix = root((cov + _features.transpose(cov)) / 2.0, method, iterations, eps).matrix
         shift = None if bias is None else np.array(bias, FLOAT64)
-        data.features.transform(data.x, y, _products.scaled(matrix, weight), np.array(mean, FLOAT64), shift)
+        data.features.transform(data.x, y, _products.scaled(matrix, scale), np.array(mean, FLOAT64), shift)
     return _layout.result(y, out)
 
 
@@ -101,11 +103,12 @@ def batch_whitening_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
 ) -> BatchWhiteningForward:
     """Whiten with the batch's own statistics of each group of channels, and update the running ones (training mode).
 
-    ``y = W (x - mean) * weight + bias``. In every group of ``d = C // groups`` channels with n values per channel,
-    ``S = sum((x - mean) (x - mean)') / n + eps I`` has the whitening matrix W, by `method`:
+    ``y = W (x - mean) * (offset + weight) + bias``. In every group of ``d = C // groups`` channels with n values per
+    channel, ``S = sum((x - mean) (x - mean)') / n + eps I`` has the whitening matrix W, by `method`:
 
     - "zca": ``S^-1/2`` [1]_; the result is closest to the data.
     - "cholesky": the inverse of the lower Cholesky factor [2]_; each channel is freed of those before it.
@@ -138,6 +141,8 @@ def batch_whitening_forward(
         Taken off n in the running covariance.
     eps : float, optional
         Added to the diagonal of the covariance; finite and >= 0.
+    offset : float, optional
+        Added to the weight, also to the ones that None stands for.
 
     Returns
     -------
@@ -196,13 +201,14 @@ def batch_whitening_forward(
     data = _products.batch(x, axis, groups)
     method, iterations, eps = _products.options(method, iterations, eps)
     weight, bias = data.parameter("weight", weight), data.parameter("bias", bias)
+    scale = _products.scale(weight, check.offset(offset), data)
     parameters: dict[str, object] = {"weight": weight, "bias": bias}
     buffers = check.running_covariances(running_mean, running_cov, data.layout, data.stack, data.x, parameters)
     momentum, ddof = check.momentum(momentum), check.ddof(ddof, data.layout, buffers is not None)
     check.several_values(data.layout, data.x)
     check.samples_of_covariance(data.features.samples, data.features.size)
     part, off, found = _products.whitening(data, method, iterations, eps)
-    y = _products.whitened(data, found.matrix, part.mean_a, off, weight, bias)
+    y = _products.whitened(data, found.matrix, part.mean_a, off, scale, bias)
     mean = part.mean_a + off if part.samples else np.full_like(off, np.nan)
     _running.Step(buffers, momentum, ddof, data.layout).update(mean, part.sums)
     saved = BatchWhiteningSaved(mean, *found, data.layout.axes[0], data.features.groups, method, iterations)
@@ -215,12 +221,13 @@ def batch_whitening_backward(
     weight: npt.ArrayLike | None,
     saved: BatchWhiteningSaved,
     *,
+    offset: float = 0.0,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of :func:`batch_whitening_forward`.
 
-    With ``g = dy * weight``, the whitened data ``Y = W (x - mean)`` and ``M = sum(g Y')``, in every group of channels
-    with n values each::
+    With ``g = dy * (offset + weight)``, the whitened data ``Y = W (x - mean)`` and ``M = sum(g Y')``, in every group of
+    channels with n values each::
 
         dx = W' (g - sum(g) / n - T Y / n)      dweight = sum(dy * Y)      dbias = sum(dy)
 
@@ -239,6 +246,8 @@ def batch_whitening_backward(
         Scale of the forward pass.
     saved : BatchWhiteningSaved
         What the forward pass returned.
+    offset : float, optional
+        That of the forward pass.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -274,11 +283,12 @@ def batch_whitening_backward(
     data, saved = _products.batch_of(saved, x)
     dy = check.like("dy", dy, data.x)
     weight = data.parameter("weight", weight)
+    scale = _products.scale(weight, check.offset(offset), data)
     want_dx, want_dweight, want_dbias = check.grad_mask(grad_mask)
     dx = dweight = dbias = None
     if want_dx or want_dweight or want_dbias:
         part = _products.gradient_products(dy, data, saved)
-        dx = _products.input_gradient(dy, data, weight, saved, part) if want_dx else None
+        dx = _products.input_gradient(dy, data, scale, saved, part) if want_dx else None
         dweight = _products.weight_gradient(part, saved, part.mean_b) if want_dweight else None
         dbias = part.mean_a * part.samples if want_dbias else None
     dtype = data.x.dtype if weight is None else weight.dtype

@@ -31,9 +31,9 @@ def _channels(p: Array | None, groups: int, default: float) -> Array:
     return np.full((1, 1, 1), default) if p is None else promote(p).reshape(groups, -1, 1)
 
 
-def _affine(y: Array, weight: Array | None, bias: Array | None) -> Array:
+def _affine(y: Array, weight: Array | None, bias: Array | None, offset: float) -> Array:
     groups = len(y)
-    return np.asarray(_channels(weight, groups, 1.0) * y + _channels(bias, groups, 0.0))
+    return np.asarray((offset + _channels(weight, groups, 1.0)) * y + _channels(bias, groups, 0.0))
 
 
 def batch_whitening(
@@ -48,14 +48,17 @@ def batch_whitening(
     method: BatchMethod = "zca",
     iterations: int = 5,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Batch whitening with running statistics: W (x - running_mean) * weight + bias, W of running_cov + eps I.
+    """Batch whitening with running statistics: W (x - running_mean) * (offset + weight) + bias.
+
+    W is that of running_cov + eps I.
 
     Parameters
     ----------
-    x, weight, bias, axis, groups, method, iterations, eps, activation, out
+    x, weight, bias, axis, groups, method, iterations, eps, offset, activation, out
         As in `batch_whitening_forward`.
     running_mean : ndarray, shape (C,)
         Mean, a constant here.
@@ -71,7 +74,7 @@ def batch_whitening(
     parts = _split(x, axis, groups) - _channels(running_mean, groups, 0.0)
     covariance = promote(running_cov)
     matrix = whitener(covariance + eps * np.eye(covariance.shape[-1]), method, iterations)
-    y = activate(activation, _affine(matrix @ parts, weight, bias))
+    y = activate(activation, _affine(matrix @ parts, weight, bias, offset))
     return deliver(_join(y, x.shape, axis), out)
 
 
@@ -89,10 +92,11 @@ def batch_whitening_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
     out: Array | None = None,
 ) -> BatchWhiteningForward:
-    """Batch whitening: y = W (x - mean) * weight + bias, W of the batch's covariance.
+    """Batch whitening: y = W (x - mean) * (offset + weight) + bias, W of the batch's covariance.
 
     In every group of d = C // groups channels, with m values per channel, S = sum((x - mean) (x - mean)') / m + eps I.
     W is S^-1/2 (``"zca"``), the inverse of the lower Cholesky factor of S (``"cholesky"``), or the approximation of
@@ -119,6 +123,8 @@ def batch_whitening_forward(
         Of the update of the buffers.
     eps : float
         Added to the diagonal of the covariance.
+    offset : float
+        Added to the weight.
     activation : {"relu", "silu", "gelu", "gelu_tanh"}, optional
         Applied to the result.
     out : ndarray, optional
@@ -140,7 +146,7 @@ def batch_whitening_forward(
     comoment = s.deviation @ transpose(s.deviation)
     covariance = comoment / max(m, 1) + eps * np.eye(comoment.shape[-1])
     matrix = whitener(covariance, method, iterations)
-    y = _join(activate(activation, _affine(matrix @ s.deviation, weight, bias)), x.shape, axis)
+    y = _join(activate(activation, _affine(matrix @ s.deviation, weight, bias, offset)), x.shape, axis)
     mean = s.mean.reshape(-1)
     if running_mean is not None and m > 0:
         advance(running_mean, mean, momentum)
@@ -157,13 +163,14 @@ def batch_whitening_backward(
     weight: Array | None,
     saved: BatchWhiteningSaved,
     *,
+    offset: float = 0.0,
     activation: Activation | None = None,
     bias: Array | None = None,
     grad_mask: GradMask = (True, True, True),
 ) -> Gradients:
     """Gradients of batch whitening.
 
-    With g = dy * weight, Y the whitened data and M = g Y', all of one group of channels,
+    With g = dy * (offset + weight), Y the whitened data and M = g Y', all of one group of channels,
     dx = W' (g - mean(g) - T Y / m). T is the lower triangle of M mirrored (``"cholesky"``), or
     U T~ U' with T~_ij = (sqrt(l_j) M~_ij + sqrt(l_i) M~_ji) / (sqrt(l_i) + sqrt(l_j)) and M~ = U' M U, U and l being
     eigenvectors and eigenvalues of the covariance (``"zca"``). No eigenvalues are subtracted, so equal ones do no
@@ -177,7 +184,7 @@ def batch_whitening_backward(
         As in the forward; `bias` counts only with an `activation`.
     saved : BatchWhiteningSaved
         What the forward returned.
-    activation : str, optional
+    offset, activation
         As in the forward.
     grad_mask : (bool, bool, bool)
         Which of the three gradients to compute.
@@ -194,11 +201,11 @@ def batch_whitening_backward(
     y = w @ parts
     dy = _split(promote(dy), saved.axis, saved.groups)
     if activation is not None:
-        dy = dy * derivative(activation, _affine(y, weight, bias))
+        dy = dy * derivative(activation, _affine(y, weight, bias, offset))
 
     dx = None
     if grad_mask[0]:
-        g = dy * _channels(weight, saved.groups, 1.0)
+        g = dy * (offset + _channels(weight, saved.groups, 1.0))
         centred = g - total(g, (2,)) / m
         if saved.method == "iternorm":
             slope = newton_schulz_backward(g @ transpose(parts), saved.covariance, saved.iterations)
