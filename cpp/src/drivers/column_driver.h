@@ -6,6 +6,7 @@
 
 #include "columns.h"
 #include "driver_call.h"
+#include "shape/limits.h"
 
 namespace fastnorm {
 
@@ -66,17 +67,27 @@ protected:
     void run_columns(Driver& driver, bool fits, bool sweeps, bool has_stats, int finishing) {
         const std::size_t tiles = columns_.tiles(), parts = columns_.parts();
         if (fits && outer_ * tiles >= static_cast<std::size_t>(call_.threads)) {
-            parallel_for(outer_ * tiles, call_.threads, [&](std::size_t task) {
-                const std::size_t outer = task / tiles, tile = task % tiles, lane = tile * columns_.tile();
-                Lanes own(outer, 1, lane, columns_.lanes_of(tile), unit_, parts, has_stats);
+            // Small tiles of several outer indices share a task, whose own cost is that of some hundred elements.
+            const std::size_t most = outer_ * tiles / (4 * static_cast<std::size_t>(call_.threads));
+            const std::size_t together = std::clamp<std::size_t>(
+                std::min(most, limits::kColumnTaskBytes / (tile_bytes() + 1)), 1, outer_);
+            parallel_for((outer_ + together - 1) / together * tiles, call_.threads, [&](std::size_t task) {
+                const std::size_t begin = task / tiles * together, end = std::min(begin + together, outer_);
+                const std::size_t tile = task % tiles, lane = tile * columns_.tile();
+                Lanes own(begin, end - begin, lane, columns_.lanes_of(tile), unit_, parts, has_stats);
                 driver.prepare(own);
-                bool finished = false;
-                for (std::size_t part = 0; part < parts; ++part) finished = driver.sum(own, outer, part, tile);
-                if (!finished) driver.finish(own, outer, tile);
+                for (std::size_t outer = begin; outer < end; ++outer) {
+                    bool finished = false;
+                    for (std::size_t part = 0; part < parts; ++part) finished = driver.sum(own, outer, part, tile);
+                    if (!finished) driver.finish(own, outer, tile);
+                }
                 if (!sweeps) return;
                 const Planes<T> planes = plane_of(columns_.lanes_of(tile));
-                const Offset first = offset(outer, lane);
-                planes.run(at(call_.bases, first), own.stats, 0, planes.units(), 0, first.param);
+                for (std::size_t outer = begin; outer < end; ++outer) {
+                    const Offset first = offset(outer, lane);
+                    const auto stat = static_cast<std::ptrdiff_t>(own.stat(outer, lane));
+                    planes.run(at(call_.bases, first), own.stats, 0, planes.units(), stat, first.param);
+                }
             });
             return;
         }

@@ -23,6 +23,8 @@ inline constexpr std::size_t kRunTaskBytes = 256_KB;
 // All rows of a tile of lanes are summed, finished and swept by one task if they take no more: one array, two arrays.
 inline constexpr std::size_t kColumnForwardBytes = 256_KB;
 inline constexpr std::size_t kColumnBackwardBytes = 512_KB;
+// One task of small tiles: a group norm of 1633x2x21x16, channels last, its backward.
+inline constexpr std::size_t kColumnTaskBytes = 16_KB;
 // Rows whose parameter gradients are summed together.
 inline constexpr std::size_t kRowBatchBytes = 192_KB;
 // Masked data that are summed and then written.
