@@ -69,8 +69,8 @@ protected:
         if (fits && outer_ * tiles >= static_cast<std::size_t>(call_.threads)) {
             // Small tiles of several outer indices share a task, whose own cost is that of some hundred elements.
             const std::size_t most = outer_ * tiles / (4 * static_cast<std::size_t>(call_.threads));
-            const std::size_t together = std::clamp<std::size_t>(
-                std::min(most, limits::kColumnTaskBytes / (tile_bytes() + 1)), 1, outer_);
+            const std::size_t together =
+                std::clamp<std::size_t>(std::min(most, limits::kColumnTaskBytes / (tile_bytes() + 1)), 1, outer_);
             parallel_for((outer_ + together - 1) / together * tiles, call_.threads, [&](std::size_t task) {
                 const std::size_t begin = task / tiles * together, end = std::min(begin + together, outer_);
                 const std::size_t tile = task % tiles, lane = tile * columns_.tile();

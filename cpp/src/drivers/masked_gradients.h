@@ -50,7 +50,7 @@ public:
     ExactPair parameter(std::size_t i) const { return total(parameters_, i); }
 
 private:
-    static constexpr std::size_t kColumnLanes = 64, kSpanRows = 16;
+    static constexpr std::size_t kColumnLanes = 256, kSpanRows = 16;
 
     // The sums of one side array from the plane's first element on, and how rows and lanes step through it.
     struct Side {
@@ -135,9 +135,11 @@ private:
         }
         plane.x = x_tile, plane.dy = dy_tile;
         plane.x_row = plane.dy_row = static_cast<std::ptrdiff_t>(p.lanes);
-        const Borrowed<T> means(p.lanes), zeros(p.lanes);
+        const Borrowed<T> means(p.lanes);
+        const T zero = narrow<T>(0.0);
+        // Read at once after it was written, a list of values of 4 bytes would stall loads of whole vectors.
+        const bool one_mean = p.lane_axis.stat == 0;
         const Borrowed<std::uint8_t> mask_tile(p.lanes);
-        std::fill_n(static_cast<T*>(zeros), p.lanes, narrow<T>(0.0));
         for (std::size_t i = 0; i < p.rows; ++i) {
             T *const x = x_tile + i * p.lanes, *const dy = dy_tile + i * p.lanes;
             if (kind == Counting::all) {
@@ -147,15 +149,15 @@ private:
             }
             if (i == 0 || p.row_axis.stat != 0) set_means(p, i, means);
             const std::uint8_t* const mask = p.mask(i, mask_tile);
-            kernels_.select(mask, p.lanes, p.read<T>(kX, i, x), means, x);
-            kernels_.select(mask, p.lanes, p.read<T>(kDy, i, dy), zeros, dy);
+            kernels_.select(mask, p.lanes, p.read<T>(kX, i, x), means, one_mean, x);
+            kernels_.select(mask, p.lanes, p.read<T>(kDy, i, dy), &zero, true, dy);
         }
     }
 
     void set_means(const MaskedPlane& p, std::size_t row, T* means) const {
         const C* const h = stats_.h + p.stat + static_cast<std::ptrdiff_t>(row) * p.row_axis.stat;
         if (p.lane_axis.stat == 0) {
-            std::fill_n(means, p.lanes, narrow<T>(*h));
+            *means = narrow<T>(*h);
         } else {
             for (std::size_t k = 0; k < p.lanes; ++k) means[k] = narrow<T>(h[k]);
         }

@@ -145,7 +145,7 @@ private:
             T* const row = tile + i * p.lanes;
             std::uint8_t* const mask = masks + i * p.lanes;
             gather(p.row(kExtra, i), p.lane_axis.stride[kExtra], p.lanes, mask);
-            kernels_.select(mask, p.lanes, p.read<T>(kX, i, row), other, row);
+            kernels_.select(mask, p.lanes, p.read<T>(kX, i, row), other, false, row);
             for (std::size_t k = 0; k < p.lanes; ++k) counts[k] += static_cast<double>(mask[k] != 0);
         }
         if (!centred_) return p.rows;
@@ -156,7 +156,7 @@ private:
         }
         for (std::size_t i = 0; i < p.rows; ++i) {
             T* const row = tile + i * p.lanes;
-            kernels_.select(masks + i * p.lanes, p.lanes, row, other, row);
+            kernels_.select(masks + i * p.lanes, p.lanes, row, other, false, row);
         }
         return p.rows;
     }

@@ -288,6 +288,8 @@ private:
     void masked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
                 std::size_t lanes) const {
         const Borrowed<T> outside(kBlock);
+        Sweep near(*this);  // what is written twice must not go past the caches in between
+        near.stream_ = false;
         for (std::size_t row = 0, some = 1; row < rows; row += some, some = 1) {
             const auto kind_of = [&](std::size_t i) {
                 const char* const mask = bases[kExtra] + static_cast<std::ptrdiff_t>(i) * rows_.stride[kExtra];
@@ -307,7 +309,7 @@ private:
                 if (kind == Counting::none) {
                     scatter(static_cast<const T*>(outside), n, block[kY], lanes_.stride[kY]);
                 } else {
-                    unmasked(block, s, here, 1, n);
+                    near.unmasked(block, s, here, 1, n);
                     put_outside(block, n, outside);
                 }
             });
@@ -344,7 +346,7 @@ private:
         const std::ptrdiff_t step = lanes_.stride[kExtra];
         if (direct(bases, kY) && step == 1) {
             T* const y = reinterpret_cast<T*>(bases[kY]);
-            kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, y, outside, y);
+            kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, y, outside, false, y);
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {

@@ -28,19 +28,22 @@ HWY_INLINE hn::Mask<D> MaskOf(D d, const std::uint8_t* mask) {
     }
 }
 
-// to = mask ? yes : no; `to` may be one of them.
+// to = mask ? yes : no; `to` may be one of them. `one`: of the second there is one value for all.
 template <class T>
-void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, T* to) {
+void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to) {
     using B = Bits<T>;
+    B first;
+    std::memcpy(&first, no, sizeof(B));
     const hn::CappedTag<B, 64 / sizeof(B)> d;
     constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;
+    const auto same = hn::Set(d, first);
     std::size_t i = 0;
     for (; i + kN <= n; i += kN) {
         const auto a = hn::LoadU(d, reinterpret_cast<const B*>(yes + i));
-        const auto b = hn::LoadU(d, reinterpret_cast<const B*>(no + i));
+        const auto b = one ? same : hn::LoadU(d, reinterpret_cast<const B*>(no + i));
         hn::StoreU(hn::IfThenElse(MaskOf(d, mask + i), a, b), d, reinterpret_cast<B*>(to + i));
     }
-    for (; i < n; ++i) std::memcpy(to + i, mask[i] ? yes + i : no + i, sizeof(T));
+    for (; i < n; ++i) std::memcpy(to + i, mask[i] ? yes + i : one ? no : no + i, sizeof(T));
 }
 
 // Those of x that count, one after the other; returns how many. A vector more than these may be written.
