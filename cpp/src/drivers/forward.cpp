@@ -28,13 +28,16 @@ void statistics(const Space& space, Input x, const Sum* sum, Output y, const Par
         Axes axes = make_axes(space, {x.strides, y.data ? y_strides.get() : x.strides, a.strides, b.strides});
         const Affine<Compute<T>> affine(axes, parameters);
         const std::size_t size = count_elements(space) * sizeof(T);
+        const Plan plan = make_plan(axes);
+        // Columns are read twice, so that a cache which they just fit is better left to them.
+        const bool stream = outgrows_caches(size, plan.columns ? 1 : threads_for(size));
         const Call<T> call{kernels().of<T>(),
-                           make_plan(axes),
+                           plan,
                            Bases{bytes(x.data), bytes(y.data), bytes(a.data), bytes(b.data)},
                            affine,
                            scale,
                            threads_for(size),
-                           outgrows_caches(size, threads_for(size)),
+                           stream,
                            sum != nullptr};
         if (!call.plan.columns) {
             span_forward(call, saved, y.data != nullptr);
