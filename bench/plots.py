@@ -13,7 +13,15 @@ import results
 from judge import THRESHOLDS
 from results import OURS, OUT, Run
 
-_COLOURS = {OURS: "#1b6ca8", OUT: "#7fb2d9", "NumPy": "#4d9221", "PyTorch": "#d6604d", "ONNX Runtime": "#8073ac"}
+_COLOURS = {
+    OURS: "#1b6ca8",
+    OUT: "#7fb2d9",
+    "NumPy": "#4d9221",
+    "PyTorch": "#d6604d",
+    "ONNX Runtime": "#8073ac",
+    "OpenVINO": "#b8860b",
+    "JAX": "#555555",
+}
 _OPS = {
     "layer_norm": "#1b6ca8",
     "rms_norm": "#4d9221",
