@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _page(run: Run, pictures: dict[str, str]) -> list[str]:
-    parts = ["# Benchmarks", _head(run)]
+    parts = [f"# Benchmarks: {run['machine']['processor']}", _head(run)]
     for section, title, text, names, table in _SECTIONS:
         rows = table(run) if table and (section is None or run.get(section)) else ""
         drawn = [f"![{title}]({pictures[name]})" for name in names if name in pictures]

@@ -14,8 +14,8 @@ import results
 from results import Run
 from tables import markdown
 
-_TEXT = """Each row of processors is a report of its own, made by `make bench` there. Ratios of one column come from one
-run and may be compared with each other; times of different processors may not, since their neighbours differed."""
+_TEXT = """Each processor has a report of its own, made there by `make bench`. Ratios of one column come from one run
+and may be compared with each other; those of different processors only roughly, since what else ran there differed."""
 
 
 def figures(run: Run) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def _means(run: Run, records: list[dict[str, Any]]) -> dict[str, float]:
     for name in results.peers(run):
         found[name] = [f.median for r in records if (f := results.speedup(run, r, name))]
     found["the fastest of them"] = [b for r in records if (b := results.best_peer(run, r))]
-    return {name: round(results.geometric_mean(values), 3) for name, values in found.items() if values}
+    return {name: round(results.geometric_mean(values), 5) for name, values in found.items() if values}
 
 
 def page(reports: dict[str, dict[str, Any]]) -> str:
@@ -71,7 +71,8 @@ def _table(reports: dict[str, dict[str, Any]], column: str) -> str:
     rows = []
     for kind in kinds:
         values = [report["operations"].get(kind, {}).get(column) for report in reports.values()]
-        rows.append([kind, *(f"{value:.2f}" if value else "" for value in values)])
+        if any(values):
+            rows.append([kind, *(f"{value:.2f}" if value else "" for value in values)])
     return markdown(["operation", *reports], iter(rows))
 
 
