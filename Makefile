@@ -58,7 +58,7 @@ format: $(VENV)/.installed-dev ## rewrite the sources the way `make lint` wants 
 # PROCESSOR: the folder of the report, one for each kind of processor.
 PROCESSOR ?= here
 
-bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks/$(PROCESSOR)
+bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/benchmarks/PROCESSOR
 	@$(BIN)/python bench/run.py --output build/bench.json
 	@$(BIN)/python bench/report.py build/bench.json --output docs/benchmarks/$(PROCESSOR)
 	@$(BIN)/python bench/side_by_side.py docs/benchmarks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -38,8 +37,7 @@ def main() -> None:
     path = Path(__file__).resolve().parent.parent / "README.md"
     before, rest = path.read_text(encoding="utf-8").split(_BEGIN)
     after = rest.split(_END)[1]
-    table = re.sub(r"---:( \\| ---:){2}", "---: | ---: | ---", markdown(head, iter(rows)), count=1)
-    path.write_text(f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{_BEGIN}\n\n{markdown(head, iter(rows))}\n\n{_END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

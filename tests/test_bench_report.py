@@ -11,6 +11,7 @@ pytest.importorskip("matplotlib")
 import cases
 import goals
 import report
+import side_by_side
 
 
 def record(rows: int, out: float, **more: Any) -> dict[str, Any]:
@@ -111,3 +112,11 @@ def test_every_kind_is_judged_at_its_smallest_place(quick: bool) -> None:
     assert len(cases.one_of_each_kind(specs)) == len(kinds)
     passes = {(op, direction) for op, directions in cases.PASSES.items() for direction in directions}
     assert {kind[:2] for kind in kinds if kind[3] == "float32"} == passes
+
+
+def test_reports_stand_side_by_side() -> None:
+    run = invented(networks=[record(4096, 1e-3)])
+    page = side_by_side.page({"one": side_by_side.figures(run), "another": side_by_side.figures(run)})
+    assert "| [one](one/README.md) |" in page
+    assert "| layer norm inference | 2.00 | 2.00 |" in page  # PyTorch takes two milliseconds
+    assert "| layer norm inference | 1.00 | 1.00 |" in page  # the copy one

@@ -493,3 +493,22 @@ def test_any_argument_gives_an_answer_or_a_clear_error(op: str) -> None:
         for value in WEIRD:
             with contextlib.suppress(TypeError, ValueError, MemoryError):
                 getattr(fn, op)(**valid(op) | {name: value})
+
+
+class Everything:
+    """Has every attribute, as mocks have."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getattr__(self, name: str) -> Any:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    "value", [None, "parts", (), (True,), (True, 2), (True, 1.0, 2.0), (1, np.ones(1), np.ones(1))]
+)
+def test_what_only_looks_like_quantize(value: Any) -> None:
+    for function in (fn.layer_norm, fn.rms_norm):
+        with pytest.raises(TypeError, match=r"quantize must be a Quantize, got .*Everything"):
+            function(np.ones((2, 4), np.float32), quantize=Everything(value))

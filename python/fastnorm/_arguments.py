@@ -58,7 +58,7 @@ def mode(name: str, value: object) -> int:
 
 
 def quantize(name: str, value: Any) -> tuple[Any, ...]:
-    """Nothing: the core reads what a Quantize or a QuantizeRows has for it."""
+    """Nothing, since the core reads what a Quantize or a QuantizeRows has for it: says what is wrong."""
     check.kind(name, value, Quantize)
     raise TypeError(f"{name} must be a Quantize that __init__ has set up")
 

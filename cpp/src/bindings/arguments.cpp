@@ -15,6 +15,15 @@ PyObject* core_parts = nullptr;  // the name of an attribute of Quantize and Qua
 
 bool is_true_or_false(PyObject* value) { return value == Py_True || value == Py_False; }
 
+// Whether something that has parts has those of a Quantize or a QuantizeRows: objects of tests have every attribute.
+bool are_parts(PyObject* parts) {
+    if (!PyTuple_CheckExact(parts)) return false;
+    const Py_ssize_t n = PyTuple_GET_SIZE(parts);
+    const auto at = [parts](Py_ssize_t i) { return PyTuple_GET_ITEM(parts, i); };
+    if (n == 2) return is_true_or_false(at(0)) && is_true_or_false(at(1));
+    return n == 3 && is_true_or_false(at(0)) && is_plain_array(at(1)) && is_plain_array(at(2));
+}
+
 }  // namespace
 
 PyObject* initialize_arguments() {
@@ -147,12 +156,10 @@ void Arguments::quantize(fn::NormOptions& options) {
     if (value == Py_None) return;
     // Whether the bytes are signed, and: scale and zero point in float64, or whether rows are symmetric.
     PyObject* parts = PyObject_GetAttr(value, core_parts);
-    if (parts) {
-        kept(parts);
-    } else {
-        PyErr_Clear();
-        parts = ask("quantize", "quantize", value);
-    }
+    if (!parts && !PyErr_ExceptionMatches(PyExc_AttributeError)) throw PythonError();
+    PyErr_Clear();
+    if (parts) kept(parts);
+    if (!parts || !are_parts(parts)) parts = ask("quantize", "quantize", value);
     const fn::DType dtype = PyTuple_GET_ITEM(parts, 0) == Py_True ? fn::DType::i8 : fn::DType::u8;
     if (PyTuple_GET_SIZE(parts) == 2) {
         quantize_rows_ = {dtype, PyTuple_GET_ITEM(parts, 1) == Py_True};
