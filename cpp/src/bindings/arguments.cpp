@@ -20,8 +20,11 @@ bool are_parts(PyObject* parts) {
     if (!PyTuple_CheckExact(parts)) return false;
     const Py_ssize_t n = PyTuple_GET_SIZE(parts);
     const auto at = [parts](Py_ssize_t i) { return PyTuple_GET_ITEM(parts, i); };
+    const auto are_doubles = [&](Py_ssize_t i) {
+        return is_plain_array(at(i)) && dtype_of(proxy_of(at(i)).descr) == fn::DType::f64;
+    };
     if (n == 2) return is_true_or_false(at(0)) && is_true_or_false(at(1));
-    return n == 3 && is_true_or_false(at(0)) && is_plain_array(at(1)) && is_plain_array(at(2));
+    return n == 3 && is_true_or_false(at(0)) && are_doubles(1) && are_doubles(2);
 }
 
 }  // namespace
