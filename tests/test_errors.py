@@ -506,7 +506,17 @@ class Everything:
 
 
 @pytest.mark.parametrize(
-    "value", [None, "parts", (), (True,), (True, 2), (True, 1.0, 2.0), (1, np.ones(1), np.ones(1))]
+    "value",
+    [
+        None,
+        "parts",
+        (),
+        (True,),
+        (True, 2),
+        (True, 1.0, 2.0),
+        (1, np.ones(1), np.ones(1)),
+        (True, np.ones(1), np.ones(1, bool)),
+    ],
 )
 def test_what_only_looks_like_quantize(value: Any) -> None:
     for function in (fn.layer_norm, fn.rms_norm):
