@@ -297,6 +297,18 @@ def test_quantized_channels(axis: int) -> None:
     np.testing.assert_array_equal(np.moveaxis(got, axis, -1), expected)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("each", ["scale", "zero_point"])
+def test_one_number_beside_one_for_each_channel(dtype: str, each: str) -> None:
+    """Float64 takes either without a copy: the one number was read as the first of many."""
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((16, 65)).astype(dtype)
+    scale = rng.uniform(0.01, 0.1, 65) if each == "scale" else 0.03
+    zero = rng.integers(-100, 100, 65) if each == "zero_point" else 3
+    got = fn.layer_norm(x, quantize=fn.Quantize(scale, zero))
+    np.testing.assert_array_equal(got, to_bytes(fn.layer_norm(x), scale, zero, np.int8))
+
+
 def test_quantized_ties_limits_and_nan() -> None:
     z = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32)
     q = fn.batch_norm(z.reshape(-1, 1), [0.0], [1.0], eps=0.0, quantize=fn.Quantize(1.0, 3)).ravel()

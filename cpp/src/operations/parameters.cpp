@@ -77,7 +77,9 @@ const void* Parameter::values(const Layout& layout, const Tensor& x, CallMemory&
     const DType compute = compute_type(x.dtype);
     bool ready = tensor_.dtype == compute && offset == 0 && is_aligned(tensor_);
     for (const Tensor* out : outs) ready = ready && !(*out && overlap(tensor_, *out));
-    if (ready && documented_ && !layout.is_varied && is_contiguous(tensor_)) return tensor_.data;
+    // A scale or zero point of shape () stands for one of every channel.
+    const bool is_whole = documented_ && !layout.is_varied && tensor_.ndim == layout.parameters.size();
+    if (ready && is_whole && is_contiguous(tensor_)) return tensor_.data;
     const Varying varying(layout, [&](std::size_t i) {
         const Along own = along(layout, i);
         return own.steps == 0 ? 0 : stride_of(tensor_, own.axis) * static_cast<std::ptrdiff_t>(own.steps);
