@@ -2,6 +2,7 @@
 // computed, one named array a line, for the test to compare.
 #include <fastnorm/operations.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <functional>
@@ -100,12 +101,60 @@ void whitening() {
     print("whitening.y", y);
 }
 
+// Results that lie in the memory of inputs, in other places, are those of copies.
+void overlaps() {
+    const std::size_t shape[] = {4, 6}, features[] = {6}, rows[] = {4, 1}, one[] = {1, 1}, square[] = {6, 6};
+    const auto numbers_as_double = numbers(24, 12), more = numbers(36, 13);
+    const std::vector<double> x(numbers_as_double.begin(), numbers_as_double.end()), matrix(more.begin(), more.end());
+    std::vector<double> memory, mean(4), rstd(4, 0.5), apart(36), y(24);
+    const auto compare = [&](const char* name, std::size_t n) {
+        print(name, std::vector<int>{std::equal(memory.begin(), memory.begin() + n, apart.begin())});
+    };
+    fn::MomentResults moments;
+    memory = x, moments.mean = {apart.data(), one};
+    fn::moments({x.data(), shape}, {0, 1}, {}, moments);
+    moments.mean = {memory.data(), one};
+    fn::moments({memory.data(), shape}, {0, 1}, {}, moments);
+    compare("overlap.moments", 1);
+
+    fn::BackwardOptions backward;  // dx over the weight, and over a statistic
+    backward.weight = {matrix.data(), features};
+    const auto call = [&](const double* scales, double* dx) {
+        fn::layer_norm_backward({x.data(), shape}, {x.data(), shape}, {mean.data(), rows}, {scales, rows}, -1, backward,
+                                {{dx, shape}});
+    };
+    memory = matrix;
+    call(rstd.data(), apart.data());
+    backward.weight = {memory.data(), features};
+    call(rstd.data(), memory.data());
+    compare("overlap.weight", 24);
+    memory = matrix, backward.weight = {matrix.data(), features};
+    call(matrix.data(), apart.data());
+    call(memory.data(), memory.data());
+    compare("overlap.rstd", 24);
+
+    memory = matrix;
+    fn::whitening_transform({x.data(), shape}, {}, {matrix.data(), square}, {}, {apart.data(), shape});
+    fn::whitening_transform({x.data(), shape}, {}, {memory.data(), square}, {}, {memory.data(), shape});
+    compare("overlap.matrix", 24);
+}
+
 // Every wrong call throws, and writes nothing.
 void errors() {
-    const std::size_t shape[] = {2, 4, 3}, three[] = {3}, four[] = {4}, two[] = {2, 4};
+    const std::size_t shape[] = {2, 4, 3}, three[] = {3}, four[] = {4}, two[] = {2, 4}, rows[] = {2, 4, 1};
+    std::size_t many[66];
+    std::fill_n(many, 66, std::size_t{1});
+    std::vector<double> statistics(8, 7.0);
+    const fn::MutableTensor eight(statistics.data(), rows);
+    const std::ptrdiff_t nowhere[] = {0, 0, 0};
+    const fn::QuantizeOptions nothing;
+    fn::QuantizeRowsOptions floats;
+    floats.dtype = fn::DType::f32;
+    fn::FilterOptions filters;
+    filters.mode = static_cast<fn::Standardization>(7);
     const auto x = numbers(24, 10), small = numbers(4, 11);
     const std::vector<double> wide(24);
-    std::vector<float> y(24, 7.0f), buffer(4, 7.0f);
+    std::vector<float> y(24, 7.0f), buffer(4, 7.0f), more(4, 7.0f);
     const fn::Tensor data(x.data(), shape);
     const fn::NormResults out{{y.data(), shape}};
     const auto with = [](auto&& set) {
@@ -130,6 +179,22 @@ void errors() {
         [&] { fn::rms_norm(data, -1, {}, {{y.data(), two}}); },
         [&] { fn::batch_norm_forward(data, 1, {}, running, out); },
         [&] { fn::layer_norm(data, -1, {}, {}); },
+        [&] { fn::layer_norm({x.data(), many}, -1, {}, out); },
+        [&] { fn::layer_norm_forward(data, -1, {}, {out.y, eight, eight}); },
+        [&] { fn::layer_norm_forward(data, -1, {}, {out.y, {statistics.data(), rows, nowhere}}); },
+        [&] {
+            const fn::RunningStatistics both{{buffer.data(), four}, {more.data(), four}};
+            const fn::MutableTensor mean(buffer.data(), four);
+            fn::batch_norm_forward(data, 1, {}, both, {out.y, mean});
+        },
+        [&] { fn::layer_norm(data, -1, with([](Options& o) { o.activation = static_cast<fn::Activation>(9); }), out); },
+        [&] { fn::layer_norm(data, -1, with([&](Options& o) { o.quantize = &nothing; }), out); },
+        [&] { fn::layer_norm(data, -1, with([&](Options& o) { o.quantize_rows = &floats; }), out); },
+        [&] { fn::weight_standardization(data, {}, filters, {out.y}); },
+        [&] {
+            const fn::Tensor sums(small.data(), three);
+            fn::batch_norm_backward_apply(data, data, {}, sums, sums, sums, sums, {}, -1, 0.0, {out.y});
+        },
     };
     for (const auto& call : calls) {
         try {
@@ -151,6 +216,7 @@ int main() {
     batch_norm();
     weights();
     whitening();
+    overlaps();
     errors();
     for (const auto& target : fn::simd_targets()) std::fprintf(stderr, "target %s\n", target.c_str());
 }

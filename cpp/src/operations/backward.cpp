@@ -16,6 +16,7 @@ void ParameterGradient::bind(const MutableTensor& given, const char* name, const
         if (!has_shape(view, shape)) {
             wrong_value(std::string(name) + " must have shape " + text(shape) + ", got " + text(Shape(view)));
         }
+        maker.check_given(name, view);
         target_ = given;
     } else if (wanted) {
         target_ = maker.make(index, dtype, shape);
@@ -79,13 +80,14 @@ BackwardCall::BackwardCall(const char* of, const Tensor& dy, const Tensor& dh, c
     if (is_centred(statistic)) check_statistic("mean", mean, layout_, of);
     check_statistic("rstd", rstd, layout_, of);
     offset_ = check_number("offset", options.offset);
+    check_activation(options.activation);
     check_mask(options.where, x);
     vary(layout_, {&weight_, &bias_}, !weight_);
     if (layout_.is_varied) layout_.plan_for_gradients();
 }
 
 void BackwardCall::bind(const GradientResults& results, const Maker& maker) {
-    if (results.dx) check_out("dx", results.dx, x_.dtype, x_, of_);
+    if (results.dx) check_out("dx", results.dx, x_.dtype, x_, of_, maker);
     if (!form_) {
         form_ = WeightForm{weight_ ? Shape(weight_.tensor()) : layout_.parameters,
                            weight_ ? weight_.tensor().dtype : x_.dtype};
@@ -94,7 +96,8 @@ void BackwardCall::bind(const GradientResults& results, const Maker& maker) {
     const DType dtype = form_->dtype;
     const Shape bias_shape = bias_ ? Shape(bias_.tensor()) : shape;
     if (results.dx) {
-        dx_.bind(results.dx, {&dy_, &dh_}, memory_, x_);
+        dx_.bind(results.dx, {&dy_, &dh_}, memory_,
+                 {&x_, &mean_, &rstd_, &options_.weight, &options_.bias, &options_.where});
     } else if (results.wants[0]) {
         dx_.adopt(maker.make(0, x_.dtype, layout_.data, x_));
     }
@@ -121,7 +124,7 @@ void BackwardCall::run(const GradientResults& results) {
     double* const dbias = dbias_.sums(layout_, memory_);
     const Space space = layout_.space(x_.dtype);
     Views views(*this);
-    const Mask mask(options_.where, layout_, memory_);
+    const Mask mask(options_.where, layout_);
     centre(views, mask);
     const double* const mean = exact_mean_ ? exact_mean_ : mean_values_.get();
     const void* weight = weight_.values(layout_, x_, memory_, offset_);

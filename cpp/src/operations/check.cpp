@@ -17,6 +17,13 @@ void check_native(const char* name, const Tensor& value) {
     }
 }
 
+// As many as NumPy has: one more is needed for an axis that is split.
+void check_dimensions(const char* name, const Tensor& value) {
+    if (value.ndim < Shape::kMost) return;
+    wrong_value(std::string(name) + " must have at most " + text(Shape::kMost - 1) + " dimensions, got " +
+                text(value.ndim));
+}
+
 void check_shape_of(const char* name, const Tensor& value, const Tensor& x, const char* of) {
     if (value.ndim == x.ndim && same_lengths(value.shape, x.shape, x.ndim)) return;
     wrong_value(std::string(name) + " must have shape " + text(Shape(x)) + " to match " + of + ", got " +
@@ -56,6 +63,7 @@ void check_present(const char* name, const Tensor& value) {
 
 void check_data(const char* name, const Tensor& x) {
     check_present(name, x);
+    check_dimensions(name, x);
     if (is_data(x.dtype)) return;
     check_native(name, x);
     wrong_type(std::string(name) + " must have dtype float16, bfloat16, float32 or float64, got " + dtype_text(x));
@@ -72,6 +80,7 @@ void check_like(const char* name, const Tensor& value, const Tensor& x, const ch
 
 void check_parameter_dtype(const char* name, const Tensor& value, const Tensor& x, const char* of) {
     check_present(name, value);
+    check_dimensions(name, value);
     if (is_parameter_dtype(value.dtype, x.dtype)) return;
     check_native(name, value);
     std::string expected = "float64";
@@ -103,6 +112,20 @@ void check_statistic(const char* name, const Tensor& value, const Layout& layout
                 groups_text(layout) + shape_of(of, layout.data) + ", got " + text(Shape(value)));
 }
 
+void check_double(const char* name, const Tensor& value) {
+    check_present(name, value);
+    if (value.dtype == DType::f64) return;
+    check_native(name, value);
+    wrong_type(std::string(name) + " must have dtype float64, got " + dtype_text(value));
+}
+
+DType check_byte(DType dtype) {
+    if (dtype != DType::i8 && dtype != DType::u8) {
+        wrong_type("quantize must have dtype int8 or uint8, got " + text(dtype));
+    }
+    return dtype;
+}
+
 const char* number_expectation(const char* name) { return range_of(name).expected; }
 
 double check_number(const char* name, double value) {
@@ -124,6 +147,14 @@ Activation check_activation(std::string_view name) {
         expected += std::string(number == 1 ? "'" : ", '") + known + "'";
     }
     wrong_value("activation must be one of " + expected + ", got '" + std::string(name) + "'");
+}
+
+Activation check_activation(Activation activation) {
+    if (static_cast<std::size_t>(activation) > std::size(kActivationNames)) {
+        wrong_value("activation must be from 0 to " + text(std::size(kActivationNames)) + ", got " +
+                    text(static_cast<int>(activation)));
+    }
+    return activation;
 }
 
 void check_mask(const Tensor& where, const Tensor& x) {
@@ -148,7 +179,8 @@ void check_places(const char* name, const Tensor& value) {
                 " with strides " + strides + (value.ndim == 1 ? ",)" : ")"));
 }
 
-void check_out(const char* name, const MutableTensor& out, DType dtype, const Tensor& x, const char* of) {
+void check_out(const char* name, const MutableTensor& out, DType dtype, const Tensor& x, const char* of,
+               const Maker& maker) {
     const Tensor& view = out;
     if (dtype == x.dtype) {
         check_like(name, view, x, of);
@@ -159,7 +191,7 @@ void check_out(const char* name, const MutableTensor& out, DType dtype, const Te
         }
         check_shape_of(name, view, x, of);
     }
-    check_places(name, view);
+    maker.check_given(name, view);
 }
 
 void check_apart(const char* name, const Tensor& value, const char* other, const Tensor& values) {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "layout.h"
+#include "results.h"
 #include "text.h"
 
 namespace fastnorm {
@@ -20,6 +21,9 @@ void check_per_channel(const char* name, const Tensor& value, const Layout& layo
 // A statistic that a forward pass saved.
 void check_statistic(const char* name, const Tensor& value, const Layout& layout, const char* of = "x");
 void check_statistic_dtype(const char* name, const Tensor& value);
+void check_double(const char* name, const Tensor& value);
+// A type of quantized output.
+DType check_byte(DType dtype);
 // Numbers in a range; each name has one. See number_expectation.
 double check_number(const char* name, double value);
 // "a finite number >= 0" and the like: what an argument of that name must be.
@@ -27,10 +31,12 @@ const char* number_expectation(const char* name);
 // The names of activations, in the order of their numbers from 1 on; and the activation of a name, "" being none.
 constexpr const char* kActivationNames[] = {"relu", "silu", "gelu", "gelu_tanh"};
 Activation check_activation(std::string_view name);
+Activation check_activation(Activation activation);
 // A mask that broadcasts against x.
 void check_mask(const Tensor& where, const Tensor& x);
 // Where a result goes, if the caller says so: like x, or bytes.
-void check_out(const char* name, const MutableTensor& out, DType dtype, const Tensor& x, const char* of = "x");
+void check_out(const char* name, const MutableTensor& out, DType dtype, const Tensor& x, const char* of,
+               const Maker& maker);
 // Something of ours that is written to: every element has a place of its own.
 void check_places(const char* name, const Tensor& value);
 // Two arrays of which one is written to.

@@ -10,6 +10,7 @@ using Steps = std::array<std::ptrdiff_t, Shape::kMost>;
 
 // What quantization is given for: one value, or one for each of the weight.
 Parameter per_weight(const char* name, const Tensor& given, const Layout& layout) {
+    check_double(name, given);
     if (given.ndim != 0 && !has_shape(given, layout.parameters)) {
         wrong_value(std::string(name) + " must have shape () or " + text(layout.parameters) + " to match " +
                     axes_text(layout.axes) + " of " + shape_of("x", layout.data) + ", got " + text(Shape(given)));
@@ -21,18 +22,20 @@ Parameter per_weight(const char* name, const Tensor& given, const Layout& layout
 
 OutputStep::OutputStep(const NormOptions& options, const Layout& documented, const Tensor& x)
     : quantize_(options.quantize_rows ? nullptr : options.quantize), dtype_(x.dtype) {
-    if (options.quantize_rows) dtype_ = options.quantize_rows->dtype;
+    if (options.quantize_rows) dtype_ = check_byte(options.quantize_rows->dtype);
     if (!quantize_) return;
-    dtype_ = quantize_->dtype;
+    dtype_ = check_byte(quantize_->dtype);
     scale_ = per_weight("scale", quantize_->scale, documented);
     zero_ = per_weight("zero_point", quantize_->zero_point, documented);
     per_parameter_ = quantize_->scale.ndim > 0 || quantize_->zero_point.ndim > 0;
 }
 
-Quantization OutputStep::quantization(const Layout& layout, const Tensor& x, CallMemory& memory) const {
+Quantization OutputStep::quantization(const Layout& layout, const Tensor& x, CallMemory& memory,
+                                      const Tensor& out) const {
     Layout one = layout;
     for (std::size_t i = 0; !per_parameter_ && i < one.view.size(); ++i) one.roles[i] &= reduced;
-    return {scale_.values(one, x, memory), zero_.values(one, x, memory), per_parameter_, dtype_ == DType::i8};
+    return {scale_.values(one, x, memory, 0.0, {&out}), zero_.values(one, x, memory, 0.0, {&out}), per_parameter_,
+            dtype_ == DType::i8};
 }
 
 ForwardCall::ForwardCall(const char* name, const Tensor& x, const Tensor& residual, Layout layout, Statistic statistic,
@@ -45,7 +48,7 @@ ForwardCall::ForwardCall(const char* name, const Tensor& x, const Tensor& residu
       bias_("bias", options.bias, layout_, x, name),
       scale_{statistic, check_number("eps", options.eps.value_or(eps))},
       offset_(check_number("offset", options.offset)),
-      activation_(options.activation),
+      activation_(check_activation(options.activation)),
       step_(options, layout_, x),
       where_(options.where),
       rows_(options.quantize_rows) {
@@ -53,16 +56,16 @@ ForwardCall::ForwardCall(const char* name, const Tensor& x, const Tensor& residu
     vary(layout_, {&weight_, &bias_}, static_cast<bool>(step_));
 }
 
-void ForwardCall::check_outs(const MutableTensor& y, const char* y_name, const MutableTensor& h) const {
-    if (y) check_out(y_name, y, step_.dtype(), x_, name_);
-    if (h) check_out("out[1]", h, x_.dtype, x_, name_);
-    if (y && h) check_apart(y_name, y, "out[1]", h);
+void ForwardCall::check_outs(const Maker& maker, const MutableTensor& y, const char* y_name,
+                             const MutableTensor& h) const {
+    if (h) check_out("out[1]", h, x_.dtype, x_, name_, maker);
+    if (y) check_out(y_name, y, step_.dtype(), x_, name_, maker);
 }
 
 void ForwardCall::bind(DataResult& result, const MutableTensor& given, std::size_t index, DType dtype,
                        const Maker& maker) {
     if (given) {
-        result.bind(given, {&x_, &residual_}, memory_);
+        result.bind(given, {&x_, &residual_}, memory_, {&where_});
         return;
     }
     result.adopt(maker.make(index, dtype, layout_.data, x_, residual_));
@@ -97,7 +100,7 @@ Parameters ForwardCall::parameters(Quantization& quantization) {
     result.bias = bias_.values(layout_, x_, memory_, 0.0, {&given_y_, &given_h_});
     result.activation = activation_;
     if (step_) {
-        quantization = step_.quantization(layout_, x_, memory_);
+        quantization = step_.quantization(layout_, x_, memory_, given_y_);
         result.quantization = &quantization;
     }
     return result;
@@ -114,7 +117,7 @@ void ForwardCall::run(const Saved& saved, const Maker& maker) {
     layout_.strides(y_.tensor(), y_steps.data());
     const Input x{x_.data, x_steps.data()};
     const Output y{y_.tensor().data, y_steps.data()};
-    const Mask mask(where_, layout_, memory_, given_y_);
+    const Mask mask(where_, layout_);
     const Input counted = mask ? mask.input() : Input{};
     Sum added{};
     if (residual_) {
@@ -161,7 +164,7 @@ T* bound(MutableTensor& result, const char* name, const MutableTensor& given, DT
         wrong_value(std::string(name) + " must have shape " + text(shape) + " to match the statistics, got " +
                     text(Shape(view)));
     }
-    if (given) check_places(name, view);
+    if (given) maker.check_given(name, view);
     result = given ? given : maker.make(index, dtype, shape);
     return memory.take<T>(shape.count());
 }
@@ -190,27 +193,17 @@ void RowScales::store() const {
     store_each(zero_values_, zero_);
 }
 
-Mask::Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const Tensor& out) {
+Mask::Mask(const Tensor& where, const Layout& layout) {
     if (!where) return;
     Steps steps;
     std::fill_n(steps.begin(), layout.data.size(), 0);
-    Tensor mask = where;
-    if (out && overlap(where, out)) {
-        char* const copy = memory.take<char>(count(where));
-        Steps own;
-        strides_of(where, own.data());
-        char* to = copy;
-        for_each_offset(where.ndim, where.shape, own.data(),
-                        [&](std::ptrdiff_t offset) { *to++ = static_cast<const char*>(where.data)[offset]; });
-        mask = Tensor(copy, where.dtype, where.ndim, where.shape);
+    const std::size_t shift = layout.data.size() - where.ndim;
+    for (std::size_t i = 0; i < where.ndim; ++i) {
+        steps[i + shift] = where.shape[i] == 1 ? 0 : stride_of(where, i);
     }
-    const std::size_t shift = layout.data.size() - mask.ndim;
-    for (std::size_t i = 0; i < mask.ndim; ++i) {
-        steps[i + shift] = mask.shape[i] == 1 ? 0 : stride_of(mask, i);
-    }
-    const Tensor over(mask.data, DType::boolean, layout.data.size(), layout.data.data(), steps.data());
+    const Tensor over(where.data, DType::boolean, layout.data.size(), layout.data.data(), steps.data());
     layout.strides(over, steps_.data());
-    data_ = mask.data;
+    data_ = where.data;
 }
 
 namespace {

@@ -16,7 +16,7 @@ public:
     // The dtype of the result.
     DType dtype() const { return dtype_; }
     // For a layout whose parameters may vary along more than the documented axes.
-    Quantization quantization(const Layout& layout, const Tensor& x, CallMemory& memory) const;
+    Quantization quantization(const Layout& layout, const Tensor& x, CallMemory& memory, const Tensor& out) const;
     explicit operator bool() const { return quantize_ != nullptr; }
 
 private:
@@ -55,7 +55,7 @@ public:
     bool is_masked() const { return static_cast<bool>(where_); }
 
     // y: given or made. With a residual there is the sum, too.
-    void check_outs(const MutableTensor& y, const char* y_name, const MutableTensor& h = {}) const;
+    void check_outs(const Maker& maker, const MutableTensor& y, const char* y_name, const MutableTensor& h = {}) const;
     void bind(const MutableTensor& y, std::size_t index, const Maker& maker);
     void bind_sum(const MutableTensor& h, std::size_t index, const Maker& maker);
     // Where rows are quantized; `index`: of the scale among the results.
@@ -90,10 +90,10 @@ private:
     RowScales row_scales_;
 };
 
-// A mask as the drivers take it, broadcast over the view of a layout: nothing that a write to `out` changes.
+// A mask as the drivers take it, broadcast over the view of a layout.
 class Mask {
 public:
-    Mask(const Tensor& where, const Layout& layout, CallMemory& memory, const Tensor& out = {});
+    Mask(const Tensor& where, const Layout& layout);
     explicit operator bool() const { return data_ != nullptr; }
     Input input() const { return {data_, steps_.data()}; }
     // How many elements of each group count.

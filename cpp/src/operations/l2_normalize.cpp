@@ -15,7 +15,7 @@ void normalize(const Tensor& x, const AxisList& axis, double eps, const L2Result
     options.eps = eps;
     ForwardCall call("x", x, {}, checked_rows(x, axis), Statistic::clamped_norm, options, 0.0);
     const Maker maker(results.maker);
-    call.check_outs(results.y, "out");
+    call.check_outs(maker, results.y, "out");
     call.bind(results.y, 0, maker);
     DoubleResult norm;
     const Shape& shape = call.layout().statistics;

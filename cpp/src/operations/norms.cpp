@@ -17,7 +17,7 @@ Layout checked_rows(const char* name, const Tensor& x, const AxisList& axis) {
 // Normalizes and hands out nothing else.
 void infer(ForwardCall& call, const NormResults& results) {
     const Maker maker(results.maker);
-    call.check_outs(results.y, "out");
+    call.check_outs(maker, results.y, "out");
     call.bind(results.y, 0, maker);
     call.bind_rows(results.scale, results.zero_point, 1, maker);
     call.run({}, maker);
@@ -29,7 +29,7 @@ void train(ForwardCall& call, const NormResults& results, bool centred, const Ru
     const Maker maker(results.maker);
     const Shape& shape = call.layout().statistics;
     call.reject_rows();
-    call.check_outs(results.y, "out");
+    call.check_outs(maker, results.y, "out");
     call.bind(results.y, 0, maker);
     DoubleResult mean, rstd;
     if (centred) bind_statistic(mean, "mean", results.mean, shape, maker, 1, call.memory());
@@ -54,7 +54,7 @@ void train(ForwardCall& call, const NormResults& results, bool centred, const Ru
 void train_sum(ForwardCall& call, const AddNormResults& results, bool saved, bool centred) {
     const Maker maker(results.maker);
     const Shape& shape = call.layout().statistics;
-    call.check_outs(results.y, results.h ? "out[0]" : "out", results.h);
+    call.check_outs(maker, results.y, results.h ? "out[0]" : "out", results.h);
     call.bind(results.y, 0, maker);
     call.bind_sum(results.h, 1, maker);
     if (saved) call.reject_rows();
@@ -86,7 +86,7 @@ void batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& runni
     ForwardCall call("x", x, {}, layout, Statistic::variance, options, kEps);
     call.reject_rows();
     const Maker maker(results.maker);
-    call.check_outs(results.y, "out");
+    call.check_outs(maker, results.y, "out");
     call.bind(results.y, 0, maker);
     const std::size_t n = layout.parameters.count();
     double *const mean = call.memory().take<double>(2 * n), *const rstd = mean + n;
@@ -109,7 +109,7 @@ void batch_norm_forward(const Tensor& x, std::int64_t axis, const NormOptions& o
                         const RunningStatistics& running, const NormResults& results) {
     check_data("x", x);
     const Layout layout = batch_layout("x", x, axis);
-    const RunningUpdate update(running, layout, x, options, results.y);
+    const RunningUpdate update(running, layout, x, options, results);
     ForwardCall call("x", x, {}, layout, options.mean_only ? Statistic::unit : Statistic::variance, options, kEps);
     train(call, results, true, &update);
 }
@@ -242,7 +242,7 @@ void instance_norm(const Tensor& x, std::int64_t axis, const NormOptions& option
 void instance_norm_forward(const Tensor& x, std::int64_t axis, const NormOptions& options,
                            const RunningStatistics& running, const NormResults& results) {
     const Layout layout = checked_instances(x, axis);
-    const RunningUpdate update(running, layout, x, options, results.y);
+    const RunningUpdate update(running, layout, x, options, results);
     ForwardCall call("x", x, {}, layout, Statistic::variance, options, kEps);
     train(call, results, true, &update);
 }

@@ -5,11 +5,19 @@
 
 namespace fastnorm {
 
+void Maker::check_given(const char* name, const Tensor& given) const {
+    check_places(name, given);
+    for (std::size_t i = 0; i < count_; ++i) check_apart(name, given, names_[i], *given_[i]);
+    if (count_ == kMost) throw std::logic_error("a call takes too many results");
+    names_[count_] = name, given_[count_++] = &given;
+}
+
 void DataResult::bind(const MutableTensor& given, std::initializer_list<const Tensor*> inputs, CallMemory& memory,
-                      const Tensor& apart) {
+                      std::initializer_list<const Tensor*> apart) {
     target_ = tensor_ = given;
     const Tensor& view = given;
-    bool own = apart && overlap(apart, view);
+    bool own = false;
+    for (const Tensor* other : apart) own |= *other && overlap(*other, view);
     for (const Tensor* input : inputs) own |= *input && !same_memory(*input, view) && overlap(*input, view);
     if (!own) return;
     void* const data = memory.take<char>(count(view) * bytes_of(view.dtype));
@@ -44,7 +52,8 @@ void bind_statistic(DoubleResult& result, const char* name, const MutableTensor&
     if (!has_shape(view, shape)) {
         wrong_value(std::string(name) + " must have shape " + text(shape) + ", got " + text(Shape(view)));
     }
-    result.bind(given, memory);
+    maker.check_given(name, view);
+    result.bind(given, memory, true);
 }
 
 void check_required(const char* name, const MutableTensor& result) {

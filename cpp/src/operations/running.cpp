@@ -18,7 +18,7 @@ void scale_of_variance(double* values, std::size_t n, double eps) {
 }
 
 RunningUpdate::RunningUpdate(const RunningStatistics& running, const Layout& layout, const Tensor& x,
-                             const NormOptions& options, const MutableTensor& out)
+                             const NormOptions& options, const NormResults& results)
     : running_(running),
       channels_(layout.parameters.count()),
       size_(static_cast<double>(layout.group_size)),
@@ -39,8 +39,13 @@ RunningUpdate::RunningUpdate(const RunningStatistics& running, const Layout& lay
         if (*buffer) check_buffer(name, *buffer, layout, x);
     }
     if (running_.var) check_apart("running_var", running_.var, "running_mean", running_.mean);
-    const std::pair<const char*, const Tensor*> others[] = {
-        {"x", &x}, {"weight", &options.weight}, {"bias", &options.bias}, {"where", &options.where}, {"out", &out.view}};
+    const std::pair<const char*, const Tensor*> others[] = {{"x", &x},
+                                                            {"weight", &options.weight},
+                                                            {"bias", &options.bias},
+                                                            {"where", &options.where},
+                                                            {"out", &results.y.view},
+                                                            {"mean", &results.mean.view},
+                                                            {"rstd", &results.rstd.view}};
     for (const auto& [other, tensor] : others) {
         for (const auto& [name, buffer] : buffers) {
             if (*buffer) check_apart(name, *buffer, other, *tensor);

@@ -16,7 +16,7 @@ class RunningUpdate {
 public:
     // The buffers may share memory with nothing else in the call.
     RunningUpdate(const RunningStatistics& running, const Layout& layout, const Tensor& x, const NormOptions& options,
-                  const MutableTensor& out);
+                  const NormResults& results);
 
     explicit operator bool() const { return static_cast<bool>(running_.mean); }
     // With a mask, `count` values are in each group, and a group counts that has enough of them. Where there is a group

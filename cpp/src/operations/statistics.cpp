@@ -50,7 +50,7 @@ void moments(const Tensor& x, const AxisList& axis, const Tensor& where, const M
     if (!layout.is_empty()) {
         Steps steps;
         layout.strides(x, steps.data());
-        const Mask mask(where, layout, memory);
+        const Mask mask(where, layout);
         moments(layout.space(x.dtype), {x.data, steps.data()}, mean.get(), m2.get(), mask ? mask.input() : Input{},
                 mask ? counts.get() : nullptr);
     }
@@ -85,6 +85,7 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     const Parameter scale = Parameter::documented(weight);
     check_statistic("sum_dy", sum_dy, layout);
     check_statistic("sum_dy_xhat", sum_dy_xhat, layout);
+    check_double("count", count);
     if (count.ndim != 0 && !has_shape(count, layout.statistics)) {
         wrong_value("count must have shape () or " + text(layout.statistics) + ", got " + text(Shape(count)));
     }
@@ -98,9 +99,9 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
     }
     const Maker maker(results.maker);
     DataResult dx;
-    if (results.dx) check_out("dx", results.dx, x.dtype, x);
     if (results.dx) {
-        dx.bind(results.dx, {&dy, &x}, memory);
+        check_out("dx", results.dx, x.dtype, x, "x", maker);
+        dx.bind(results.dx, {&dy, &x}, memory, {&weight, &mean, &rstd});
     } else {
         dx.adopt(maker.make(0, x.dtype, layout.data, x));
         check_required("dx", dx.tensor());

@@ -15,10 +15,10 @@ Doubles::Doubles(const Tensor& tensor, CallMemory& memory, bool copy) {
     values_ = own;
 }
 
-void DoubleResult::bind(const MutableTensor& tensor, CallMemory& memory) {
+void DoubleResult::bind(const MutableTensor& tensor, CallMemory& memory, bool copy) {
     const Tensor& view = tensor;
     tensor_ = tensor;
-    if (view.dtype == DType::f64 && is_contiguous(view) && is_aligned(view)) {
+    if (!copy && view.dtype == DType::f64 && is_contiguous(view) && is_aligned(view)) {
         values_ = static_cast<double*>(tensor.data);
         return;
     }

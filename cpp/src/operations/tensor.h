@@ -151,7 +151,8 @@ private:
 // written before `store`, unless the tensor has that form itself.
 class DoubleResult {
 public:
-    void bind(const MutableTensor& tensor, CallMemory& memory);
+    // With `copy` nothing is written before `store` in any case.
+    void bind(const MutableTensor& tensor, CallMemory& memory, bool copy = false);
     explicit operator bool() const { return values_ != nullptr; }
     double* get() const { return values_; }
     void store() const;

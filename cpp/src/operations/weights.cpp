@@ -52,7 +52,7 @@ void weight_norm(const Tensor& v, const Tensor& g, const AxisList& axis, std::in
     options.eps = eps;
     ForwardCall call("v", v, {}, layout, Statistic::norm, options, 0.0, "g");
     const Maker maker(results.maker);
-    call.check_outs(results.w, "out");
+    call.check_outs(maker, results.w, "out");
     call.bind(results.w, 0, maker);
     DoubleResult norm;
     if (saved) bind_statistic(norm, "norm", results.norm, Lengths::kept_shape(layout), maker, 1, call.memory());
@@ -90,7 +90,9 @@ constexpr Form kForms[] = {{Statistic::variance, 1e-6},
 struct Filters {
     Filters(const Tensor& w, const FilterOptions& options)
         : layout(checked_filters("w", w, options.axis, options.groups)) {
-        form = kForms[static_cast<std::size_t>(options.mode)];
+        const auto mode = static_cast<std::size_t>(options.mode);
+        if (mode >= std::size(kForms)) wrong_value("mode must be from 0 to 3, got " + text(mode));
+        form = kForms[mode];
         if (form.statistic == Statistic::std_unbiased && layout.group_size == 1) {
             wrong_value("mode 'std_unbiased' needs two or more weights per filter, got " + shape_of("w", layout.data));
         }
@@ -139,7 +141,7 @@ void standardize(const Tensor& w, const Tensor& gain, const FilterOptions& optio
     norm.weight = factor.tensor();
     ForwardCall call("w", w, {}, layout, filters.form.statistic, norm, filters.form.eps, "gain");
     const Maker maker(results.maker);
-    call.check_outs(results.w, "out");
+    call.check_outs(maker, results.w, "out");
     call.bind(results.w, 0, maker);
     DoubleResult mean, var;
     if (saved) bind_statistic(mean, "mean", results.mean, layout.statistics, maker, 1, call.memory());

@@ -7,8 +7,7 @@ namespace fastnorm {
 namespace {
 
 void check_doubles(const char* name, const Tensor& value, const Shape& shape) {
-    check_present(name, value);
-    if (value.dtype != DType::f64) wrong_type(std::string(name) + " must have dtype float64, got " + dtype_text(value));
+    check_double(name, value);
     if (!has_shape(value, shape)) {
         wrong_value(std::string(name) + " must have shape " + text(shape) + ", got " + text(Shape(value)));
     }
@@ -37,7 +36,7 @@ void whitening_transform(const Tensor& x, const Tensor& mean, const Tensor& matr
     CallMemory memory;
     const Doubles centre(mean, memory), rows(matrix, memory), shifts(shift, memory);
     DataResult result;
-    result.bind(y, {&x}, memory);
+    result.bind(y, {&x}, memory, {&mean, &matrix, &shift});
     const std::uint8_t roles[] = {reduced, param};
     const auto steps = [](const Tensor& t) { return std::array<std::ptrdiff_t, 2>{stride_of(t, 0), stride_of(t, 1)}; };
     const auto x_steps = steps(x), y_steps = steps(result.tensor());
