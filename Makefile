@@ -15,10 +15,10 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-peers test-arm test-s390x test-windows test-cross test-freethreaded test-sdist lint format tidy bench bench-quick asan tsan openmp clean distclean
+.PHONY: help demo docs test test-peers test-arm test-arm-python test-s390x test-windows test-cross test-freethreaded test-sdist lint format tidy bench bench-quick asan tsan fuzz openmp clean distclean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## normalize real images, print speed and accuracy, write a picture
 	@$(BIN)/python examples/demo
@@ -101,6 +101,11 @@ tsan: $(VENV)/.ready ## a program that uses the C++ library from many threads, w
 	@cmake --build build/tsan --target fastnorm_stress
 	@TSAN_OPTIONS=die_after_fork=0:halt_on_error=1 setarch -R build/tsan/tests/cpp/fastnorm_stress
 
+SECONDS_OF_FUZZING ?= 60
+
+fuzz: $(VENV)/.ready ## make random calls of the C++ functions by libFuzzer, for SECONDS_OF_FUZZING=60
+	@.ci/fuzz.sh $(SECONDS_OF_FUZZING)
+
 CLANG_TIDY ?= $(firstword $(shell command -v clang-tidy-19 clang-tidy))
 
 tidy: $(VENV)/.installed-test ## clang-tidy on the C++ sources
@@ -119,6 +124,10 @@ test-sdist: $(VENV)/.installed-test ## build a wheel of the source distribution 
 
 test-arm: $(VENV)/.cross ## build for 64-bit Arm, run the C++ programs under qemu on three processors
 	@.ci/cross.sh arm
+
+# ARM_TESTS: files of tests/, all that run in one process if there are none.
+test-arm-python: $(VENV)/.cross ## build the Python package for 64-bit Arm, run its tests under qemu
+	@.ci/cross.sh arm_python $(ARM_TESTS)
 
 test-s390x: $(VENV)/.cross ## the same for a big-endian machine
 	@.ci/cross.sh s390x

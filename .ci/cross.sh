@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C++ library for other machines and runs its test programs there, by emulation:
 #
-#     .ci/cross.sh arm | s390x | windows | zig
+#     .ci/cross.sh arm | arm_python | s390x | windows | zig
 #
 # Started by the Makefile, in an environment with CMake, ninja, pytest and NumPy, for `zig` also ziglang.
 set -euo pipefail
@@ -49,6 +49,50 @@ arm() {
     done
 }
 
+# Debian's Python for Arm, unpacked and not installed, with the packages that it needs.
+unpack_python() {
+    local root=$1 version=$2 list package
+    [ -e "$root/.ready" ] && return
+    step "Python $version for Arm"
+    rm -rf "$root"
+    mkdir -p "$root"/{lists/partial,cache/archives/partial,sysroot}
+    : >"$root/status"
+    # Lists and packages of another architecture, without the system's knowledge.
+    local apt=(apt-get -qq -y -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State::lists=$root/lists"
+        -o "Dir::State::status=$root/status" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root)
+    "${apt[@]}" update
+    "${apt[@]}" install --no-install-recommends --download-only "python$version" "libpython$version-dev" libstdc++6
+    for package in "$root"/cache/archives/*.deb; do dpkg-deb -x "$package" "$root/sysroot"; done
+    rm -rf "$root/cache" "$root/lists"
+    list=(numpy "pytest>=8" "hypothesis>=6.100" ml_dtypes)
+    python -m pip install -q --disable-pip-version-check --target "$root/site" --only-binary :all: \
+        --python-version "$version" --implementation cp --platform manylinux_2_28_aarch64 \
+        --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 "${list[@]}"
+    touch "$root/.ready"
+}
+
+# The Python package and its tests, on an emulated processor: all that run in one process, or those that are named.
+arm_python() {
+    .ci/packages.sh g++-aarch64-linux-gnu qemu-user
+    local root=$PWD/build/cross/arm-python build=$PWD/build/cross/aarch64-linux-gnu version
+    version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    unpack_python "$root" "$version"
+    step "the Python module"
+    local headers=$root/sysroot/usr/include
+    cmake -S . -B "$build" --toolchain "$PWD/.ci/toolchains/aarch64-linux-gnu.cmake" $CMAKE_ARGS -DBUILD_SHARED_LIBS=OFF \
+        -DFASTNORM_PYTHON=ON -Dpybind11_DIR="$(python -m pybind11 --cmakedir)" -DPYBIND11_USE_CROSSCOMPILING=ON \
+        -DPYTHON_MODULE_EXTENSION=.so -DPython_INCLUDE_DIR="$headers/python$version" \
+        -DCMAKE_CXX_FLAGS="-isystem $headers" >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
+    cmake --build "$build" --target _core
+    rm -rf "$root/site/fastnorm"
+    cp -r python/fastnorm "$root/site/"
+    cp "$build/_core.so" "$root/site/fastnorm/"
+    step "its tests"
+    cd tests
+    PYTHONPATH=$root/site qemu-aarch64 -cpu cortex-a72 -L "$root/sysroot" "$root/sysroot/usr/bin/python$version" \
+        -m pytest -q -p no:cacheprovider -m "not slow and not nosanitize" "$@"
+}
+
 # Big-endian.
 s390x() {
     .ci/packages.sh g++-s390x-linux-gnu qemu-user
@@ -93,4 +137,4 @@ zig() {
     done
 }
 
-"${1:?usage: cross.sh arm | s390x | windows | zig}"
+"${1:?usage: cross.sh arm | arm_python | s390x | windows | zig}" "${@:2}"
