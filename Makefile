@@ -15,7 +15,7 @@ CPP     := $(shell find cpp tests $(wildcard examples bench) -name '*.h' -o -nam
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-peers test-arm test-arm-python test-s390x test-windows test-cross test-freethreaded test-sdist lint format tidy bench bench-quick asan tsan fuzz openmp clean distclean
+.PHONY: help demo docs test test-peers test-arm test-arm-python test-s390x test-windows test-cross test-freethreaded test-sdist wheel lint format tidy bench bench-quick asan tsan fuzz openmp clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +119,11 @@ test-sdist: $(VENV)/.installed-test ## build a wheel of the source distribution 
 	@.ci/packages.sh patchelf
 	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel
 	@FASTNORM_TEST_SDIST=1 $(PYTEST) tests/test_sdist.py -q
+
+wheel: $(VENV)/.installed-test ## build a wheel for every Linux with glibc 2.28 or newer, into dist/, and test it
+	@.ci/packages.sh patchelf
+	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel "ziglang==0.17.*"
+	@.ci/wheel.sh
 
 # --- other machines: the C++ library, cross-built, and its programs by emulation ---------------------------------------
 
