@@ -64,6 +64,8 @@ unpack_python() {
     "${apt[@]}" install --no-install-recommends --download-only "python$version" "libpython$version-dev" libstdc++6
     for package in "$root"/cache/archives/*.deb; do dpkg-deb -x "$package" "$root/sysroot"; done
     rm -rf "$root/cache" "$root/lists"
+    # In the place of one that would include it by the name of the machine.
+    cp "$root/sysroot/usr/include/aarch64-linux-gnu/python$version/pyconfig.h" "$root/sysroot/usr/include/python$version/"
     list=(numpy "pytest>=8" "hypothesis>=6.100" ml_dtypes)
     python -m pip install -q --disable-pip-version-check --target "$root/site" --only-binary :all: \
         --python-version "$version" --implementation cp --platform manylinux_2_28_aarch64 \
@@ -78,11 +80,10 @@ arm_python() {
     version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     unpack_python "$root" "$version"
     step "the Python module"
-    local headers=$root/sysroot/usr/include
     cmake -S . -B "$build" --toolchain "$PWD/.ci/toolchains/aarch64-linux-gnu.cmake" $CMAKE_ARGS -DBUILD_SHARED_LIBS=OFF \
         -DFASTNORM_PYTHON=ON -Dpybind11_DIR="$(python -m pybind11 --cmakedir)" -DPYBIND11_USE_CROSSCOMPILING=ON \
-        -DPYTHON_MODULE_EXTENSION=.so -DPython_INCLUDE_DIR="$headers/python$version" \
-        -DCMAKE_CXX_FLAGS="-isystem $headers" >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
+        -DPYTHON_MODULE_EXTENSION=.so -DPython_INCLUDE_DIR="$root/sysroot/usr/include/python$version" \
+        -DPython_EXECUTABLE="$(command -v python)" >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
     cmake --build "$build" --target _core
     rm -rf "$root/site/fastnorm"
     cp -r python/fastnorm "$root/site/"

@@ -29,5 +29,5 @@ fi
 configure -DCMAKE_CXX_COMPILER="$clang" -DFASTNORM_FUZZ=ON
 step "calls"
 mkdir -p build/fuzz/corpus build/fuzz/finds
-"$program" -max_total_time="$seconds" -max_len=512 -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 \
-    -artifact_prefix=build/fuzz/finds/ build/fuzz/corpus
+"$program" -max_total_time="$seconds" -max_len=512 -len_control=0 -rss_limit_mb=4096 -timeout=300 \
+    -artifact_prefix=build/fuzz/finds/ -print_final_stats=1 build/fuzz/corpus

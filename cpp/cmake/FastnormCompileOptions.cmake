@@ -36,7 +36,8 @@ function(fastnorm_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno)
 
   # Symbols of a static Highway stay inside our binary: another extension of the process may carry another version.
-  if(FASTNORM_HAS_EXCLUDE_LIBS)
+  # Not those of clang's sanitizers, which are static and stand in for the system's.
+  if(FASTNORM_HAS_EXCLUDE_LIBS AND NOT FASTNORM_FUZZ)
     target_link_options(${target} PRIVATE LINKER:--exclude-libs,ALL)
   endif()
 
