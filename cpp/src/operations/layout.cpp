@@ -90,7 +90,7 @@ void Layout::strides(const Tensor& tensor, std::ptrdiff_t* steps) const {
         return;
     }
     for (std::size_t i = 0; i < view.size(); ++i) {
-        steps[i] = stride_of(tensor, data_axis(i)) * static_cast<std::ptrdiff_t>(data_steps(i));
+        steps[i] = times(stride_of(tensor, data_axis(i)), data_steps(i));
     }
 }
 

@@ -82,7 +82,7 @@ const void* Parameter::values(const Layout& layout, const Tensor& x, CallMemory&
     if (ready && is_whole && is_contiguous(tensor_)) return tensor_.data;
     const Varying varying(layout, [&](std::size_t i) {
         const Along own = along(layout, i);
-        return own.steps == 0 ? 0 : stride_of(tensor_, own.axis) * static_cast<std::ptrdiff_t>(own.steps);
+        return own.steps == 0 ? 0 : times(stride_of(tensor_, own.axis), own.steps);
     });
     const std::size_t n = varying.shape.count(), axes = varying.shape.size();
     if (ready && dense_count(axes, varying.shape.data(), varying.steps.data(), bytes_of(compute)) > 0) {
@@ -110,12 +110,12 @@ void Parameter::reduce(const Layout& layout, const double* sums, double* to, Cal
     // Steps of the parameter's own C order, in elements.
     std::array<std::ptrdiff_t, Shape::kMost> own_steps;
     std::ptrdiff_t step = 1;
-    for (std::size_t i = tensor_.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(tensor_.shape[i])) {
+    for (std::size_t i = tensor_.ndim; i-- > 0; step = times(step, tensor_.shape[i])) {
         own_steps[i] = tensor_.shape[i] == 1 ? 0 : step;
     }
     const Varying own(layout, [&](std::size_t i) {
         const Along here = along(layout, i);
-        return here.steps == 0 ? 0 : own_steps[here.axis] * static_cast<std::ptrdiff_t>(here.steps);
+        return here.steps == 0 ? 0 : times(own_steps[here.axis], here.steps);
     });
     for_each_offset(own.shape.size(), own.shape.data(), own.steps.data(),
                     [&](std::ptrdiff_t offset) { exact[offset].add(*sums++); });

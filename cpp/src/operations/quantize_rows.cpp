@@ -107,7 +107,7 @@ private:
         for (std::size_t i = call_.space.ndim; i-- > 0;) {
             if (!(call_.space.roles[i] & reduced) || call_.space.shape[i] == 1) continue;
             if (y_.strides[i] != step) return false;
-            step *= static_cast<std::ptrdiff_t>(call_.space.shape[i]);
+            step = times(step, call_.space.shape[i]);
         }
         return true;
     }
@@ -180,7 +180,7 @@ private:
             for (std::size_t i = call_.space.ndim; i-- > 0;) {
                 if (static_cast<bool>(call_.space.roles[i] & reduced) != is_reduced) continue;
                 steps[i] = step;
-                step *= static_cast<std::ptrdiff_t>(shape[i]);
+                step = times(step, shape[i]);
             }
         }
     }

@@ -7,6 +7,7 @@
 #include "kernels/dispatch.h"
 #include "memory/call_memory.h"
 #include "shape.h"
+#include "shape/space.h"
 #include "shape/types.h"
 #include "threads/parallel.h"
 
@@ -48,7 +49,7 @@ inline bool is_aligned(const Tensor& tensor) {
 inline std::ptrdiff_t stride_of(const Tensor& tensor, std::size_t axis) {
     if (tensor.strides) return tensor.strides[axis];
     auto step = static_cast<std::ptrdiff_t>(bytes_of(tensor.dtype));
-    for (std::size_t i = tensor.ndim; --i > axis;) step *= static_cast<std::ptrdiff_t>(tensor.shape[i]);
+    for (std::size_t i = tensor.ndim; --i > axis;) step = times(step, tensor.shape[i]);
     return step;
 }
 
@@ -59,7 +60,7 @@ inline void strides_of(const Tensor& tensor, std::ptrdiff_t* steps) {
         return;
     }
     auto step = static_cast<std::ptrdiff_t>(bytes_of(tensor.dtype));
-    for (std::size_t i = tensor.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(tensor.shape[i])) steps[i] = step;
+    for (std::size_t i = tensor.ndim; i-- > 0; step = times(step, tensor.shape[i])) steps[i] = step;
 }
 
 // The number of elements if they lie one after the other, else 0.

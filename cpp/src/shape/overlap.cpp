@@ -17,9 +17,9 @@ struct Term {
 // The addresses of a tensor: that of the first element, and how far it is from there to the last byte.
 struct Reach {
     explicit Reach(const Tensor& tensor) : first(reinterpret_cast<Signed>(tensor.data)) {
-        for (std::size_t i = 0; i < tensor.ndim; ++i) {
+        for (std::size_t i = 0; i < tensor.ndim; ++i) is_empty |= tensor.shape[i] == 0;
+        for (std::size_t i = 0; !is_empty && i < tensor.ndim; ++i) {
             const Signed way = stride_of(tensor, i) * (static_cast<Signed>(tensor.shape[i]) - 1);
-            is_empty |= tensor.shape[i] == 0;
             first += std::min<Signed>(way, 0);
             reach += std::abs(way);
         }

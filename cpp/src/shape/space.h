@@ -10,6 +10,11 @@ namespace fastnorm {
 
 inline char* bytes(const void* data) { return static_cast<char*>(const_cast<void*>(data)); }
 
+// A stride times a length. Lengths beside one of zero may be any, so it may overflow where there is no element.
+inline std::ptrdiff_t times(std::ptrdiff_t stride, std::size_t length) {
+    return static_cast<std::ptrdiff_t>(static_cast<std::size_t>(stride) * length);
+}
+
 inline std::size_t count_elements(const Space& space) {
     std::size_t n = 1;
     for (std::size_t i = 0; i < space.ndim; ++i) n *= space.shape[i];
@@ -35,7 +40,7 @@ public:
         if (strides_ || !of_bytes) return;
         own_.resize(space.ndim);
         std::ptrdiff_t step = 1;
-        for (std::size_t i = space.ndim; i-- > 0; step *= static_cast<std::ptrdiff_t>(space.shape[i])) own_[i] = step;
+        for (std::size_t i = space.ndim; i-- > 0; step = times(step, space.shape[i])) own_[i] = step;
         strides_ = own_.data();
     }
     ByteStrides(const ByteStrides&) = delete;

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "shape/space.h"
+
 namespace fastnorm {
 
 Features::Features(const Space& space, const std::array<const std::ptrdiff_t*, kOperands>& strides) {
@@ -27,7 +29,7 @@ Features::Features(const Space& space, const std::array<const std::ptrdiff_t*, k
                 steps[k].insert(steps[k].begin(), step);
             }
         }
-        contiguous *= static_cast<std::ptrdiff_t>(space.shape[i]);
+        contiguous = times(contiguous, space.shape[i]);
     }
     const Axes axes = make_axes({space.dtype, shape.size(), shape.data(), roles.data()},
                                 {steps[kX].data(), steps[kY].data(), steps[kDy].data()});

@@ -102,9 +102,10 @@ Run run(Bytes bytes, int threads, bool apart) {
     } catch (const std::exception& error) {
         fail(run.name, std::string("was refused by something else than an Error: ") + error.what());
     }
-    const std::string complaint = draw.memory.complaint(run.no_memory || !run.error.empty());
+    const bool failed = run.no_memory || !run.error.empty();
+    const std::string complaint = draw.memory.complaint(failed);
     if (!complaint.empty()) fail(run.name, complaint + (run.error.empty() ? "" : ": " + run.error));
-    run.results = draw.memory.results();
+    if (!failed) run.results = draw.memory.results();
     run.has_extremes = draw.memory.has_extremes();
     return run;
 }

@@ -34,6 +34,7 @@ Draw::Draw(Bytes given, bool apart) : bytes(given), memory(apart) {
 Shape Draw::draw_shape() {
     std::size_t most = bytes.chance(16) ? kLarge : kSmall;
     Shape shape(bytes.chance(2) ? 60 + bytes.below(8) : bytes.pick(kDimensions), 1);
+    if (shape.size() > 5) most = kSmall;
     for (std::size_t& length : shape) {
         length = shape.size() > 5 && !bytes.chance(16) ? 1 : std::min(bytes.pick(kLengths), most);
         most = std::max<std::size_t>(most / length, 1);
