@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <new>
 #include <stdexcept>
 
 #include "memory/thread_memory.h"
@@ -21,6 +23,7 @@ public:
     template <class T>
     T* take(std::size_t n) {
         if (count_ == kMost) throw std::logic_error("a call takes too many pieces of memory");
+        if (n > SIZE_MAX / 2 / sizeof(T)) throw std::bad_alloc();  // of statistics beside an axis of length zero
         void* const data = borrow_bytes(std::max<std::size_t>(n, 1) * sizeof(T));
         blocks_[count_++] = data;
         return static_cast<T*>(data);

@@ -42,7 +42,12 @@ Shape Draw::draw_shape() {
     if (!shape.empty() && bytes.chance(6)) {
         shape[bytes.below(shape.size())] = 0;
         std::size_t& other = shape[bytes.below(shape.size())];
-        if (other != 0 && bytes.chance(32)) other = std::size_t{1} << (bytes.chance(128) ? 62 : 40), is_huge = true;
+        if (other != 0 && bytes.chance(32)) {
+            std::size_t beside = 1;
+            for (const std::size_t length : shape) beside *= std::max<std::size_t>(length, 1);
+            other = (std::size_t{1} << (bytes.chance(128) ? 62 : 50)) / beside;
+            is_huge = true;
+        }
     }
     return shape;
 }

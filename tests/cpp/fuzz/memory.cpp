@@ -104,10 +104,11 @@ void print(const View& view, const char* what, const void* data) {
 std::size_t size_of(fn::DType dtype) { return format(dtype).size; }
 
 std::size_t count(const Shape& shape) {
+    constexpr std::size_t most = std::size_t{1} << 60;
     std::size_t n = 1;
     for (const std::size_t length : shape) {
         if (length == 0) return 0;
-        n *= length;
+        n = n > most / length ? most : n * length;
     }
     return n;
 }

@@ -23,6 +23,7 @@ struct Written {
 };
 
 std::size_t size_of(fn::DType dtype);
+// At most 2^60, whatever the lengths.
 std::size_t count(const Shape& shape);
 
 // Elements in a block, which begins `offset` bytes before the first of them.
