@@ -3,8 +3,7 @@
 #
 #     .ci/fuzz.sh SECONDS
 #
-# Inputs that reach something new are kept in build/fuzz/corpus for the next time; those that once failed and can be made
-# by no other test are in tests/cpp/fuzz/finds. Without clang, a program that draws
+# Inputs that reach something new are kept in build/fuzz/corpus for the next time. Without clang, a program that draws
 # its calls from random numbers, built by the compiler that is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,4 +30,4 @@ configure -DCMAKE_CXX_COMPILER="$clang" -DFASTNORM_FUZZ=ON
 step "calls"
 mkdir -p build/fuzz/corpus build/fuzz/finds
 "$program" -max_total_time="$seconds" -max_len=512 -len_control=0 -rss_limit_mb=4096 -timeout=300 \
-    -artifact_prefix=build/fuzz/finds/ -print_final_stats=1 build/fuzz/corpus tests/cpp/fuzz/finds
+    -artifact_prefix=build/fuzz/finds/ -print_final_stats=1 build/fuzz/corpus
