@@ -120,7 +120,7 @@ test-sdist: $(VENV)/.installed-test ## build a wheel of the source distribution 
 	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel
 	@FASTNORM_TEST_SDIST=1 $(PYTEST) tests/test_sdist.py -q
 
-wheel: $(VENV)/.installed-test ## build a wheel for every Linux with glibc 2.28 or newer, into dist/, and test it
+wheel: $(VENV)/.cross ## build a wheel for every Linux with glibc 2.28 or newer, into dist/, and test it
 	@.ci/packages.sh patchelf
 	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel "ziglang==0.17.*"
 	@.ci/wheel.sh
