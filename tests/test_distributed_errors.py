@@ -40,6 +40,7 @@ def check_all(
         (forward(X.astype(int)), TypeError, "x must have dtype"),
         (forward(X[0, 0]), ValueError, "x must have two or more dimensions"),
         (forward(eps=-1.0), ValueError, "eps must be a finite number >= 0"),
+        (forward(activation="tanh"), ValueError, "activation must be one of"),
         (forward(weight=np.ones(3)), ValueError, "weight must have shape (4,)"),
         (forward(running_mean=np.zeros(4)), ValueError, "running_mean and running_var must be given together"),
         (forward([]), ValueError, "x must be an array or one or more blocks, got no blocks"),
@@ -68,6 +69,7 @@ def test_an_error_of_any_kind_reaches_all_ranks() -> None:
         (forward(X.astype(float)), "the dtype of x must be the same for every rank, got float32 for rank 0"),
         (forward(eps=1e-3), "eps must be the same for every rank, got 1e-05 for rank 0 and 0.001 for rank 1"),
         (forward(momentum=0.5), "momentum must be the same for every rank"),
+        (forward(activation="relu"), "activation must be the same for every rank, got None for rank 0 and relu for"),
         (
             forward(running_mean=np.zeros(4), running_var=np.ones(4)),
             "whether there are running statistics must be the same for every rank",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -152,6 +154,22 @@ def test_an_iterator_gives_the_fit_of_its_blocks() -> None:
     assert same_fit(fit_whitening(iter(blocks), allgather=None), fit_whitening(blocks, allgather=None))
 
 
+def test_no_block_is_held_while_an_iterator_makes_the_next() -> None:
+    made: list[weakref.ref[np.ndarray]] = []
+
+    def blocks() -> Any:
+        for part in np.array_split(samples().astype(np.float32), 7):
+            block = part.copy()
+            made.append(weakref.ref(block))
+            yield block
+            del block
+            gc.collect()
+            assert made[-1]() is None
+
+    assert fit_whitening(blocks(), allgather=None).samples == 700
+    assert len(made) == 7
+
+
 def test_a_rank_whose_data_cannot_be_read_stops_all() -> None:
     def unreadable() -> Any:
         yield samples()
@@ -167,7 +185,21 @@ def test_a_rank_whose_data_cannot_be_read_stops_all() -> None:
     [
         ((np.zeros((0, 3)), np.zeros((0, 3))), ValueError, "x must have one or more samples on all ranks together"),
         ((np.ones((9, 3)), np.ones((9, 4))), ValueError, "the number of features of x must be the same for every rank"),
-        (([np.ones((9, 3)), np.ones((9, 4))], np.ones((9, 3))), ValueError, "must have 3 features"),
+        (
+            ([np.ones((9, 3)), np.ones((9, 4))], np.ones((9, 3))),
+            ValueError,
+            "the number of features of x must be the same for every block, got 3 for block 0 and 4 for block 1",
+        ),
+        (
+            (np.ones((9, 3), np.float32), np.ones((9, 3))),
+            ValueError,
+            "the dtype of x must be the same for every rank, got float32 for rank 0 and float64 for rank 1",
+        ),
+        (
+            (np.ones((9, 3)), iter([np.ones((9, 3)), np.ones((9, 3), np.float32)])),
+            ValueError,
+            "the dtype of x must be the same for every block, got float64 for block 0 and float32 for block 1",
+        ),
         ((np.array([[1.0, np.nan]]), np.ones((9, 2))), ValueError, "x must be finite, got NaN or inf in column 1"),
         ((np.ones((9, 3)), np.ones((9, 3))), np.linalg.LinAlgError, "full rank"),
         ((iter([]), np.ones((9, 3))), ValueError, "x must be an array or one or more blocks, got no blocks"),
@@ -182,3 +214,17 @@ def test_errors_of_a_fit_are_raised_on_every_rank(inputs: Any, kind: type[Except
 def test_options_of_a_fit_are_the_same_on_every_rank() -> None:
     for result in Ranks(2).run(lambda r, gather: fit_whitening(samples(), eps=[0.0, 0.1][r], allgather=gather)):
         assert "eps must be the same for every rank, got 0.0 for rank 0 and 0.1 for rank 1" in str(result)
+
+
+@pytest.mark.parametrize(("first", "second"), [({}, {"eps": 0.1}), ({"eps": 0.1}, {})])
+def test_options_of_a_fit_count_that_one_rank_alone_gives(first: Any, second: Any) -> None:
+    options = first, second
+    for result in Ranks(2).run(lambda r, gather: fit_whitening(samples(), allgather=gather, **options[r])):
+        assert isinstance(result, ValueError)
+        assert "eps must be the same for every rank, got 0" in str(result)
+
+
+def test_an_option_of_a_fit_may_be_left_out_where_others_give_its_default() -> None:
+    options: tuple[dict[str, Any], ...] = {"method": "zca"}, {}, {"eps": 0}
+    fits = on_ranks(3, lambda r, gather: fit_whitening(samples(), allgather=gather, **options[r]))
+    assert same_fit(fits[1], fit_whitening([samples()] * 3, allgather=None))

@@ -20,6 +20,7 @@ from .dask import dask_array, some_samples, split_every, table_in_blocks
 from .fused import byte_dtype, quantization
 from .parameters import parameter, per_channel, running
 from .ranks import (
+    as_first,
     as_many_blocks,
     blocks,
     gathered,
@@ -66,6 +67,7 @@ from .whitening import (
 
 __all__ = [
     "array",
+    "as_first",
     "as_many_blocks",
     "blocks",
     "boolean",

@@ -53,13 +53,18 @@ def one_order(orders: Sequence[Any]) -> None:
 
 def the_same(values: Sequence[Mapping[str, Any]], unit: str) -> None:
     """Arguments that must be equal for every `unit`: for every rank, or for every block."""
-    for i, other in enumerate(values[1:], 1):
-        for name, expected in values[0].items():
-            if other.get(name) != expected:
-                raise ValueError(
-                    f"{name} must be the same for every {unit}, got {expected} for {unit} 0 and {other.get(name)} for"
-                    f" {unit} {i}"
-                )
+    for i, other in enumerate(values):
+        as_first(values[0], other, unit, i)
+
+
+def as_first(first: Mapping[str, Any], other: Mapping[str, Any], unit: str, place: int) -> None:
+    """Arguments of one such unit, which must equal those of the first."""
+    for name, expected in first.items():
+        if other.get(name) != expected:
+            raise ValueError(
+                f"{name} must be the same for every {unit}, got {expected} for {unit} 0 and {other.get(name)} for"
+                f" {unit} {place}"
+            )
 
 
 def blocks(name: str, value: Sequence[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from .. import _core, _layout, _running, statistics
+from .. import _arguments, _core, _layout, _running, statistics
 from .. import _validate as check
 from .._dtypes import rounded_sums
 from .._types import Array, BatchNormSums, Gradients, Moments
@@ -126,6 +126,9 @@ class Forward:
         self.blocks = [self.norm.block(x, self.axis) for x in blocks_of("x", self.x)]
         eps, momentum = check.eps(self.options["eps"]), check.momentum(self.options["momentum"])
         ddof = check.ddof(self.options["ddof"], self.blocks[0].channels, False)
+        activation = self.options["activation"]
+        if activation is not None:
+            _arguments.activation("activation", activation)
         for block in self.blocks:
             others = {"weight": self.weight, "bias": self.bias}
             buffers = check.running(*self.running, block.channels, block.x, others)
@@ -134,6 +137,7 @@ class Forward:
             "eps": eps,
             "momentum": momentum,
             "ddof": ddof,
+            "activation": activation,
             "whether there are running statistics": bool(buffers),
         }
         parts = [Part(self.norm.arguments("forward", b, **options), b.moments()) for b in self.blocks]

@@ -24,9 +24,9 @@ def fit_whitening(
     Parameters
     ----------
     x : array_like, list or iterator of array_like, shape (samples, features)
-        The samples of this rank; there may be none. A list is taken for blocks, as if each were a rank's. An iterator
-        gives blocks one by one, such as a generator that reads files: one of them is held at a time, and an error that
-        it raises reaches all ranks.
+        The samples of this rank; there may be none. The number of features and the dtype are the same on all ranks. A
+        list is taken for blocks, as if each were a rank's. An iterator gives blocks one by one, such as a generator
+        that reads files: none is held while it makes the next, and an error that it raises reaches all ranks.
     allgather : callable or None
         As in :func:`sync_batch_norm_forward`; it is called twice, with a fit of each rank, and with that of all from
         the first rank.
@@ -61,14 +61,36 @@ def fit_whitening(
     """
 
     def take() -> Part:
-        blocks = x if isinstance(x, Iterator) else iter(blocks_of("x", x))
-        first = list(islice(blocks, 1))
+        # A loop, and enumerate, would hold a block while the next one is made.
+        parts = map(_PartOfBlock(options), x if isinstance(x, Iterator) else blocks_of("x", x))
+        first = list(islice(parts, 1))
         check.blocks("x", first)
-        part = merged((fit_one(block, **options) for block in chain(first, blocks)), _pair)
-        arguments = {"the operation": "fit_whitening", "the number of features of x": len(part.mean), **options}
-        return Part(arguments, part)
+        return Part(first[0].arguments, merged((part.payload for part in chain(first, parts)), _pair))
 
     return exchange(allgather, take, _pair, _decomposed, shared=True)[1]
+
+
+class _PartOfBlock:
+    """The fit of a block, which must go with those before."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.first: dict[str, Any] | None = None
+        self.blocks = 0
+
+    def __call__(self, block: Any) -> Part:
+        x = check.samples("x", block)
+        fit = fit_one(x, **self.options)
+        arguments = {
+            "the operation": "fit_whitening",
+            "the number of features of x": x.shape[1],
+            "the dtype of x": x.dtype.name,
+            **fit._options._asdict(),  # those that nobody gave, too
+        }
+        self.first = self.first or arguments
+        check.as_first(self.first, arguments, "block", self.blocks)
+        self.blocks += 1
+        return Part(arguments, fit)
 
 
 def _pair(a: Whitening, b: Whitening) -> Whitening:
