@@ -4,20 +4,16 @@
 
 Blocks are made where they are used, so that nothing but tasks and partial results is exchanged. Processor time is that
 of the busiest worker: on a machine that nothing else runs on, a fit takes about that long.
+
+A file distributed.py here would hide Dask's package of that name from all programs of this folder, and from tests.
 """
 
 import argparse
 import math
 import os
 import resource
-import sys
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
-
-# This file has the name of a package that Dask imports: its folder comes last.
-if sys.path[0] == str(Path(__file__).parent):
-    sys.path.append(sys.path.pop(0))
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of NumPy's BLAS: its threads spin while they wait, and that is processor time
 

@@ -75,6 +75,32 @@ def errors(rank: int, size: int, allgather: Any) -> None:
     assert np.isfinite(got.y).all()
 
 
+def faults(rank: int, size: int, allgather: Any) -> None:
+    """What is raised on all ranks where one of them fails, or an exchange does, or data do not go together."""
+    bad = size - 1
+    x = data(np.float32)[0].reshape(-1, 30)
+
+    def unreadable() -> Any:
+        yield x
+        raise OSError("disk failure")
+
+    kind, text = (OSError, "disk failure") if rank == bad else (RuntimeError, f"rank {bad} of {size} failed with OSE")
+    with pytest.raises(kind, match=text):
+        fnd.fit_whitening(unreadable() if rank == bad else x, allgather=allgather)
+    with pytest.raises(ValueError, match="x must have one or more samples on all ranks together"):
+        fnd.fit_whitening(x[:0], allgather=allgather)
+    if size == 1:
+        return
+    for wrong in (lambda parts: parts[1:], lambda parts: parts + parts, lambda parts: parts[::-1], lambda parts: None):
+        with pytest.raises((ValueError, TypeError), match="allgather must return"):
+            fnd.fit_whitening(x, allgather=(lambda value, f=wrong: f(allgather(value))) if rank == 0 else allgather)
+    for other in (x[:, :29], x.astype(float)):
+        with pytest.raises(ValueError, match=r"must be the same for every rank, got .* for rank 0"):
+            fnd.fit_whitening(other if rank == bad else x, allgather=allgather)
+        with pytest.raises(ValueError, match=r"must be the same for every rank, got .* for rank 0"):
+            fnd.sync_batch_norm_forward(other if rank == bad else x, allgather=allgather)
+
+
 def nan(rank: int, size: int, allgather: Any) -> None:
     x = data(np.float32)[0]
     if rank == 0:
@@ -84,7 +110,7 @@ def nan(rank: int, size: int, allgather: Any) -> None:
     assert np.isfinite(np.delete(y, 2, axis=1)).all()
 
 
-CHECKS: tuple[Callable[[int, int, Any], None], ...] = (batch_norm, batch_whitening, whitening, errors, nan)
+CHECKS: tuple[Callable[[int, int, Any], None], ...] = (batch_norm, batch_whitening, whitening, errors, faults, nan)
 
 
 def run(rank: int, size: int, allgather: Any) -> None:

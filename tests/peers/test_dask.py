@@ -244,3 +244,44 @@ def test_errors_of_whitening_are_raised_at_the_call(call: Any, kind: type[Except
 def test_errors_in_the_data_are_raised_when_they_are_computed(change: Any, kind: type[Exception], text: str) -> None:
     with pytest.raises(kind, match=text):
         fnd.fit_whitening(change(da.from_array(samples(), chunks=(100, 8)))).compute()
+
+
+def declared(shapes: Any, shape: tuple[int, int] = (10, 4), made: Any = np.float32) -> Any:
+    """An array whose blocks are not what Dask has them down for."""
+    blocks = [dask.delayed(np.ones)(given, made) for given in shapes]
+    return da.concatenate([da.from_delayed(block, shape, np.float32) for block in blocks])
+
+
+CALLS: dict[str, Any] = {
+    "fit_whitening": fnd.fit_whitening,
+    "transform": lambda x: fnd.transform(fn.fit_whitening(samples()[:, :4]), x),
+    "moments": lambda x: fnd.moments(x),
+    "batch_norm_forward": lambda x: fnd.batch_norm_forward(x).y,
+    "batch_norm": lambda x: fnd.batch_norm(x, np.zeros(4), np.ones(4)),
+    "layer_norm": fnd.layer_norm,
+    "group_norm": lambda x: fnd.group_norm(x, 2),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_blocks_that_are_not_what_dask_has_them_down_for(name: str) -> None:
+    text = r"x must have blocks of shape \((any|10), 4\), which Dask has for all of them, got one of shape \(10, 3\)"
+    for shapes in ([(10, 4), (10, 3), (10, 4)], [(10, 3)]):
+        with pytest.raises(ValueError, match=text):
+            CALLS[name](declared(shapes)).compute()
+    with pytest.raises(TypeError, match=r"x must have blocks of dtype float32, .* got one of float64"):
+        CALLS[name](declared([(10, 4)] * 2, made=np.float64)).compute()
+
+
+def test_a_delayed_fit_that_is_none_is_named() -> None:
+    for call in (fnd.transform, fnd.inverse_transform):
+        with pytest.raises(TypeError, match="fit must be a Whitening, got int"):
+            call(dask.delayed(3), da.ones((4, 2))).compute()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_tasks_of_blocks_have_the_names_of_the_functions_and_the_same_keys_again(name: str) -> None:
+    x = da.from_array(make((12, 4)), chunks=(3, 4))
+    keys = {dask.utils.key_split(key) for key in CALLS[name](x).__dask_graph__()}
+    assert name in keys
+    assert CALLS[name](x).__dask_keys__() == CALLS[name](x).__dask_keys__()

@@ -16,7 +16,7 @@ from .axes import (
     normalized_axes,
     num_groups,
 )
-from .dask import dask_array, some_samples, split_every, table_in_blocks
+from .dask import block_as_declared, dask_array, some_samples, split_every, table_in_blocks
 from .fused import byte_dtype, quantization
 from .parameters import parameter, per_channel, running
 from .ranks import (
@@ -69,6 +69,7 @@ __all__ = [
     "array",
     "as_first",
     "as_many_blocks",
+    "block_as_declared",
     "blocks",
     "boolean",
     "byte_dtype",

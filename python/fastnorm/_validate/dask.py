@@ -22,6 +22,20 @@ def dask_array(name: str, value: Any, kind: Any, use: str) -> Any:
     return value
 
 
+def block_as_declared(name: str, block: Any, lengths: tuple[int | None, ...], dtype: Any) -> None:
+    """A block of the dtype and, on axes with one block, of the length that Dask has for the whole array."""
+    own = getattr(block, "dtype", None)
+    if own != dtype:
+        kind = type_name(block) if own is None else own
+        raise TypeError(f"{name} must have blocks of dtype {dtype}, which Dask has for all of them, got one of {kind}")
+    shape = block.shape
+    if len(shape) != len(lengths) or any(n not in (None, got) for n, got in zip(lengths, shape, strict=True)):
+        declared = ", ".join("any" if n is None else str(n) for n in lengths)
+        raise ValueError(
+            f"{name} must have blocks of shape ({declared}), which Dask has for all of them, got one of shape {shape}"
+        )
+
+
 def table_in_blocks(name: str, value: Any, of: str = "features") -> None:
     """A Dask array of samples."""
     if value.ndim != 2:

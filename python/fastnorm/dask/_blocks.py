@@ -13,7 +13,7 @@ with needs("dask[array,distributed]", extra="dask"):
     import dask.array as da
     from dask.delayed import Delayed, delayed
 
-__all__ = ["Delayed", "da", "data", "delayed", "empty", "mapped", "reduced", "whole"]
+__all__ = ["Delayed", "da", "data", "delayed", "empty", "mapped", "on_blocks", "reduced", "whole"]
 
 
 def data(name: str, x: Any, use: str) -> Any:
@@ -31,9 +31,34 @@ def empty(x: Any, axis: int) -> Array:
     return np.empty(tuple(0 if a == axis else n for a, n in enumerate(x.shape)), x.dtype)
 
 
-def mapped(operation: Callable[..., Any], x: Any, **options: Any) -> Any:
-    """``operation(block, **options)`` for every block, in the same dtype."""
-    return x.map_blocks(operation, dtype=x.dtype, meta=np.empty((0,) * x.ndim, x.dtype), **options)
+def mapped(function: str, operation: Callable[..., Any], x: Any, name: str = "x", **options: Any) -> Any:
+    """``operation(block, **options)`` for every block, in the same dtype, under the name of a function."""
+    task = _OnBlock(function, operation, name, x)
+    return x.map_blocks(task, dtype=x.dtype, meta=np.empty((0,) * x.ndim, x.dtype), **options)
+
+
+def on_blocks(function: str, operation: Callable[..., Any], x: Any) -> Any:
+    """Make delayed calls ``operation(block, **options)``, under the name of a function."""
+    return delayed(_OnBlock(function, operation, "x", x), pure=True)
+
+
+class _OnBlock:
+    """An operation on blocks that are what Dask has them down for, which nobody has looked at yet.
+
+    Axes with one block have the same length in all blocks.
+    """
+
+    def __init__(self, function: str, operation: Callable[..., Any], name: str, x: Any) -> None:
+        self.__name__ = function  # what the dashboard shows
+        self.operation, self.name, self.dtype = operation, name, x.dtype
+        self.lengths = tuple(None if n > 1 else length for n, length in zip(x.numblocks, x.shape, strict=True))
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return self.__name__, self.operation, self.name, self.dtype, self.lengths
+
+    def __call__(self, block: Any, **options: Any) -> Any:
+        check.block_as_declared(self.name, block, self.lengths, self.dtype)
+        return self.operation(block, **options)
 
 
 def reduced(parts: Sequence[Any], merge: Callable[[list[Any]], Any], split_every: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from .. import _running, batch, statistics
 from .. import _validate as check
 from .._types import Activation, Array, BatchNormForward, Moments
-from ._blocks import da, data, delayed, empty, mapped, reduced, whole
+from ._blocks import da, data, delayed, empty, mapped, on_blocks, reduced, whole
 
 
 def moments(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False, split_every: int = 8) -> Any:
@@ -51,7 +51,7 @@ def moments(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool
     axes = tuple(range(x.ndim)) if axis is None else check.normalized_axes(axis, x)
     keepdims = check.boolean("keepdims", keepdims)
     kept = [a for a in range(x.ndim) if a not in axes]
-    task = delayed(statistics.moments, pure=True)
+    task = on_blocks("moments", statistics.moments, x)
     # One tree for each run of blocks along the axes that are summed over.
     blocks = x.to_delayed().transpose(*kept, *axes).reshape(*(x.numblocks[a] for a in kept), -1)
     results = np.empty(blocks.shape[:-1], object)
@@ -127,15 +127,15 @@ def batch_norm_forward(
     """
     x = data("x", x, "fastnorm.batch_norm_forward")
     channels = check.channel_axis(axis, x)
-    options = {"axis": axis, "eps": eps, "activation": activation}
-    batch.batch_norm_forward(empty(x, 0 if channels else 1), weight, bias, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"axis": axis, "eps": eps, "activation": activation}
+    batch.batch_norm_forward(empty(x, 0 if channels else 1), weight, bias, **options)
     count, size = x.shape[channels], x.size
     if size == count > 0:
         raise ValueError(f"expected more than one value per channel when training, got x with shape {x.shape}")
     x = whole(x, [channels])
     others = tuple(a for a in range(x.ndim) if a != channels)
     found = delayed(_statistics, pure=True)(moments(x, others, split_every=split_every), eps)
-    y = mapped(_normalized, x, statistics=found, weight=weight, bias=bias, **options)
+    y = mapped("batch_norm_forward", _normalized, x, statistics=found, weight=weight, bias=bias, **options)
     mean, rstd = (da.from_delayed(found[i], (count,), np.float64) for i in (0, 2))
     return BatchNormForward(y, mean, rstd)
 

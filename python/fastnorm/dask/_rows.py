@@ -249,7 +249,7 @@ def batch_norm(
         "activation": activation,
     }
     batch.batch_norm(empty(x, 0 if channels else 1), **options)
-    return mapped(batch.batch_norm, whole(x, [channels]), **options)
+    return mapped("batch_norm", batch.batch_norm, whole(x, [channels]), **options)
 
 
 def _rows(operation: Any, x: Any, axis: Any, options: dict[str, Any]) -> Any:
@@ -257,9 +257,9 @@ def _rows(operation: Any, x: Any, axis: Any, options: dict[str, Any]) -> Any:
     kept = [a for a in range(x.ndim) if a not in axes]
     if kept:
         operation(empty(x, kept[0]), **options)
-    return mapped(operation, whole(x, axes), **options)
+    return mapped(operation.__name__, operation, whole(x, axes), **options)
 
 
 def _samples(operation: Any, x: Any, options: dict[str, Any]) -> Any:
     operation(empty(x, 0), **options)
-    return mapped(operation, whole(x, range(1, x.ndim)), **options)
+    return mapped(operation.__name__, operation, whole(x, range(1, x.ndim)), **options)

@@ -8,7 +8,7 @@ from .. import _validate as check
 from .. import whitening
 from .._types import Array
 from ..whitening import Whitening
-from ._blocks import Delayed, data, delayed, mapped, reduced, whole
+from ._blocks import Delayed, data, delayed, mapped, on_blocks, reduced, whole
 
 
 def fit_whitening(x: Any, *, split_every: int = 8, **options: Any) -> Any:
@@ -58,8 +58,9 @@ def fit_whitening(x: Any, *, split_every: int = 8, **options: Any) -> Any:
     check.table_in_blocks("x", x)
     check.some_samples("x", len(x), "in its blocks")
     whitening.fit_whitening(np.empty((0, x.shape[1]), x.dtype), **options)
-    fit = delayed(whitening.fit_whitening, pure=True)
-    parts = [fit(block, **options) for block in whole(x, [1]).to_delayed()[:, 0]]
+    x = whole(x, [1])
+    fit = on_blocks("fit_whitening", whitening.fit_whitening, x)
+    parts = [fit(block, **options) for block in x.to_delayed()[:, 0]]
     return delayed(_decomposed, pure=True)(reduced(parts, whitening.merge_whitenings, split_every))
 
 
@@ -98,7 +99,7 @@ def transform(fit: Any, x: Any) -> Any:
     >>> z.shape, z.chunks[0]
     ((500, 2), (100, 100, 100, 100, 100))
     """
-    return _mapped("x", "features", "Whitening.transform", _transformed, fit, x)
+    return _mapped("transform", _transformed, fit, "x", x, "features")
 
 
 def inverse_transform(fit: Any, z: Any) -> Any:
@@ -135,27 +136,28 @@ def inverse_transform(fit: Any, z: Any) -> Any:
     >>> bool(da.allclose(fastnorm.dask.inverse_transform(fit, z), x).compute())
     True
     """
-    return _mapped("z", "components", "Whitening.inverse_transform", _restored, fit, z)
+    return _mapped("inverse_transform", _restored, fit, "z", z, "components")
 
 
-def _mapped(name: str, columns: str, use: str, operation: Any, fit: Any, x: Any) -> Any:
-    x = data(name, x, use)
+def _mapped(function: str, operation: Any, fit: Any, name: str, x: Any, columns: str) -> Any:
+    x = data(name, x, f"Whitening.{function}")
     check.table_in_blocks(name, x, columns)
     x = whole(x, [1])
     if isinstance(fit, Delayed):
         width = np.nan
     else:
-        check.kind("fit", fit, Whitening)
         width = operation(np.empty((0, x.shape[1]), x.dtype), fit).shape[1]
         fit = delayed(fit, pure=True)  # one copy for all blocks
-    return mapped(operation, x, chunks=(x.chunks[0], (width,)), fit=fit)
+    return mapped(function, operation, x, name, chunks=(x.chunks[0], (width,)), fit=fit)
 
 
 def _transformed(block: Array, fit: Whitening) -> Array:
+    check.kind("fit", fit, Whitening)
     return fit.transform(block)
 
 
 def _restored(block: Array, fit: Whitening) -> Array:
+    check.kind("fit", fit, Whitening)
     return fit.inverse_transform(block)
 
 
