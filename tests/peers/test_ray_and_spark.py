@@ -17,7 +17,7 @@ from ranks import same_bits
 
 PAGE = Path(__file__).parents[2] / "docs" / "beyond-one-machine.md"
 FEATURES, FILES = 12, 70  # eight groups of eight and one of six: three levels of merging
-PATIENCE = 300  # seconds: on a busy machine
+PATIENCE = 600  # seconds: on a busy machine
 
 # What a reader has already: the files, and a local cluster of two processes.
 BEFORE = {
