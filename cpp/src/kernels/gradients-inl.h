@@ -75,6 +75,7 @@ void SpanGradients(const Plane<T>& p, GradSums* out) {
 
 template <class D, bool kStatLanes, bool kParamLanes, class T>
 struct ColumnTerms {
+    using Element = T;
     D d;
     Plane<T> p;  // a copy, which no store can reach
 
@@ -115,12 +116,18 @@ struct ColumnTerms {
         if constexpr (!kParamLanes) v.of.w = hn::Set(d, p.w[at * p.param_row]);
         return v;
     }
+    struct Values {
+        hn::Vec<D> x, dy;
+    };
     template <bool kFull>
-    HWY_INLINE Pair<hn::Vec<D>> At(const Held& lane, const RowValues& row, std::size_t i, std::size_t n) const {
+    HWY_INLINE Values Read(const RowValues& row, std::size_t i, std::size_t n) const {
+        return {LoadSome<kFull>(d, row.x + i, n), LoadSome<kFull>(d, row.dy + i, n)};
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(const Held& lane, const RowValues& row, const Values& v, std::size_t,
+                                   std::size_t) const {
         const Held &stat = kStatLanes ? lane : row.of, &param = kParamLanes ? lane : row.of;
-        const auto x = LoadSome<kFull>(d, row.x + i, n);
-        const auto dy = LoadSome<kFull>(d, row.dy + i, n);
-        return {hn::Mul(dy, param.w), hn::Mul(hn::Sub(hn::Sub(x, stat.h), stat.l), stat.r)};
+        return {hn::Mul(v.dy, param.w), hn::Mul(hn::Sub(hn::Sub(v.x, stat.h), stat.l), stat.r)};
     }
 };
 
@@ -138,6 +145,7 @@ void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
 // an element is read after that, so dx may lie on x or dy.
 template <class D, class T>
 struct RowTerms {
+    using Element = T;
     D d;
     Plane<T> p;
     std::ptrdiff_t x_ahead, dy_ahead;  // elements to the rows that are read next
@@ -158,20 +166,28 @@ struct RowTerms {
                 p.y + at * p.y_row,  hn::Set(d, p.h[at]),  hn::Set(d, p.l[at]),
                 hn::Set(d, p.r[at]), hn::Set(d, p.c1[at]), hn::Set(d, p.c2[at])};
     }
+    struct Values {
+        hn::Vec<D> x, dy, added;
+    };
     template <bool kFull>
-    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> w, const RowValues& row, std::size_t i, std::size_t n) const {
-        const auto x = LoadSome<kFull>(d, row.x + i, n);
-        const auto dy = LoadSome<kFull>(d, row.dy + i, n);
+    HWY_INLINE Values Read(const RowValues& row, std::size_t i, std::size_t n) const {
         if (p.far) {
             hwy::Prefetch(row.x + i + x_ahead);
             hwy::Prefetch(row.dy + i + dy_ahead);
         }
-        const auto xhat = hn::Mul(hn::Sub(hn::Sub(x, row.h), row.l), row.r);
-        const auto rest = hn::NegMulAdd(xhat, row.c2, hn::Sub(hn::Mul(dy, w), row.c1));
+        Values v{LoadSome<kFull>(d, row.x + i, n), LoadSome<kFull>(d, row.dy + i, n), hn::Zero(d)};
+        if (p.added) v.added = LoadSome<kFull>(d, row.added + i, n);
+        return v;
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> w, const RowValues& row, const Values& v, std::size_t i,
+                                   std::size_t n) const {
+        const auto xhat = hn::Mul(hn::Sub(hn::Sub(v.x, row.h), row.l), row.r);
+        const auto rest = hn::NegMulAdd(xhat, row.c2, hn::Sub(hn::Mul(v.dy, w), row.c1));
         auto dx = hn::Mul(row.r, rest);
-        if (p.added) dx = hn::Add(dx, LoadSome<kFull>(d, row.added + i, n));
+        if (p.added) dx = hn::Add(dx, v.added);
         StoreOut<kFull>(dx, d, row.dx + i, n, p.stream);
-        return {dy, xhat};
+        return {v.dy, xhat};
     }
 };
 
@@ -238,7 +254,11 @@ std::size_t RowGradients(const Plane<T>& p, double inverse, bool centred, bool o
         for (std::size_t row = 0; row < q.rows; row += 4) {
             const auto at = static_cast<std::ptrdiff_t>(row);
             if (!p.far) PrefetchRows(q.y + at * p.y_row, p.y_row, std::min<std::size_t>(4, q.rows - row), p.lanes);
-            ColumnQuad(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+            if (p.stream) {
+                ColumnQuad<true>(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+            } else {
+                ColumnQuad(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+            }
         }
         const auto done = static_cast<std::ptrdiff_t>(q.rows);
         q.x += done * p.x_row, q.dy += done * p.dy_row, q.y += done * p.y_row;

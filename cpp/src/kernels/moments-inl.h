@@ -172,6 +172,7 @@ void ColumnPivots(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t
 
 template <class D, class T>
 struct ColumnDeviations {
+    using Element = T;
     D d;
     const T* x;
     std::ptrdiff_t step;
@@ -184,8 +185,12 @@ struct ColumnDeviations {
     HWY_INLINE ColumnDeviations From(std::size_t lane) const { return {d, x + lane, step, pivots + lane}; }
     HWY_INLINE const T* Row(std::size_t row) const { return x + static_cast<std::ptrdiff_t>(row) * step; }
     template <bool kFull>
-    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> pivot, const T* row, std::size_t i, std::size_t n) const {
-        const auto v = hn::Sub(LoadSome<kFull>(d, row + i, n), pivot);
+    HWY_INLINE hn::Vec<D> Read(const T* row, std::size_t i, std::size_t n) const {
+        return LoadSome<kFull>(d, row + i, n);
+    }
+    template <bool kFull>
+    HWY_INLINE Pair<hn::Vec<D>> At(hn::Vec<D> pivot, const T*, hn::Vec<D> x, std::size_t, std::size_t) const {
+        const auto v = hn::Sub(x, pivot);
         return {v, v};
     }
 };

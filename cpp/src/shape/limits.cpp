@@ -91,13 +91,15 @@ StreamLimits find_stream_limits() {
     const CacheSizes sizes = cache_sizes();
     const auto processors = static_cast<std::size_t>(std::max(1, thread_limits().affinity));
     const bool few_cores = !sizes.l3_of_socket && sizes.l3 > 0;
-    const std::size_t ours = few_cores ? sizes.l3 : std::min(sizes.l3, kOfSocket * processors);
+    // With second levels of 512 KB, half of it serves: what leaves them is more, and goes through it.
+    const std::size_t l3 = few_cores && sizes.l2 < 1_MB ? sizes.l3 / 2 : sizes.l3;
+    const std::size_t ours = few_cores ? l3 : std::min(l3, kOfSocket * processors);
     std::size_t output = sizes.l2 == 0 ? kUnknown : processors * sizes.l2 + ours / 2;
     const auto given = given_stream_bytes();
     if (given) output = std::max<std::size_t>(*given, 1);
     const std::size_t forward = 2 * output;
     if (given || !few_cores) return {forward, forward, forward};
-    return {forward, std::min(forward, sizes.l3 / 8 * 7), std::min(forward, sizes.l3 / 8 * 5)};
+    return {forward, std::min(forward, l3 / 8 * 7), std::min(forward, l3 / 8 * 5)};
 }
 
 // Leaked on purpose: threads may read them while the process ends.

@@ -49,8 +49,9 @@ CacheSizes cache_sizes();
 // Outputs of forward passes from this size on are written past the caches: nobody finds them there again, and a store
 // that does not have to read its line first saves a third of the traffic. FASTNORM_STREAM_MB, or else the second-level
 // caches of our processors and half of what is theirs of the third-level one: all of it where a few cores share it
-// (AMD), 4 MB a processor where a whole socket does (Intel). Measured: 8 MB serve on an Intel Xeon with 2 MB and 266
-// MB, 16 to 20 MB on an AMD EPYC (Zen 4, Zen 5) with 1 MB and 32 MB.
+// (AMD; half of it if their second levels are below 1 MB), 4 MB a processor where a whole socket does (Intel).
+// Measured: 8 MB serve on an Intel Xeon with 2 MB and 266 MB, 16 to 20 MB on an AMD EPYC with 1 MB and 32 MB (Zen 4,
+// Zen 5), 8 to 9 MB on one with 512 KB and 32 MB (Zen 3: layer norm of 12 MB takes 0.73 of the time, of 6 MB 1.35).
 std::size_t stream_bytes();
 // `arrays` of that size are gone through: the input and the output of a forward pass, one more in a backward. Where a
 // few cores share the third-level cache, one thread alone fills it sooner (with 7/8 of it), and a backward, whose
