@@ -72,6 +72,20 @@ bool GroupStatisticsOf(const BlockSums& sums, std::size_t count, std::size_t n, 
     return ordinary;
 }
 
+// 0 in place of an infinity, as where a variance and eps are 0.
+template <class T>
+void InverseRoot(double* values, std::size_t n, double eps) {
+    const Tag<double> d;
+    const auto one = hn::Set(d, 1.0), most = hn::Set(d, std::numeric_limits<double>::max());
+    ForVectors<Virtual<std::remove_const_t<decltype(d)>>::kN>(
+        n, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
+            constexpr bool kFull = decltype(full)::value;
+            const auto root = hn::Sqrt(hn::Add(LoadSome<kFull>(d, values + i, count), hn::Set(d, eps)));
+            const auto inverse = hn::Div(one, root);
+            StoreSome<kFull>(hn::IfThenZeroElse(hn::Gt(hn::Abs(inverse), most), inverse), d, values + i, count);
+        });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace fastnorm
 HWY_AFTER_NAMESPACE();

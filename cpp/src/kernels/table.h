@@ -92,6 +92,8 @@ struct Kernels {
     // another way: the compute type cannot hold its squares or its statistics.
     bool (*group_statistics)(const BlockSums& sums, std::size_t count, std::size_t n, bool centred, double eps,
                              const GroupStatistics<C>& out);
+    // (values + eps)^-1/2 in place, 0 where that is infinite.
+    void (*inverse_root)(double* values, std::size_t n, double eps);
     // Per lane the mean of the first rows, as many as the largest power of two <= min(rows, kRows).
     void (*column_pivots)(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, C* pivots);
     // Adds the sums about the pivots of rows <= kRows to s1 and s2.

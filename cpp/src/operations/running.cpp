@@ -12,11 +12,6 @@ void check_buffer(const char* name, const MutableTensor& buffer, const Layout& l
 
 }  // namespace
 
-void scale_of_variance(double* values, std::size_t n, double eps) {
-    for (std::size_t i = 0; i < n; ++i) values[i] = 1.0 / std::sqrt(values[i] + eps);
-    for (std::size_t i = 0; i < n; ++i) values[i] = std::isinf(values[i]) ? 0.0 : values[i];
-}
-
 RunningUpdate::RunningUpdate(const RunningStatistics& running, const Layout& layout, const Tensor& x,
                              const NormOptions& options, const NormResults& results)
     : running_(running),

@@ -2,11 +2,14 @@
 #pragma once
 
 #include "forward.h"
+#include "kernels/dispatch.h"
 
 namespace fastnorm {
 
 // 1 / sqrt(var + eps) of n values in double, 0 where the sum is 0: in place.
-void scale_of_variance(double* values, std::size_t n, double eps);
+inline void scale_of_variance(double* values, std::size_t n, double eps) {
+    kernels().of<double>().inverse_root(values, n, eps);
+}
 
 // Whether double holds a sum of squares with all its digits.
 inline bool keeps_squares(double sum) { return sum > 1e-290 && sum < 1e290; }
