@@ -276,19 +276,23 @@ void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::u
     using I = hn::TFromD<decltype(di)>;
     constexpr std::size_t kN = Virtual<decltype(d)>::kN;
     HWY_ALIGN I bytes[kN];
+    const bool lanes = by.lanes, is_signed = by.least < 0;
+    const auto one = hn::Set(d, Compute<T>(1));
+    const auto first_scale = hn::Set(d, *by.scale), first_zero = hn::Set(d, *by.zero);
+    const auto least = hn::Set(d, by.least), most = hn::Set(d, by.most);
+    const Compute<T>*const scales = by.scale, *const zeros = by.zero;  // nothing that bytes could be written over
     ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
-        const auto get = [&](const Compute<T>* values) FASTNORM_LAMBDA {
-            return by.lanes ? LoadTail(d, values + i, some, hn::Set(d, Compute<T>(1))) : hn::Set(d, *values);
-        };
-        const auto rounded = hn::Round(hn::Div(LoadSome<kFull>(d, y + i, some), get(by.scale)));
-        const auto value = hn::Add(rounded, get(by.zero));
+        auto scale = first_scale, zero = first_zero;
+        if (lanes) scale = LoadTail(d, scales + i, some, one), zero = LoadTail(d, zeros + i, some, one);
+        const auto rounded = hn::Round(hn::Div(LoadSome<kFull>(d, y + i, some), scale));
+        const auto value = hn::Add(rounded, zero);
         // NaN, which has no byte, becomes the zero point's; limits come before the conversion, which knows none.
-        const auto known = hn::IfThenElse(hn::IsNaN(value), get(by.zero), value);
-        const auto limited = hn::Min(hn::Max(known, hn::Set(d, by.least)), hn::Set(d, by.most));
+        const auto known = hn::IfThenElse(hn::IsNaN(value), zero, value);
+        const auto limited = hn::Min(hn::Max(known, least), most);
         const auto whole = hn::ConvertTo(di, limited);
         if constexpr (kFull && sizeof(I) == 4) {
-            if (by.least < 0) {
+            if (is_signed) {
                 hn::StoreU(hn::DemoteTo(ds, whole), ds, reinterpret_cast<std::int8_t*>(to + i));
             } else {
                 hn::StoreU(hn::DemoteTo(du, whole), du, to + i);

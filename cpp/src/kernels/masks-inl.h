@@ -46,17 +46,23 @@ void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, 
     for (; i < n; ++i) std::memcpy(to + i, mask[i] ? yes + i : one ? no : no + i, sizeof(T));
 }
 
-// Those of x that count, one after the other; returns how many. A vector more than these may be written.
+// Those of x that count, one after the other; returns how many. A vector more than these may be written. Without an
+// instruction for it, one by one: tables of permutations, which Highway has, are copied to the stack by some compilers.
 template <class T>
 std::size_t Compress(const std::uint8_t* mask, std::size_t n, const T* x, T* to) {
+    std::size_t i = 0, count = 0;
+#if HWY_TARGET == HWY_AVX3
     using B = Bits<T>;
     const hn::CappedTag<B, 64 / sizeof(B)> d;
     constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;
-    std::size_t i = 0, count = 0;
     for (; i + kN <= n; i += kN) {
-        const auto v = hn::LoadU(d, reinterpret_cast<const B*>(x + i));
-        count += hn::CompressStore(v, MaskOf(d, mask + i), d, reinterpret_cast<B*>(to + count));
+        const auto some = MaskOf(d, mask + i);
+        // Whole vectors: the instruction that writes what it compresses is slow on AMD.
+        const auto v = hn::Compress(hn::LoadU(d, reinterpret_cast<const B*>(x + i)), some);
+        hn::StoreU(v, d, reinterpret_cast<B*>(to + count));
+        count += hn::CountTrue(d, some);
     }
+#endif
     for (; i < n; ++i) {
         std::memcpy(to + count, x + i, sizeof(T));
         count += mask[i] != 0;

@@ -177,24 +177,41 @@ HWY_INLINE hn::Vec<D> LoadTail(D d, const T* p, std::size_t n, hn::Vec<D> pad) {
     return hn::IfThenElse(mask, LoadLanes(d, buffer), pad);
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// The first n < N lanes in stores of a half, a quarter and so on.
+template <class D>
+HWY_INLINE void StoreParts(hn::Vec<D> v, D d, hn::TFromD<D>* p, std::size_t n) {
+    constexpr std::size_t kHalf = Virtual<D>::kN / 2;
+    if constexpr (kHalf == 0) {
+        if (n > 0) hn::StoreU(v, d, p);
+    } else {
+        const hn::Half<D> half;
+        if (n < kHalf) return StoreParts(hn::LowerHalf(half, v), half, p, n);
+        hn::StoreU(hn::LowerHalf(half, v), half, p);
+        StoreParts(hn::UpperHalf(half, v), half, p + kHalf, n - kHalf);
+    }
+}
+#endif
+
+// With AVX-512 by a mask. AVX2's masked store is microcode on AMD, some twenty operations for what are three here.
+template <class D>
+HWY_INLINE void StoreFirst(hn::Vec<D> v, D d, hn::TFromD<D>* p, std::size_t n) {
+#if FASTNORM_MASKED_HALVES
+    hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+#elif HWY_TARGET == HWY_SCALAR
+    if (n > 0) hn::StoreU(v, d, p);
+#else
+    StoreParts(v, d, p, n);
+#endif
+}
+
 template <class D, class T>
 HWY_INLINE void StoreTail(hn::Vec<D> v, D d, T* p, std::size_t n) {
-#if FASTNORM_MASKED_MEMORY
-    if constexpr (sizeof(T) >= 4) {
-        hn::BlendedStore(v, hn::FirstN(d, n), d, p);
-        return;
+    if constexpr (std::is_same_v<T, hn::TFromD<D>>) {
+        StoreFirst(v, d, p, n);
+    } else {
+        StoreFirst(Rounded(v, d, T{}), hn::Rebind<std::uint16_t, D>(), reinterpret_cast<std::uint16_t*>(p), n);
     }
-#endif
-#if FASTNORM_MASKED_HALVES
-    if constexpr (sizeof(T) == 2) {
-        const hn::Rebind<std::uint16_t, D> d16;
-        hn::BlendedStore(Rounded(v, d, T{}), hn::FirstN(d16, n), d16, reinterpret_cast<std::uint16_t*>(p));
-        return;
-    }
-#endif
-    HWY_ALIGN T buffer[Virtual<D>::kN];
-    StoreLanes(v, d, buffer);
-    std::memcpy(p, buffer, n * sizeof(T));
 }
 
 // The lanes at p: all of them, or only the first n.

@@ -213,8 +213,14 @@ namespace {
 class RowCounts {
 public:
     RowCounts(std::size_t n, std::ptrdiff_t step, double each, double* to, std::ptrdiff_t to_step, CallMemory& memory)
-        : n_(n), step_(step), to_step_(to_step), each_(each), to_(to), bytes_(memory.take<std::uint8_t>(n)) {
-        std::fill_n(bytes_, n_, std::uint8_t{0});
+        : n_(n),
+          own_(step == 0 && to_step != 0 ? 1 : n),
+          step_(step),
+          to_step_(to_step),
+          each_(each),
+          to_(to),
+          bytes_(memory.take<std::uint8_t>(own_)) {
+        std::fill_n(bytes_, own_, std::uint8_t{0});
     }
 
     // A row whose first number is at `place`.
@@ -232,23 +238,23 @@ public:
         if (place != place_ || rows_ == 255) flush();
         place_ = place, ++rows_;
         if (step_ == 1) {
-            for (std::size_t k = 0; k < n_; ++k) bytes_[k] += static_cast<std::uint8_t>(row[k] != 0);
+            for (std::size_t k = 0; k < own_; ++k) bytes_[k] += static_cast<std::uint8_t>(row[k] != 0);
         } else {
-            for (std::size_t k = 0; k < n_; ++k) {
+            for (std::size_t k = 0; k < own_; ++k) {
                 bytes_[k] += static_cast<std::uint8_t>(row[static_cast<std::ptrdiff_t>(k) * step_] != 0);
             }
         }
     }
     void flush() {
         for (std::size_t k = 0; k < n_ && rows_ > 0; ++k) {
-            to_[place_ + static_cast<std::ptrdiff_t>(k) * to_step_] += each_ * bytes_[k];
-            bytes_[k] = 0;
+            to_[place_ + static_cast<std::ptrdiff_t>(k) * to_step_] += each_ * bytes_[own_ == 1 ? 0 : k];
         }
+        std::fill_n(bytes_, own_, std::uint8_t{0});
         rows_ = 0;
     }
 
 private:
-    std::size_t n_;
+    std::size_t n_, own_;  // a mask that is broadcast along the row has one byte of it
     std::ptrdiff_t step_, to_step_, place_ = 0;
     double each_;
     double* to_;
