@@ -238,16 +238,21 @@ print(*(f"{w.category.__name__} {w.filename} {w.message}" for w in caught), sep=
         assert f", got {text!r}: " in warning
 
     def test_the_limit_of_stores_past_the_caches_changes_no_result(self) -> None:
+        # Rows a multiple of 4 KB apart and others, whole quads of them and some more, lines that end amid a vector.
         code = """
 import hashlib, numpy as np, fastnorm as fn
-x = np.random.default_rng(0).normal(size=(1 << 10, 700)).astype(np.float32)
-y, mean, rstd = fn.layer_norm_forward(x)
-print(fn.show_config(mode="dicts")["caches"]["written past from"],
-      hashlib.sha256(y.tobytes() + fn.layer_norm_backward(x, x, None, mean, rstd).dx.tobytes()).hexdigest())
+print(fn.show_config(mode="dicts")["caches"]["written past from"])
+for dtype in ("float16", "float32", "float64"):
+    for width in (1024, 1040, 1045, 2048):
+        x = np.random.default_rng(0).normal(size=(135, width)).astype(dtype)
+        for of in (x, x[:, ::-1], np.asfortranarray(x)):
+            y, mean, rstd = fn.layer_norm_forward(of)
+            grads = fn.layer_norm_backward(x, of, x[0], mean, rstd)
+            print(dtype, width, hashlib.sha256(b"".join(a.tobytes() for a in (y, *grads))).hexdigest())
 """
-        outputs = [run(code, FASTNORM_STREAM_MB=text).split(" MB ") for text in ("1", "512")]
-        assert [size for size, _ in outputs] == ["1", "512"]
-        assert outputs[0][1] == outputs[1][1]
+        past, within = [run(code, FASTNORM_STREAM_MB=text).splitlines() for text in ("0", "512")]
+        assert past[0] != within[0] == "512 MB"
+        assert past[1:] == within[1:]
 
     def test_empty_settings_are_none(self) -> None:
         empty = {"FASTNORM_NUM_THREADS": "", "FASTNORM_SIMD_TARGET": "", "FASTNORM_POOL_MB": " "}
