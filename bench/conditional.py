@@ -1,6 +1,6 @@
-"""Parameters per sample and rows in bytes: ``python bench/conditional.py [--threads N] [--rounds N]``.
+"""Parameters per sample or head and rows in bytes: ``python bench/conditional.py [--threads N] [--rounds N]``.
 
-AdaLN, AdaIN, SPADE and rows quantized with scales of their own, each against the plain norm of the same data, against
+AdaLN, AdaIN, SPADE, heads of attention and rows quantized with scales of their own, each against the plain norm of the same data, against
 NumPy's passes around that norm, and, if PyTorch is installed, against its eager composition. Everything takes turns;
 figures are medians of ratios: how many times as long the others take, and what the plain norm takes.
 """
@@ -83,12 +83,27 @@ def quantized_rows(rows: int, features: int) -> Place:
     )
 
 
+def heads(tokens: int, heads: int, size: int) -> Place:
+    """Return RMS norm of queries where they lie beside keys and values, in place, against one array of queries."""
+    qkv, weight = _numbers(1, tokens, 3, heads, size), np.ones((1, 1, heads, size), np.float32)
+    q = qkv[:, :, 0]
+    alone, result = q.copy(), np.empty_like(q)
+    return Place(
+        1.25,
+        lambda: fn.rms_norm(alone, weight, out=alone),
+        lambda: fn.rms_norm(q, weight, out=q),
+        lambda: np.multiply(q / np.sqrt((q * q).mean(-1, keepdims=True) + 1e-6), weight, out=result),
+        _eager(lambda q, weight: functional.rms_norm(q, q.shape[-1:]) * weight, q, weight),
+    )
+
+
 PLACES: dict[str, Callable[[], Place]] = {
     "AdaLN 2x256x1152": lambda: adaptive_layer_norm(2, 256, 1152),
     "AdaLN 8x1024x768": lambda: adaptive_layer_norm(8, 1024, 768),
     "AdaIN 1x512x64x64": lambda: adaptive_instance_norm(1, 512, 64),
     "AdaIN 4x256x64x64": lambda: adaptive_instance_norm(4, 256, 64),
     "SPADE 1x128x128x128": lambda: adaptive_instance_norm(1, 128, 128, everywhere=True),
+    **{f"QK-norm {t}x{h}x{d}": lambda t=t, h=h, d=d: heads(t, h, d) for t, h, d in ((512, 12, 64), (256, 16, 256))},  # type: ignore[misc]
     "RMS int8 rows 256x768": lambda: quantized_rows(256, 768),
     "RMS int8 rows 512x4096": lambda: quantized_rows(512, 4096),
     "RMS int8 rows 4096x4096": lambda: quantized_rows(4096, 4096),

@@ -15,6 +15,26 @@ from scaled_error import backward_errors, exceeded, forward_errors
 SHAPE = (3, 4, 5, 2)
 
 
+# ---- heads -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("size", [8, 30, 64, 200])
+@pytest.mark.parametrize("heads", [1, 2, 3, 4, 5, 12, 31])
+def test_heads_of_one_array_for_all_get_the_bits_of_heads_of_their_own(heads: int, size: int, dtype: str) -> None:
+    qkv = np.random.default_rng(0).standard_normal((2, 37, 3, heads, size)).astype(dtype) + np.asarray(3, dtype)
+    qkv[1, 5, 1] *= 0  # of constants, and of what the type can hardly hold
+    qkv[0, 3, 1] *= np.asarray(100 if dtype == "float16" else 1e18, dtype)
+    q = qkv[:, :, 1]
+    for function in (fn.layer_norm_forward, fn.rms_norm_forward):
+        for got, expected in zip(function(q), function(q.copy()), strict=True):
+            np.testing.assert_array_equal(got, expected)
+    expected, others = fn.rms_norm(q.copy()), qkv.copy()
+    assert fn.rms_norm(q, out=q) is q
+    np.testing.assert_array_equal(q, expected)
+    np.testing.assert_array_equal(qkv[:, :, ::2], others[:, :, ::2])
+
+
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 

@@ -75,9 +75,15 @@ private:
     void moments(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
         const std::ptrdiff_t step = tasks_.groups().stride[kX];
-        const bool in_place = blocks_.contiguous<T>(kX) && tasks_.even(kX) && step % size == 0;
-        if (blocks_.count() == 1 && in_place && aligned<T>(first[kX])) {
-            rows(reinterpret_cast<const T*>(first[kX]), step / size, stat, n, stats);
+        const bool in_place = blocks_.count() == 1 && blocks_.contiguous<T>(kX) && step % size == 0;
+        if (in_place && tasks_.even(kX) && aligned<T>(first[kX])) {
+            BlockSums sums;
+            sum_rows(first[kX], n, sums);
+            set_statistics(sums, stat, n, stats, 0, [&](std::size_t i) { return at(first, tasks_.step(i))[kX]; });
+            return;
+        }
+        if (in_place && tasks_.groups().n >= kLine && aligned<T>(first[kX]) && tasks_.line_step(kX) % size == 0) {
+            lines(first, stat, n, stats);
             return;
         }
         if (blocks_.count() == 1 && kVector * blocks_.elements() <= kBlock) {
@@ -89,6 +95,28 @@ private:
                                               call_.centred());
             finish(i, stat + tasks_.step(i).stat, m, stats);
         }
+    }
+
+    // So many groups side by side are summed where they lie.
+    static constexpr std::size_t kLine = 4;
+
+    // Groups that are one block each, in place, and lie evenly as far as a line goes: the heads of a token among
+    // others.
+    void lines(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+        BlockSums sums, own;
+        for (std::size_t begin = 0, some; begin < n; begin += some) {
+            some = std::min(tasks_.groups().n, n - begin);
+            sum_rows(at(first, tasks_.step(begin))[kX], some, own);
+            std::copy_n(own.pivot, some, sums.pivot + begin);
+            std::copy_n(own.s1, some, sums.s1 + begin);
+            std::copy_n(own.s2, some, sums.s2 + begin);
+        }
+        set_statistics(sums, stat, n, stats, 0, [&](std::size_t i) { return at(first, tasks_.step(i))[kX]; });
+    }
+
+    void sum_rows(const char* x, std::size_t n, BlockSums& sums) const {
+        const auto step = tasks_.groups().stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
+        call_.kernels.span_moments(reinterpret_cast<const T*>(x), step, n, blocks_.elements(), call_.centred(), sums);
     }
 
     // What statistics are written in at the most: whole vectors.
@@ -104,16 +132,19 @@ private:
                 const char* const x = at(first, tasks_.step(begin + i))[kX];
                 gather_range<T>(blocks_.axes(), kX, x, 0, elements, tile + i * elements);
             }
-            rows(tile, static_cast<std::ptrdiff_t>(elements), stat, some, stats, begin);
+            BlockSums sums;
+            call_.kernels.span_moments(tile, static_cast<std::ptrdiff_t>(elements), some, elements, call_.centred(),
+                                       sums);
+            set_statistics(sums, stat, some, stats, begin,
+                           [&](std::size_t i) { return static_cast<const T*>(tile + i * elements); });
         }
     }
 
-    // The same for groups that are one block each, in place: all at once. `begin` is the first one's number.
-    void rows(const T* x, std::ptrdiff_t step, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats,
-              std::size_t begin = 0) {
-        BlockSums sums;
+    // Of n groups from number `begin` on, whose sums are known; the i-th of them lies at row(i).
+    template <class Row>
+    void set_statistics(const BlockSums& sums, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats,
+                        std::size_t begin, Row&& row) {
         double m2[kBatch];
-        call_.kernels.span_moments(x, step, n, blocks_.elements(), call_.centred(), sums);
         if (is_mean_of_squares(call_.scale.statistic) &&
             call_.kernels.group_statistics(
                 sums, n, blocks_.elements(), call_.centred(), call_.scale.eps,
@@ -125,9 +156,9 @@ private:
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
-            const T* row = x + static_cast<std::ptrdiff_t>(i) * step;
+            const T* const x = reinterpret_cast<const T*>(row(i));
             finish(begin + i, stat + tasks_.step(begin + i).stat,
-                   block_moments(sums, i, row, blocks_.elements(), call_.centred()), stats);
+                   block_moments(sums, i, x, blocks_.elements(), call_.centred()), stats);
         }
     }
 

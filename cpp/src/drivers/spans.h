@@ -138,6 +138,8 @@ public:
     bool even(Operand k) const {
         return lines_.n == 1 || lines_.stride[k] == static_cast<std::ptrdiff_t>(groups_.n) * groups_.stride[k];
     }
+    // Bytes from a line of neighbours to the next one.
+    std::ptrdiff_t line_step(Operand k) const { return lines_.stride[k]; }
     Offset step(std::size_t i) const {
         Offset step;
         step.advance(lines_, i / groups_.n);
