@@ -1,8 +1,9 @@
 """Parameters per sample or head and rows in bytes: ``python bench/conditional.py [--threads N] [--rounds N]``.
 
-AdaLN, AdaIN, SPADE, heads of attention and rows quantized with scales of their own, each against the plain norm of the same data, against
-NumPy's passes around that norm, and, if PyTorch is installed, against its eager composition. Everything takes turns;
-figures are medians of ratios: how many times as long the others take, and what the plain norm takes.
+AdaLN, AdaIN, SPADE, heads of attention and rows quantized with scales of their own, each against the plain norm of the
+same data, against NumPy's passes around that norm, and, if PyTorch is installed, against its eager composition.
+Everything takes turns; figures are medians of ratios: how many times as long the others take, and what the plain norm
+takes.
 """
 
 from __future__ import annotations
