@@ -31,17 +31,23 @@ def bits(x: Array) -> Array:
     return x.view(np.uint16)
 
 
+def in_float32(x: Any) -> Any:
+    """The values in float32; signalling NaN among them are no reason to warn, as NumPy does on Arm."""
+    with np.errstate(invalid="ignore"):
+        return x.astype(np.float32)
+
+
 def test_all_values_pass_unchanged(dtype: np.dtype[Any], simd_target: str) -> None:
     x = np.arange(1 << 16, dtype=np.uint16).view(dtype)
     y = identity(x)
-    nan = np.isnan(x.astype(np.float32))
+    nan = np.isnan(in_float32(x))
     np.testing.assert_array_equal(bits(y)[~nan], bits(x)[~nan])
     assert np.isnan(y[nan].astype(np.float32)).all()
 
 
 def test_results_are_rounded_to_nearest_even_once(dtype: np.dtype[Any], simd_target: str) -> None:
     x = np.arange(1 << 16, dtype=np.uint16).view(dtype)
-    x = np.where(np.isfinite(x.astype(np.float32)), x, np.ones_like(x))
+    x = np.where(np.isfinite(in_float32(x)), x, np.ones_like(x))
     # Factors from subnormal to overflowing results, and such that hit the middle between two of them.
     random = np.exp(8 * np.random.default_rng(0).standard_normal(x.size)).astype(np.float32)
     for weight in (random, np.full(x.size, 1 + 2.0**-9, np.float32), np.full(x.size, 0.5, np.float32)):
