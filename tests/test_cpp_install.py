@@ -139,7 +139,8 @@ value: activation must be from 0 to 4, got 9
 type: scale must be an array, got None
 type: quantize must have dtype int8 or uint8, got float32
 value: mode must be from 0 to 3, got 7
-type: count must be an array, got None""".splitlines()
+type: count must be an array, got None
+value: dweight must not be given, the sums of batch_norm_backward_reduce are its parts""".splitlines()
 
 
 def check_errors(output):

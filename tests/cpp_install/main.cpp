@@ -195,6 +195,11 @@ void errors() {
             const fn::Tensor sums(small.data(), three);
             fn::batch_norm_backward_apply(data, data, {}, sums, sums, sums, sums, {}, -1, 0.0, {out.y});
         },
+        [&] {
+            const fn::Tensor three_doubles(wide.data(), three), count(wide.data(), fn::DType::f64, 0, nullptr);
+            fn::batch_norm_backward_apply(data, data, {}, three_doubles, three_doubles, three_doubles, three_doubles,
+                                          count, -1, 0.0, {out.y, {buffer.data(), three}});
+        },
     };
     for (const auto& call : calls) {
         try {

@@ -356,7 +356,7 @@ struct BatchSums {
 };
 FASTNORM_API void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                                              std::int64_t axis, const BatchSums& results);
-/// dx from the sums over all ranks, which have `count` values per channel (float64, of shape () or (C,)).
+/// dx alone, from the sums over all ranks, which have `count` values per channel (float64, of shape () or (C,)).
 FASTNORM_API void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& mean,
                                             const Tensor& rstd, const Tensor& sum_dy, const Tensor& sum_dy_xhat,
                                             const Tensor& count, std::int64_t axis, double offset,

@@ -49,17 +49,14 @@ public:
     }
     // n statistics at once; `given_mean` = nullptr is zero.
     void set_all(std::size_t n, const double* given_mean, const double* given_rstd) {
-        set_strided(0, n, 1, given_mean, given_rstd, 1);
+        given_mean ? std::copy_n(given_mean, n, mean) : std::fill_n(mean, n, 0.0);
+        std::copy_n(given_rstd, n, rstd);
+        round(0, n);
     }
     // n statistics that are `step` apart, each for `width` indices from i on.
     void set_strided(std::size_t i, std::size_t n, std::size_t width, const double* given_mean,
                      const double* given_rstd, std::ptrdiff_t step) {
         double *mean_out = mean + i, *rstd_out = rstd + i;
-        if (width == 1 && step == 1) {
-            std::copy_n(given_rstd, n, rstd_out);
-            given_mean ? std::copy_n(given_mean, n, mean_out) : std::fill_n(mean_out, n, 0.0);
-            return round(i, i + n);
-        }
         for (std::size_t k = 0; k < n; ++k) {
             const std::ptrdiff_t from = static_cast<std::ptrdiff_t>(k) * step;
             mean_out = std::fill_n(mean_out, width, given_mean ? given_mean[from] : 0.0);

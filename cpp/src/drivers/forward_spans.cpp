@@ -71,18 +71,12 @@ private:
         save(saved_, stat, stats.mean[i], scale, own.m2);
     }
 
+    // So many groups side by side are summed where they lie.
+    static constexpr std::size_t kLine = 4;
+
     // Statistics of n neighbouring groups.
     void moments(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        const std::ptrdiff_t step = tasks_.groups().stride[kX];
-        const bool in_place = blocks_.count() == 1 && blocks_.contiguous<T>(kX) && step % size == 0;
-        if (in_place && tasks_.even(kX) && aligned<T>(first[kX])) {
-            BlockSums sums;
-            sum_rows(first[kX], n, sums);
-            set_statistics(sums, stat, n, stats, 0, [&](std::size_t i) { return at(first, tasks_.step(i))[kX]; });
-            return;
-        }
-        if (in_place && tasks_.groups().n >= kLine && aligned<T>(first[kX]) && tasks_.line_step(kX) % size == 0) {
+        if (blocks_.count() == 1 && in_lines() && aligned<T>(first[kX])) {
             lines(first, stat, n, stats);
             return;
         }
@@ -97,26 +91,29 @@ private:
         }
     }
 
-    // So many groups side by side are summed where they lie.
-    static constexpr std::size_t kLine = 4;
-
-    // Groups that are one block each, in place, and lie evenly as far as a line goes: the heads of a token among
-    // others.
-    void lines(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
-        BlockSums sums, own;
-        for (std::size_t begin = 0, some; begin < n; begin += some) {
-            some = std::min(tasks_.groups().n, n - begin);
-            sum_rows(at(first, tasks_.step(begin))[kX], some, own);
-            std::copy_n(own.pivot, some, sums.pivot + begin);
-            std::copy_n(own.s1, some, sums.s1 + begin);
-            std::copy_n(own.s2, some, sums.s2 + begin);
-        }
-        set_statistics(sums, stat, n, stats, 0, [&](std::size_t i) { return at(first, tasks_.step(i))[kX]; });
+    // Whether groups are in place, and neighbours lie evenly, all of a task or so many that it pays.
+    bool in_lines() const {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+        if (!blocks_.contiguous<T>(kX) || tasks_.groups().stride[kX] % size != 0) return false;
+        return tasks_.even(kX) || (tasks_.groups().n >= kLine && tasks_.line_step(kX) % size == 0);
     }
 
-    void sum_rows(const char* x, std::size_t n, BlockSums& sums) const {
+    // Groups that are one block each, in lines: the heads of a token are one, if keys and values stand beside them.
+    void lines(const Bases& first, std::ptrdiff_t stat, std::size_t n, Coefficients<C>& stats) {
+        const std::size_t line = tasks_.even(kX) ? n : tasks_.groups().n;
         const auto step = tasks_.groups().stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
-        call_.kernels.span_moments(reinterpret_cast<const T*>(x), step, n, blocks_.elements(), call_.centred(), sums);
+        const auto row = [&](std::size_t i) { return reinterpret_cast<const T*>(at(first, tasks_.step(i))[kX]); };
+        BlockSums sums, further;
+        for (std::size_t begin = 0; begin < n; begin += line) {
+            const std::size_t some = std::min(line, n - begin);
+            call_.kernels.span_moments(row(begin), step, some, blocks_.elements(), call_.centred(),
+                                       begin == 0 ? sums : further);
+            if (begin == 0) continue;
+            std::copy_n(further.pivot, some, sums.pivot + begin);
+            std::copy_n(further.s1, some, sums.s1 + begin);
+            std::copy_n(further.s2, some, sums.s2 + begin);
+        }
+        set_statistics(sums, stat, n, stats, 0, row);
     }
 
     // What statistics are written in at the most: whole vectors.
@@ -136,7 +133,7 @@ private:
             call_.kernels.span_moments(tile, static_cast<std::ptrdiff_t>(elements), some, elements, call_.centred(),
                                        sums);
             set_statistics(sums, stat, some, stats, begin,
-                           [&](std::size_t i) { return static_cast<const T*>(tile + i * elements); });
+                           [&](std::size_t i) -> const T* { return tile + i * elements; });
         }
     }
 
@@ -156,9 +153,8 @@ private:
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {
-            const T* const x = reinterpret_cast<const T*>(row(i));
             finish(begin + i, stat + tasks_.step(begin + i).stat,
-                   block_moments(sums, i, x, blocks_.elements(), call_.centred()), stats);
+                   block_moments(sums, i, row(i), blocks_.elements(), call_.centred()), stats);
         }
     }
 

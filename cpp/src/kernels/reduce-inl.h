@@ -146,7 +146,8 @@ HWY_INLINE void AddVectors(D d, const Source& source, const Row (&rows)[4], std:
 // Rows a multiple of 4 KB apart share their sets of the first-level cache, and processors compare no more than the last
 // 12 bits of addresses at first. So vectors that are less than a line are taken by two: half a line does not wait while
 // three other rows push it out. And sources that write past the caches (kStream) read whole lines of all rows before
-// they write any: a backward of 4096x1024 on Zen 3 took 4.4 ns an element, 2.5 without that, 1.1 with.
+// they write any. Layer norm backward of 8192x1024, one thread of an AMD EPYC (Zen 3): 5.8 ns an element without
+// either, 3.5 with vectors by two, 1.4 with both.
 template <bool kStream = false, class D, class Source>
 HWY_INLINE void ColumnQuad(D d, std::size_t row, std::size_t rows, std::size_t lanes, const Source& source,
                            hn::TFromD<D>* acc1, hn::TFromD<D>* acc2, std::size_t head = 0) {

@@ -90,6 +90,8 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
         wrong_value("count must have shape () or " + text(layout.statistics) + ", got " + text(Shape(count)));
     }
     check_number("offset", offset);
+    if (results.dweight) wrong_value("dweight must not be given, the sums of batch_norm_backward_reduce are its parts");
+    if (results.dbias) wrong_value("dbias must not be given, the sums of batch_norm_backward_reduce are its parts");
     const std::size_t n = layout.statistics.count();
     CallMemory memory;
     const Doubles counts(count, memory, true), sums(sum_dy, memory, true), sums_xhat(sum_dy_xhat, memory, true);

@@ -176,8 +176,9 @@ void batch_norm(Problem& p) {
             fn::batch_norm_backward_reduce(dy, x, mean, rstd, axis, {sum, product});
             Array& count = p.doubles({});
             count.fill(0x4068000000000000u);  // 192
-            fn::batch_norm_backward_apply(dy, x, options.weight, mean, rstd, sum, product, count, axis, 0.0,
-                                          gradients(p, shape, channels));
+            fn::GradientResults apply;
+            apply.dx = p.result(shape);
+            fn::batch_norm_backward_apply(dy, x, options.weight, mean, rstd, sum, product, count, axis, 0.0, apply);
         }
     }
 }

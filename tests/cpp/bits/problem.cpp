@@ -2,32 +2,10 @@
 
 #include <cstring>
 
+#include "../numbers.h"
+
 namespace bits {
 namespace {
-
-struct Format {
-    unsigned exponent, mantissa;  // their bits; 0 of whole numbers
-    std::size_t size;
-};
-
-Format format(fn::DType dtype) {
-    switch (dtype) {
-        case fn::DType::f16:
-            return {5, 10, 2};
-        case fn::DType::bf16:
-            return {8, 7, 2};
-        case fn::DType::f32:
-            return {8, 23, 4};
-        case fn::DType::f64:
-            return {11, 52, 8};
-        case fn::DType::i32:
-            return {0, 0, 4};
-        default:
-            return {0, 0, 1};
-    }
-}
-
-std::uint64_t ones(unsigned count) { return (std::uint64_t{1} << count) - 1; }
 
 template <class T>
 std::uint64_t read(const unsigned char* from) {
@@ -70,24 +48,10 @@ void Array::set(std::size_t i, std::uint64_t value) {
     size == 4 ? write<std::uint32_t>(to, value) : write<std::uint64_t>(to, value);
 }
 
-std::uint64_t Array::value(std::size_t i) const {
-    const Format f = format(dtype_);
-    const std::uint64_t bits = get(i);
-    const std::uint64_t infinity = ones(f.exponent) << f.mantissa;
-    const bool is_nan = f.exponent != 0 && (bits & (infinity | ones(f.mantissa))) > infinity;
-    return is_nan ? infinity + 1 : bits;
-}
+std::uint64_t Array::value(std::size_t i) const { return with_one_nan(format(dtype_), get(i)); }
 
 void Array::fill(std::uint64_t value) {
     for (std::size_t i = 0; i < size(); ++i) set(i, value);
-}
-
-// SplitMix64 by Steele, Lea and Flood, 2014.
-std::uint64_t Problem::next() {
-    std::uint64_t z = state_ += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
 }
 
 Array& Problem::make(fn::DType type, const Shape& shape) { return arrays_.emplace_back(type, shape); }
@@ -95,7 +59,7 @@ Array& Problem::make(fn::DType type, const Shape& shape) { return arrays_.emplac
 Array& Problem::fill(Array& array, fn::DType type, bool positive) {
     const Format f = format(type);
     for (std::size_t i = 0; i < array.size(); ++i) {
-        const std::uint64_t random = next();
+        const std::uint64_t random = next_random(state_);
         const std::uint64_t sign = positive ? 0 : random >> 63;
         const std::uint64_t exponent = ones(f.exponent - 1) - 3 + (random >> 56) % 6;
         array.set(i, sign << (f.exponent + f.mantissa) | exponent << f.mantissa | (random & ones(f.mantissa)));
@@ -111,7 +75,7 @@ Array& Problem::doubles(const Shape& shape, bool positive) {
 
 Array& Problem::mask(const Shape& shape) {
     Array& array = make(fn::DType::boolean, shape);
-    for (std::size_t i = 0; i < array.size(); ++i) array.set(i, next() % 3 != 0);
+    for (std::size_t i = 0; i < array.size(); ++i) array.set(i, next_random(state_) % 3 != 0);
     return array;
 }
 

@@ -28,7 +28,7 @@ public:
     // Element i as the bits of an unsigned integer.
     std::uint64_t get(std::size_t i) const;
     void set(std::size_t i, std::uint64_t value);
-    // The same, with one pattern for all NaN: their sign and payload belong to the processor.
+    // The same, with one pattern for all NaN.
     std::uint64_t value(std::size_t i) const;
     void fill(std::uint64_t value);
 
@@ -61,7 +61,6 @@ public:
 private:
     Array& make(fn::DType type, const Shape& shape);
     Array& fill(Array& array, fn::DType type, bool positive);
-    std::uint64_t next();
 
     std::uint64_t state_ = 1;
     std::deque<Array> arrays_;

@@ -150,11 +150,12 @@ fn::BackwardOptions Draw::backward_options(const Shape& channels) {
     return options;
 }
 
-fn::RunningStatistics Draw::running(const Shape& channels) {
+fn::RunningStatistics Draw::running(const Shape& channels, bool mean_only) {
     fn::RunningStatistics running;
     if (bytes.chance(128)) {
         const DType dtype = bytes.chance(64) ? dtype_ : DType::f64;
-        running.mean = result(channels, dtype), running.var = result(channels, dtype);
+        running.mean = result(channels, dtype);
+        if (!mean_only) running.var = result(channels, dtype);
     }
     running.momentum = number(0.1), running.ddof = number(bytes.chance(128) ? 0 : 1);
     return running;

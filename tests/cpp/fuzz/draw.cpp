@@ -95,8 +95,9 @@ void Draw::spoil(Shape& shape, DType& dtype) {
     }
 }
 
-// One axis after the other in any order, with gaps between, in either direction; or strides that are any numbers.
-void Draw::draw_strides(View& view, bool is_result) {
+// One axis after the other in any order, with gaps between, in either direction; or strides that are any numbers,
+// which `any_of_256` says how often.
+void Draw::draw_strides(View& view, unsigned any_of_256) {
     const std::size_t n = view.shape.size();
     const auto size = static_cast<std::ptrdiff_t>(size_of(view.dtype));
     std::vector<std::size_t> order(n);
@@ -104,7 +105,7 @@ void Draw::draw_strides(View& view, bool is_result) {
     const std::size_t kind = bytes.below(8);
     view.tells_strides = kind != 0;
     for (std::size_t i = n; kind >= 3 && i-- > 1;) std::swap(order[i], order[bytes.below(i + 1)]);
-    const bool has_gaps = kind >= 5, any = kind == 7 && (!is_result || bytes.chance(32));
+    const bool has_gaps = kind >= 5, any = kind == 7 && bytes.chance(any_of_256);
     std::ptrdiff_t step = size;
     for (const std::size_t axis : order) {
         std::ptrdiff_t& stride = view.strides[axis];
@@ -146,7 +147,7 @@ View Draw::lay_out(const Shape& shape, DType dtype, Values values, bool is_resul
             if (other.shape == shape && other.dtype == dtype) return other;
         }
     }
-    draw_strides(view, is_result);
+    draw_strides(view, is_result ? 32 : 256);
     // Along an axis that a whole array would not fit into memory with, there is one element.
     for (std::size_t i = 0; count(shape) > 8 * kLarge && i < shape.size(); ++i) {
         view.tells_strides = true;
@@ -175,7 +176,7 @@ fn::MutableTensor Draw::make(std::size_t, DType dtype, std::size_t ndim, const s
                              const fn::Tensor&) {
     View view{dtype, Shape(shape, shape + ndim), Strides(ndim)};
     if (count(view.shape) > 8 * kLarge) throw std::bad_alloc();
-    draw_strides(view, true);
+    draw_strides(view, 0);  // who makes a result has a place for each element
     place(view, Values::numbers, false);
     return memory.result(view);
 }

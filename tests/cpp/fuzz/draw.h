@@ -44,7 +44,7 @@ public:
     fn::Activation activation();
     fn::NormOptions norm_options(const Shape& channels);
     fn::BackwardOptions backward_options(const Shape& channels);
-    fn::RunningStatistics running(const Shape& channels);
+    fn::RunningStatistics running(const Shape& channels, bool mean_only);
     // Of a norm whose options have been drawn: in bytes where those say so.
     fn::NormResults norm_results(const Shape& statistics, Saved saved);
     fn::AddNormResults add_norm_results(const Shape& statistics, Saved saved);
@@ -65,7 +65,7 @@ private:
     void spoil(Shape& shape, fn::DType& dtype);
     // Strides for a shape, in a block of its own or in one that is there. Results mostly have a place for each element.
     View lay_out(const Shape& shape, fn::DType dtype, Values values, bool is_result);
-    void draw_strides(View& view, bool is_result);
+    void draw_strides(View& view, unsigned any_of_256);
     void place(View& view, Values values, bool may_share);
 
     Shape shape_;

@@ -3,45 +3,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+
+#include "../numbers.h"
 
 namespace fuzz {
 namespace {
-
-struct Format {
-    unsigned exponent, mantissa;  // their bits; 0 of whole numbers
-    std::size_t size;
-};
-
-Format format(fn::DType dtype) {
-    switch (dtype) {
-        case fn::DType::f16:
-            return {5, 10, 2};
-        case fn::DType::bf16:
-            return {8, 7, 2};
-        case fn::DType::f32:
-            return {8, 23, 4};
-        case fn::DType::f64:
-            return {11, 52, 8};
-        case fn::DType::i32:
-            return {0, 0, 4};
-        case fn::DType::boolean:
-        case fn::DType::i8:
-        case fn::DType::u8:
-            return {0, 0, 1};
-        default:
-            return {0, 0, 8};
-    }
-}
-
-std::uint64_t ones(unsigned count) { return (std::uint64_t{1} << count) - 1; }
-
-// SplitMix64 by Steele, Lea and Flood, 2014.
-std::uint64_t next(std::uint64_t& state) {
-    std::uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
 
 // The bits of one value.
 std::uint64_t element(const Format& f, Values values, std::uint64_t random) {
@@ -119,11 +86,12 @@ Memory::Block::Block(Elements bytes, fn::DType type, bool at_start)
 }
 
 std::size_t Memory::add_block(std::size_t bytes, fn::DType dtype, Values values, std::uint64_t seed) {
+    if (bytes > Elements().max_size()) throw std::bad_alloc();  // what a vector calls a wrong length
     Elements memory(bytes);
     const Format f = format(dtype);
     std::uint64_t state = seed;
     for (std::size_t i = 0; i < bytes; i += f.size) {
-        const std::uint64_t random = next(state);
+        const std::uint64_t random = next_random(state);
         const std::uint64_t bits = f.exponent                    ? element(f, values, random)
                                    : dtype == fn::DType::boolean ? random % 3 > 0
                                                                  : random;
@@ -179,10 +147,14 @@ std::string Memory::complaint(bool failed) const {
 std::vector<Written> Memory::results() const {
     std::vector<Written> all;
     for (const Result& result : results_) {
+        const Format f = format(result.view->dtype);
         Elements& elements = all.emplace_back(Written{result.view->dtype, {}}).elements;
         for_each_element(*result.view, [&](std::size_t at) {
-            const std::uint8_t* const from = result.block->at(at);
-            elements.insert(elements.end(), from, from + size_of(result.view->dtype));
+            std::uint64_t bits = 0;
+            std::memcpy(&bits, result.block->at(at), f.size);  // of little-endian machines
+            bits = with_one_nan(f, bits);
+            elements.resize(elements.size() + f.size);
+            std::memcpy(elements.data() + elements.size() - f.size, &bits, f.size);
         });
     }
     return all;

@@ -84,7 +84,7 @@ void channels_forward(Draw& d) {
     const Shape channels = d.along(axis);
     const Tensor x = d.data();
     const fn::NormOptions options = d.norm_options(channels);
-    const fn::RunningStatistics running = d.running(channels);
+    const fn::RunningStatistics running = d.running(channels, options.mean_only);
     Shape statistics = channels;
     if (kOfSamples && !d.shape().empty()) statistics.insert(statistics.begin(), d.shape()[0]);
     kForward(x, axis, options, running, d.norm_results(statistics, Saved::both));
@@ -238,7 +238,13 @@ void backward_apply(Draw& d) {
     const Tensor sum = d.statistic(channels), product = d.statistic(channels);
     const Tensor count = d.input(d.bytes.chance(128) ? channels : Shape(), DType::f64, Values::positive);
     const double offset = d.number(0);
-    fn::batch_norm_backward_apply(dy, x, weight, mean, rstd, sum, product, count, axis, offset, d.gradients(channels));
+    fn::GradientResults results;
+    if (d.bytes.chance(16)) {
+        results = d.gradients(channels);  // refused, unless it is dx alone
+    } else {
+        results.dx = d.required_result(d.shape(), d.dtype()), results.maker = d.maker();
+    }
+    fn::batch_norm_backward_apply(dy, x, weight, mean, rstd, sum, product, count, axis, offset, results);
 }
 
 void whitening_transform(Draw& d) {
