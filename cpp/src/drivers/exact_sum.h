@@ -2,30 +2,62 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <vector>
 
 namespace fastnorm {
+
+// Adds v, and what is lost by that.
+inline void add_exactly(double v, double& sum, double& lost) {
+    const double total = sum + v, part = total - sum;
+    lost += (sum - (total - part)) + (v - part);
+    sum = total;
+}
 
 // A sum and what its additions lost.
 struct ExactSum {
     double sum = 0, lost = 0;
 
-    void add(double v) {
-        const double total = sum + v, part = total - sum;
-        lost += (sum - (total - part)) + (v - part);
-        sum = total;
+    void add(double v) { add_exactly(v, sum, lost); }
+    double value() const { return value(sum, lost); }
+    // Both are there to choose from, which vectors can.
+    static double value(double sum, double lost) {
+        const double exact = sum + lost;
+        return std::isfinite(sum) ? exact : sum;
     }
-    void add(const ExactSum& other) {
-        add(other.sum);
-        lost += other.lost;
-    }
-    double value() const { return std::isfinite(sum) ? sum + lost : sum; }
 };
 
-struct ExactPair {
-    ExactSum a, b;
+// Some of them side by side, which are added up in vectors.
+class ExactSums {
+public:
+    explicit ExactSums(std::size_t n) : sums_(n), lost_(n) {}
 
-    void add(double u, double v) { a.add(u), b.add(v); }
-    void add(const ExactPair& other) { a.add(other.a), b.add(other.b); }
+    void add(std::size_t i, double v) { add_exactly(v, sums_[i], lost_[i]); }
+    void add(std::size_t i, const ExactSums& other, std::size_t k) {
+        add(i, other.sums_[k]);
+        lost_[i] += other.lost_[k];
+    }
+    // n neighbours.
+    void add(std::size_t first, std::size_t n, const double* values) {
+        double *const sums = sums_.data() + first, *const lost = lost_.data() + first;
+        for (std::size_t i = 0; i < n; ++i) add_exactly(values[i], sums[i], lost[i]);
+    }
+    double value(std::size_t i) const { return ExactSum::value(sums_[i], lost_[i]); }
+    // The first n.
+    void values(std::size_t n, double* to) const {
+        for (std::size_t i = 0; i < n; ++i) to[i] = value(i);
+    }
+
+private:
+    std::vector<double> sums_, lost_;
+};
+
+struct ExactPairs {
+    explicit ExactPairs(std::size_t n) : a(n), b(n) {}
+
+    void add(std::size_t i, const ExactPairs& other, std::size_t k) { a.add(i, other.a, k), b.add(i, other.b, k); }
+
+    ExactSums a, b;
 };
 
 }  // namespace fastnorm

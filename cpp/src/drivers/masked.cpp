@@ -1,5 +1,7 @@
 #include "masked.h"
 
+#include <optional>
+
 #include "drivers/masked_gradients.h"
 #include "drivers/masked_parts.h"
 #include "drivers/masked_sums.h"
@@ -66,35 +68,44 @@ struct MaskedBackward {
     const double *mean, *rstd, *count;
     const Gradients& out;
 
-    void add_parameter(std::ptrdiff_t i, const ExactPair& sums) const {
-        if (out.dbias) out.dbias[i] = sums.a.value();
-        if (out.dweight) out.dweight[i] = sums.b.value();
+    // Writes sums that come in the order of these numbers.
+    static void store(const OwnNumbers& numbers, const ExactSums& sums, double* to) {
+        if (!to) return;
+        if (numbers.in_order()) return sums.values(numbers.size(), to + numbers[0]);
+        for (std::size_t i = 0; i < numbers.size(); ++i) to[numbers[i]] = sums.value(i);
+    }
+    void store(const OwnNumbers& numbers, const ExactPairs& sums) const {
+        store(numbers, sums.a, out.dbias);
+        store(numbers, sums.b, out.dweight);
     }
 
-    // Calls take(i, sums) for the parameters of the part.
-    template <class Take>
-    void part(const MaskedPart& part, const Bases& bases, std::size_t stretches, int threads, Take&& take) const {
+    // Returns the sums of the part's parameters.
+    ExactPairs part(const MaskedPart& part, const Bases& bases, std::size_t stretches, int threads) const {
         const std::size_t size = count_elements(space) * sizeof(T), groups = part.groups.size();
         Coefficients<C> stats(groups);
         for (std::size_t i = 0; i < groups; ++i) {
             stats.set(i, mean ? mean[part.groups[i]] : 0.0, 0.0, rstd[part.groups[i]]);
         }
-        std::vector<C> weights(part.parameters.size());
-        for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = affine.w[part.parameters[i]];
+        std::vector<C> own_weights;
+        const C* weights = affine.w + part.parameters[0];
+        if (!part.parameters.in_order()) {
+            own_weights.resize(part.parameters.size());
+            for (std::size_t i = 0; i < own_weights.size(); ++i) own_weights[i] = affine.w[part.parameters[i]];
+            weights = own_weights.data();
+        }
         const MaskedWalk walk(part.axes, stretches);
-        MaskedGradients<T> sums(kernels().of<T>(), walk, stats, groups, weights, training && out.dx.data,
-                                out.dweight || out.dbias);
+        MaskedGradients<T> sums(kernels().of<T>(), walk, stats, groups, {weights, part.parameters.size()},
+                                training && out.dx.data, out.dweight || out.dbias);
         sums.run(bases, threads);
-        for (std::size_t i = 0; i < part.parameters.size(); ++i) take(i, sums.parameter(i));
-        if (!out.dx.data) return;
+        if (!out.dx.data) return sums.parameters();
         for (std::size_t i = 0; i < groups; ++i) {
-            const ExactPair total = sums.group(i);
             const double n = training ? std::max(count[part.groups[i]], 1.0) : 1.0;
-            stats.set_gradient(i, training && is_centred(scale.statistic) ? total.a.value() / n : 0.0,
-                               training && has_slope(scale.statistic) ? total.b.value() / n : 0.0);
+            stats.set_gradient(i, training && is_centred(scale.statistic) ? sums.groups().a.value(i) / n : 0.0,
+                               training && has_slope(scale.statistic) ? sums.groups().b.value(i) / n : 0.0);
         }
         sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size, threads_for(3 * size), 3), bases, stats,
                  threads);
+        return sums.parameters();
     }
 
     void run(const Axes& axes, const Bases& all) const {
@@ -102,25 +113,24 @@ struct MaskedBackward {
         const MaskedParts parts(axes, size, count_parameters(space));
         const bool own = parts.own_parameters();
         // The parameters' sums of every part, in the order of the parts.
-        std::vector<std::vector<ExactPair>> shared(own ? 0 : parts.count());
+        std::vector<std::optional<ExactPairs>> shared(own ? 0 : parts.count());
         for_parts(parts, threads_for(3 * size), [&](std::size_t number, const MaskedPart& some, int threads) {
-            part(some, at(all, some.first), parts.stretches(), threads, [&](std::size_t i, const ExactPair& sums) {
-                if (own) {
-                    add_parameter(some.parameters[i], sums);
-                } else {
-                    shared[number].push_back(sums);
-                }
-            });
+            ExactPairs sums = part(some, at(all, some.first), parts.stretches(), threads);
+            if (own) {
+                store(some.parameters, sums);
+            } else {
+                shared[number] = std::move(sums);
+            }
         });
         if (own) return;
-        std::vector<ExactPair> totals(count_parameters(space));
+        ExactPairs totals(count_parameters(space));
         for (std::size_t number = 0; number < parts.count(); ++number) {
-            const MaskedPart some = parts.part(number);
-            for (std::size_t i = 0; i < some.parameters.size(); ++i) {
-                totals[static_cast<std::size_t>(some.parameters[i])].add(shared[number][i]);
+            const OwnNumbers numbers = parts.part(number).parameters;
+            for (std::size_t i = 0; i < numbers.size(); ++i) {
+                totals.add(static_cast<std::size_t>(numbers[i]), *shared[number], i);
             }
         }
-        for (std::size_t i = 0; i < totals.size(); ++i) add_parameter(static_cast<std::ptrdiff_t>(i), totals[i]);
+        store(OwnNumbers(count_parameters(space)), totals);
     }
 };
 

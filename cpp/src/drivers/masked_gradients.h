@@ -10,19 +10,24 @@ template <class T>
 class MaskedGradients {
 public:
     using C = Compute<T>;
-    using Sums = StretchSums<ExactPair>;
+
+    struct Weights {
+        const C* values;
+        std::size_t count;
+    };
 
     // The sums of `groups` groups, if wanted, and of as many parameters as there are weights.
     MaskedGradients(const Kernels<T>& kernels, const MaskedWalk& walk, const Coefficients<C>& stats, std::size_t groups,
-                    const std::vector<C>& weights, bool wants_groups, bool wants_parameters)
+                    Weights weights, bool wants_groups, bool wants_parameters)
         : kernels_(kernels),
           walk_(walk),
           stats_(stats),
           weights_(weights),
           wants_groups_(wants_groups),
           wants_parameters_(wants_parameters),
-          groups_(walk.stretches(), groups),
-          parameters_(walk.stretches(), weights.size()) {}
+          number_of_groups_(groups),
+          groups_(walk.stretches() * groups),
+          parameters_(walk.stretches() * weights.count) {}
 
     void run(const Bases& bases, int threads) {
         const Axis &rows = walk_.rows(), &lanes = walk_.lanes();
@@ -37,35 +42,48 @@ public:
                          plane.runs([&](std::size_t first, std::size_t n, Counting kind) {
                              if (kind == Counting::none) return;
                              const MaskedPlane p = plane.part(first, n);
-                             const Side of_groups{groups_.of(stretch) + p.stat, rows.stat, lanes.stat};
-                             const Side of_parameters{parameters_.of(stretch) + p.param, rows.param, lanes.param};
+                             const Side of_groups{groups_, stretch * number_of_groups_ + as_index(p.stat), rows.stat,
+                                                  lanes.stat};
+                             const Side of_parameters{parameters_, stretch * weights_.count + as_index(p.param),
+                                                      rows.param, lanes.param};
                              if (stats_.any_extreme || !by_kernels(p, kind, of_groups, of_parameters)) {
                                  exactly(p, of_groups, of_parameters);
                              }
                          });
                      });
+        for (std::size_t k = 1; k < walk_.stretches(); ++k) {
+            for (std::size_t i = 0; i < number_of_groups_; ++i) groups_.add(i, groups_, k * number_of_groups_ + i);
+            for (std::size_t i = 0; i < weights_.count; ++i) parameters_.add(i, parameters_, k * weights_.count + i);
+        }
     }
 
-    ExactPair group(std::size_t i) const { return total(groups_, i); }
-    ExactPair parameter(std::size_t i) const { return total(parameters_, i); }
+    // The sums, from the front on.
+    const ExactPairs& groups() const { return groups_; }
+    ExactPairs&& parameters() { return std::move(parameters_); }
 
 private:
     static constexpr std::size_t kColumnLanes = 256, kSpanRows = 16;
 
-    // The sums of one side array from the plane's first element on, and how rows and lanes step through it.
+    static std::size_t as_index(std::ptrdiff_t i) { return static_cast<std::size_t>(i); }
+
+    // The sums of one side array: that of the plane's first element, and how rows and lanes step through it.
     struct Side {
-        ExactPair* to;
+        ExactPairs& to;
+        std::size_t first;
         std::ptrdiff_t row, lane;
 
         std::size_t count(const MaskedPlane& p) const { return lane != 0 ? p.lanes : p.rows; }
-        void add(std::size_t i, double u, double v) const {
-            to[static_cast<std::ptrdiff_t>(i) * (lane != 0 ? lane : row)].add(u, v);
+        void add(std::size_t i, double u, double v) const { to.a.add(first + i, u), to.b.add(first + i, v); }
+        // So many in a row, of lanes or of rows.
+        void add(std::size_t n, const double* u, const double* v) const {
+            const std::size_t step = as_index(lane != 0 ? lane : row);
+            if (step == 1) {
+                to.a.add(first, n, u), to.b.add(first, n, v);
+            } else {
+                for (std::size_t i = 0; i < n; ++i) add(i * step, u[i], v[i]);
+            }
         }
     };
-
-    static ExactPair total(const Sums& sums, std::size_t i) {
-        return sums.total(i, [](ExactPair& to, const ExactPair& some) { to.add(some); });
-    }
 
     // Down lanes or along rows: whichever the side array has values for.
     void sum(const Plane<T>& plane, const Side& side, double* s1, double* s2) const {
@@ -98,7 +116,7 @@ private:
             if (!finite(own1, own2, of_parameters.count(p))) return false;
         }
         if (wants_groups_) {
-            const C* const w = weights_.data() + p.param;
+            const C* const w = weights_.values + p.param;
             if (alike) {
                 const std::ptrdiff_t step = of_groups.lane != 0 ? p.lane_axis.param : p.row_axis.param;
                 for (std::size_t i = 0; i < of_groups.count(p); ++i) {
@@ -111,11 +129,9 @@ private:
                 sum(plane, of_groups, group1, group2);
                 if (!finite(group1, group2, of_groups.count(p))) return false;
             }
-            for (std::size_t i = 0; i < of_groups.count(p); ++i) of_groups.add(i, group1[i], group2[i]);
+            of_groups.add(of_groups.count(p), static_cast<const double*>(group1), group2);
         }
-        for (std::size_t i = 0; wants_parameters_ && i < of_parameters.count(p); ++i) {
-            of_parameters.add(i, own1[i], own2[i]);
-        }
+        if (wants_parameters_) of_parameters.add(of_parameters.count(p), static_cast<const double*>(own1), own2);
         return true;
     }
 
@@ -174,9 +190,9 @@ private:
                 const double xhat =
                     stats_.xhat(static_cast<std::size_t>(p.stat + group), widen(p.element<T>(kX, i, k)));
                 const double dy = widen(p.element<T>(kDy, i, k));
-                const double weighted = dy * weights_[static_cast<std::size_t>(p.param + parameter)];
-                of_groups.to[group].add(weighted, weighted * xhat);
-                of_parameters.to[parameter].add(dy, dy * xhat);
+                const double weighted = dy * weights_.values[static_cast<std::size_t>(p.param + parameter)];
+                of_groups.add(as_index(group), weighted, weighted * xhat);
+                of_parameters.add(as_index(parameter), dy, dy * xhat);
             }
         }
     }
@@ -184,9 +200,10 @@ private:
     const Kernels<T>& kernels_;
     const MaskedWalk& walk_;
     const Coefficients<C>& stats_;
-    const std::vector<C>& weights_;
+    const Weights weights_;
     bool wants_groups_, wants_parameters_;
-    Sums groups_, parameters_;
+    std::size_t number_of_groups_;
+    ExactPairs groups_, parameters_;
 };
 
 }  // namespace fastnorm

@@ -32,7 +32,8 @@ void MaskedParts::cut(std::size_t i, std::size_t chunk) {
     pieces_ = (cut_.n + chunk_ - 1) / chunk_;
 }
 
-MaskedParts::MaskedParts(const Axes& axes, std::size_t bytes, std::size_t parameters) : inner_(axes) {
+MaskedParts::MaskedParts(const Axes& axes, std::size_t bytes, std::size_t parameters)
+    : inner_(axes), is_small_(bytes < limits::kBytesPerThread / 2) {
     std::size_t groups = 1;
     for (std::size_t i = 0; i < axes.size(); ++i) groups *= axes[i].stat ? axes[i].n : 1;
     const auto cached = [&](const Axis& axis) {

@@ -8,6 +8,9 @@ namespace fastnorm {
 // The numbers that groups or parameters of a part have in all data.
 class OwnNumbers {
 public:
+    // Those from 0 on.
+    explicit OwnNumbers(std::size_t n = 1) : step_(1), size_(n) {}
+
     // Axes that step through nothing but the side array that is numbered, as `stat`.
     void set(Axes axes, std::ptrdiff_t first) {
         axes.merge(false);
@@ -17,14 +20,16 @@ public:
         step_ = axes.size() == 1 ? axes[0].stat : 0;
     }
     std::size_t size() const { return size_; }
+    // Whether they are those from the first on.
+    bool in_order() const { return axes_.size() <= 1 && (step_ == 1 || size_ == 1); }
     std::ptrdiff_t operator[](std::size_t i) const {
         return first_ + (axes_.size() > 1 ? axes_.offset(i).stat : static_cast<std::ptrdiff_t>(i) * step_);
     }
 
 private:
     Axes axes_;
-    std::ptrdiff_t first_ = 0, step_ = 0;
-    std::size_t size_ = 1;
+    std::ptrdiff_t first_ = 0, step_;
+    std::size_t size_;
 };
 
 // Some of the groups, which are numbered anew, and so are their parameters.
@@ -45,8 +50,8 @@ public:
     MaskedPart part(std::size_t i) const;
     // Whether every parameter belongs to one part.
     bool own_parameters() const;
-    // In how many stretches a part is summed: one thread has a part, several have what is not cut.
-    std::size_t stretches() const { return count() > 1 ? 1 : kStretches; }
+    // In how many stretches a part is summed: one thread has a part, several have what is not cut, unless it is small.
+    std::size_t stretches() const { return count() > 1 || is_small_ ? 1 : kStretches; }
 
 private:
     static constexpr std::size_t kStretches = 16, kGroups = 1024;
@@ -55,7 +60,7 @@ private:
     void cut(std::size_t i, std::size_t chunk);
 
     Axes inner_, outer_;
-    bool is_cut_ = false;
+    bool is_cut_ = false, is_small_;
     Axis cut_ = kNoAxis;
     std::size_t chunk_ = 1, pieces_ = 1;
 };

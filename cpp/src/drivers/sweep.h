@@ -157,9 +157,7 @@ private:
             }
             return;
         }
-        for_blocks(bases, offset, rows, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
-            tile(block, plane(s, here, 1, n), here.param);
-        });
+        tiles(bases, s, offset, rows, lanes);
     }
 
     // Calls f(bases, offset, lanes) for pieces of rows of at most kBlock lanes.
@@ -242,35 +240,86 @@ private:
         }
     }
 
-    void tile(const Bases& bases, Plane<T> p, std::ptrdiff_t param) const {
-        const Borrowed<T> x(kBlock), dy(kBlock), added(kBlock), y(kBlock);
-        p.x = read(bases, kX, p.lanes, x);
-        if (reads_dy()) p.dy = read(bases, kDy, p.lanes, dy);
-        if (reads_added(bases)) p.added = read(bases, kExtra, p.lanes, added);
-        p.y = y;
-        kernel_(p);
-        write(y, p.lanes, param, bases[kY]);
+    // By way of tiles of at most kBlock elements: what is not in place, or becomes bytes.
+    void tiles(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
+               std::size_t lanes) const {
+        const Borrowed<T> room(4 * kBlock);
+        if (lanes > kBlock) {
+            for_blocks(bases, offset, rows, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
+                tile(block, plane(s, here, 1, n), here.param, room);
+            });
+            return;
+        }
+        const std::size_t most = kBlock / std::max<std::size_t>(1, lanes);
+        for (std::size_t row = 0; row < rows; row += most) {
+            Offset step, here = offset;
+            step.advance(rows_, row);
+            here.stat += step.stat, here.param += step.param;
+            tile(at(bases, step), plane(s, here, std::min(most, rows - row), lanes), here.param, room);
+        }
     }
 
+    void tile(const Bases& bases, Plane<T> p, std::ptrdiff_t param, T* room) const {
+        read(bases, kX, p, room, p.x, p.x_row);
+        if (reads_dy()) read(bases, kDy, p, room + kBlock, p.dy, p.dy_row);
+        if (reads_added(bases)) read(bases, kExtra, p, room + 2 * kBlock, p.added, p.added_row);
+        p.y = room + 3 * kBlock, p.y_row = static_cast<std::ptrdiff_t>(p.lanes);
+        kernel_(p);
+        if (affine_.quantization) return write_bytes(p.y, p.rows, p.lanes, param, bases[kY]);
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            scatter(static_cast<const T*>(p.y + i * p.lanes), p.lanes, row_of(bases, kY, i), lanes_.stride[kY]);
+        }
+    }
+
+    char* row_of(const Bases& bases, Operand k, std::size_t i) const {
+        return bases[k] + static_cast<std::ptrdiff_t>(i) * rows_.stride[k];
+    }
+
+    // Where the rows of an operand are, and how far apart.
+    void read(const Bases& bases, Operand k, const Plane<T>& p, T* tile, const T*& from, std::ptrdiff_t& step) const {
+        if (direct(bases, k)) {
+            from = reinterpret_cast<const T*>(bases[k]);
+            step = rows_.stride[k] / static_cast<std::ptrdiff_t>(sizeof(T));
+            return;
+        }
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            gather(row_of(bases, k, i), lanes_.stride[k], p.lanes, tile + i * p.lanes);
+        }
+        from = tile, step = static_cast<std::ptrdiff_t>(p.lanes);
+    }
+
+    // The same for one row of lanes.
     const T* read(const Bases& bases, Operand k, std::size_t n, T* tile) const {
         if (direct(bases, k)) return reinterpret_cast<const T*>(bases[k]);
         gather(bases[k], lanes_.stride[k], n, tile);
         return tile;
     }
 
-    void write(const T* y, std::size_t n, std::ptrdiff_t param, char* to) const {
-        const Quantization* q = affine_.quantization;
-        if (!q) {
-            scatter(y, n, to, lanes_.stride[kY]);
-            return;
+    // Rows that lie in one piece as one, if they have one scale.
+    void write_bytes(const T* y, std::size_t rows, std::size_t lanes, std::ptrdiff_t param, char* to) const {
+        const Quantization& q = *affine_.quantization;
+        const bool per_lane = q.per_parameter && lanes_.param != 0;
+        const std::ptrdiff_t row_param = q.per_parameter ? rows_.param : 0;
+        const std::ptrdiff_t step = lanes == 1 ? rows_.stride[kY] : lanes_.stride[kY];
+        const bool one_piece = lanes == 1 || rows_.stride[kY] == static_cast<std::ptrdiff_t>(lanes) * step;
+        if (one_piece && !per_lane && row_param == 0) lanes *= std::exchange(rows, 1);
+        const bool in_place = step == 1 || lanes == 1;
+        const Borrowed<std::uint8_t> bytes(in_place ? 1 : kBlock);
+        for (std::size_t i = 0; i < rows; ++i, y += lanes, to += rows_.stride[kY]) {
+            const std::ptrdiff_t first = q.per_parameter ? param + static_cast<std::ptrdiff_t>(i) * row_param : 0;
+            const Quantizer<C> by{static_cast<const C*>(q.scale) + first, static_cast<const C*>(q.zero_point) + first,
+                                  per_lane, C(q.is_signed ? -128 : 0), C(q.is_signed ? 127 : 255)};
+            kernels_.quantize(y, lanes, by, in_place ? reinterpret_cast<std::uint8_t*>(to) : bytes);
+            if (!in_place) scatter<std::uint8_t>(bytes, lanes, to, step);
         }
-        const Borrowed<std::uint8_t> bytes(kBlock);
-        const std::ptrdiff_t first = q->per_parameter ? param : 0;
-        const Quantizer<C> by{static_cast<const C*>(q->scale) + first, static_cast<const C*>(q->zero_point) + first,
-                              q->per_parameter && lanes_.param != 0, C(q->is_signed ? -128 : 0),
-                              C(q->is_signed ? 127 : 255)};
-        kernels_.quantize(y, n, by, bytes);
-        scatter<std::uint8_t>(bytes, n, to, lanes_.stride[kY]);
+    }
+
+    void write(T y, std::ptrdiff_t param, char* to) const {
+        if (affine_.quantization) {
+            write_bytes(&y, 1, 1, param, to);
+        } else {
+            std::memcpy(to, &y, sizeof y);
+        }
     }
 
     void unmasked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
@@ -372,7 +421,7 @@ private:
         }
         if (fixed.size() < lanes) plain(bases, s, offset, 1, lanes);
         for (const auto& [lane, y] : fixed) {
-            write(&y, 1, offset.param + lane * lanes_.param, bases[kY] + lane * lanes_.stride[kY]);
+            write(y, offset.param + lane * lanes_.param, bases[kY] + lane * lanes_.stride[kY]);
         }
     }
 

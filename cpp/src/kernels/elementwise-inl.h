@@ -266,42 +266,88 @@ void StreamCopy(const T* from, std::size_t n, T* to) {
     hwy::FlushStream();
 }
 
+// y / scale, correctly rounded, without a division: the error of the quotient is measured twice and taken off
+// (Markstein, 1990). 1 / scale and the errors must be normal numbers.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V QuotientByReciprocal(V y, V scale, V reciprocal) {
+    V quotient = hn::Mul(y, reciprocal);
+    quotient = hn::MulAdd(hn::NegMulAdd(quotient, scale, y), reciprocal, quotient);
+    return hn::MulAdd(hn::NegMulAdd(quotient, scale, y), reciprocal, quotient);
+}
+
+// What scale and zero point make of y, as the lowest byte of every lane. NaN, which has no byte, becomes the zero
+// point.
+template <class C, bool kReciprocal>
+class RoundToByte {
+    using D = Tag<C>;
+    using V = hn::Vec<D>;
+
+public:
+    RoundToByte(C least, C most, V scale, V zero) : scale_(scale), zero_(zero) {
+        const D d;
+        low_ = hn::Sub(hn::Set(d, least), zero), high_ = hn::Sub(hn::Set(d, most), zero);
+        if constexpr (kReciprocal) {  // infinities have no error that could be measured: limits come first
+            reciprocal_ = hn::Div(hn::Set(d, C(1)), scale);
+            low_ = hn::Mul(low_, scale), high_ = hn::Mul(high_, scale);
+        }
+    }
+
+    HWY_INLINE V operator()(V y) const {
+        const D d;
+        // A sum with this number has whole steps, so that it is rounded to even, and ends in the bits of the whole
+        // part.
+        const V whole = hn::Set(d, sizeof(C) == 4 ? C(0x1.8p23) : C(0x1.8p52));
+        V value = hn::IfThenElseZero(hn::Eq(y, y), y);
+        if constexpr (!kReciprocal)
+            value = hn::Div(value, scale_), value = hn::IfThenElseZero(hn::Eq(value, value), value);
+        value = hn::Min(hn::Max(value, low_), high_);
+        if constexpr (kReciprocal) value = QuotientByReciprocal<D>(value, scale_, reciprocal_);
+        return hn::Add(hn::Add(value, whole), zero_);
+    }
+
+private:
+    V scale_, zero_, low_, high_, reciprocal_;
+};
+
 template <class T>
 void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
+    using C = Compute<T>;
     const Tag<T> d;
     using D = std::remove_const_t<decltype(d)>;
-    const hn::RebindToSigned<D> di;
-    const hn::Rebind<std::int8_t, D> ds;
-    const hn::Rebind<std::uint8_t, D> du;
-    using I = hn::TFromD<decltype(di)>;
-    constexpr std::size_t kN = Virtual<decltype(d)>::kN;
-    HWY_ALIGN I bytes[kN];
-    const bool lanes = by.lanes, is_signed = by.least < 0;
-    const auto one = hn::Set(d, Compute<T>(1));
-    const auto first_scale = hn::Set(d, *by.scale), first_zero = hn::Set(d, *by.zero);
-    const auto least = hn::Set(d, by.least), most = hn::Set(d, by.most);
-    const Compute<T>*const scales = by.scale, *const zeros = by.zero;  // nothing that bytes could be written over
-    ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
-        constexpr bool kFull = decltype(full)::value;
-        auto scale = first_scale, zero = first_zero;
-        if (lanes) scale = LoadTail(d, scales + i, some, one), zero = LoadTail(d, zeros + i, some, one);
-        const auto rounded = hn::Round(hn::Div(LoadSome<kFull>(d, y + i, some), scale));
-        const auto value = hn::Add(rounded, zero);
-        // NaN, which has no byte, becomes the zero point's; limits come before the conversion, which knows none.
-        const auto known = hn::IfThenElse(hn::IsNaN(value), zero, value);
-        const auto limited = hn::Min(hn::Max(known, least), most);
-        const auto whole = hn::ConvertTo(di, limited);
-        if constexpr (kFull && sizeof(I) == 4) {
-            if (is_signed) {
-                hn::StoreU(hn::DemoteTo(ds, whole), ds, reinterpret_cast<std::int8_t*>(to + i));
+    const hn::Rebind<std::uint8_t, D> bytes;
+    constexpr std::size_t kN = Virtual<D>::kN;
+    const auto all = [&](auto&& round) FASTNORM_LAMBDA {
+        ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
+            constexpr bool kFull = decltype(full)::value;
+            const auto value = round(LoadSome<kFull>(d, y + i, some), i, some);
+            const auto low = hn::TruncateTo(bytes, hn::BitCast(hn::RebindToUnsigned<D>(), value));
+            if constexpr (kFull) {
+                hn::StoreU(low, bytes, to + i);
             } else {
-                hn::StoreU(hn::DemoteTo(du, whole), du, to + i);
+                HWY_ALIGN std::uint8_t last[hn::MaxLanes(bytes)];
+                hn::StoreU(low, bytes, last);
+                std::memcpy(to + i, last, some);
             }
-        } else {
-            hn::Store(whole, di, bytes);
-            for (std::size_t k = 0; k < some; ++k) to[i + k] = static_cast<std::uint8_t>(bytes[k]);
-        }
-    });
+        });
+    };
+    if (by.lanes) {
+        const auto one = hn::Set(d, C(1));
+        const C *const scales = by.scale, *const zeros = by.zero;  // nothing that bytes could be written over
+        const C least = by.least, most = by.most;
+        return all([&](auto value, std::size_t i, std::size_t some) FASTNORM_LAMBDA {
+            return RoundToByte<C, false>(least, most, LoadTail(d, scales + i, some, one),
+                                         LoadTail(d, zeros + i, some, one))(value);
+        });
+    }
+    const auto scale = hn::Set(d, *by.scale), zero = hn::Set(d, *by.zero);
+#if HWY_NATIVE_FMA
+    if (*by.scale > C(0x1p-100) && *by.scale < C(0x1p100)) {
+        const RoundToByte<C, true> round(by.least, by.most, scale, zero);
+        return all([&](auto value, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(value); });
+    }
+#endif
+    const RoundToByte<C, false> round(by.least, by.most, scale, zero);
+    all([&](auto value, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(value); });
 }
 
 }  // namespace HWY_NAMESPACE

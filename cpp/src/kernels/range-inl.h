@@ -33,10 +33,15 @@ void RowRange(const T* row, std::size_t n, double* least, double* most) {
     HWY_ALIGN Compute<T> highs[kN];
     hn::Store(low, d, lows);
     hn::Store(high, d, highs);
+    for (std::size_t half = kN / 2; half > 0; half /= 2) {
+        for (std::size_t k = 0; k < half; ++k) {
+            lows[k] = std::min(lows[k], lows[k + half]), highs[k] = std::max(highs[k], highs[k + half]);
+        }
+    }
     const bool any = !hn::AllFalse(d, nan);
     const double unknown = std::numeric_limits<double>::quiet_NaN();
-    *least = any ? unknown : static_cast<double>(*std::min_element(lows, lows + kN));
-    *most = any ? unknown : static_cast<double>(*std::max_element(highs, highs + kN));
+    *least = any ? unknown : static_cast<double>(lows[0]);
+    *most = any ? unknown : static_cast<double>(highs[0]);
 }
 
 }  // namespace HWY_NAMESPACE

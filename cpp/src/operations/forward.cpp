@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include "quantize_rows.h"
+#include "shape/axes.h"
 #include "shape/overlap.h"
 
 namespace fastnorm {
@@ -265,38 +266,32 @@ private:
 }  // namespace
 
 const double* Mask::counts(const Layout& layout, CallMemory& memory) const {
-    // An axis that the mask is broadcast along needs to be looked at once.
-    std::array<std::ptrdiff_t, Shape::kMost> to;
-    std::array<std::size_t, Shape::kMost> shape;
+    Axes axes;
     std::ptrdiff_t groups = 1;
     double repeated = 1;
-    for (std::size_t i = layout.view.size(); i-- > 0;) {
+    for (std::size_t i = layout.view.size(); i-- > 0;)
+        groups *= layout.roles[i] & reduced ? 1 : static_cast<std::ptrdiff_t>(layout.view[i]);
+    std::ptrdiff_t group = groups;
+    for (std::size_t i = 0; i < layout.view.size(); ++i) {
+        const std::size_t n = layout.view[i];
         const bool is_reduced = layout.roles[i] & reduced;
+        if (!is_reduced) group /= static_cast<std::ptrdiff_t>(n);
+        // An axis that the mask is broadcast along needs to be looked at once.
         const bool once = is_reduced && steps_[i] == 0;
-        if (once) repeated *= static_cast<double>(layout.view[i]);
-        shape[i] = once ? 1 : layout.view[i];
-        to[i] = is_reduced ? 0 : groups;
-        if (!is_reduced) groups *= static_cast<std::ptrdiff_t>(layout.view[i]);
+        if (once) repeated *= static_cast<double>(n);
+        if (once || n == 1) continue;
+        Axis axis = kNoAxis;
+        axis.n = n, axis.stride[kX] = steps_[i], axis.stat = is_reduced ? 0 : group;
+        axes.push(axis);
     }
+    axes.merge(false);
+    Axis row = kNoAxis;
+    if (axes.size() > 0) row = axes[axes.size() - 1], axes.erase(axes.size() - 1);
     double* const result = memory.take<double>(static_cast<std::size_t>(groups));
     std::fill_n(result, groups, 0.0);
-    const std::size_t last = layout.view.size() - 1;
-    const std::size_t n = shape[last];
-    std::ptrdiff_t place = 0;
-    shape[last] = 1;
-    // Two walks in step: the mask's rows, and the groups that they belong to.
-    std::array<std::size_t, Shape::kMost> index;
-    std::fill_n(index.begin(), last + 1, std::size_t{0});
-    RowCounts counts(n, steps_[last], repeated, result, to[last], memory);
-    for_each_offset(last + 1, shape.data(), steps_.data(), [&](std::ptrdiff_t offset) {
-        counts.add(static_cast<const char*>(data_) + offset, place);
-        for (std::size_t i = last; i-- > 0;) {
-            place += to[i];
-            if (++index[i] < shape[i]) break;
-            place -= to[i] * static_cast<std::ptrdiff_t>(shape[i]);
-            index[i] = 0;
-        }
-    });
+    RowCounts counts(row.n, row.stride[kX], repeated, result, row.stat, memory);
+    axes.for_each(
+        [&](const Offset& offset) { counts.add(static_cast<const char*>(data_) + offset.at[kX], offset.stat); });
     counts.flush();
     return result;
 }
