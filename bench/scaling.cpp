@@ -8,207 +8,24 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "fastnorm/operations.h"
+#include "scaling_problem.h"
 #include "shape/limits.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-namespace fn = fastnorm;
 
 namespace {
 
-constexpr double kTurn = 0.01, kMegabyte = 1 << 20;
+constexpr double kMegabyte = 1 << 20;
 constexpr int kMostRounds = 15;
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// ---- the copy: what memory and caches can do
-
-// In blocks, since the C library writes long copies past the caches.
-void copy_blocks(char* to, const char* from, std::size_t bytes) {
-    constexpr std::size_t kBlock = 256 << 10;
-    for (std::size_t i = 0; i < bytes; i += kBlock) std::memcpy(to + i, from + i, std::min(kBlock, bytes - i));
-}
-
-// Past the caches.
-void copy_streaming(char* to, const char* from, std::size_t bytes) {
-#if defined(__SSE2__)
-    for (std::size_t i = 0; i < bytes; i += sizeof(__m128i)) {
-        const __m128i value = _mm_load_si128(reinterpret_cast<const __m128i*>(from + i));
-        _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), value);
-    }
-    _mm_sfence();
-#else
-    copy_blocks(to, from, bytes);
-#endif
-}
-
-// Seconds of a copy of the first half of `memory` to the second. Each thread copies its part so many times before the
-// others are waited for.
-double time_copy(void (*copy)(char*, const char*, std::size_t), char* memory, std::size_t half, int threads,
-                 int count) {
-    const std::size_t part = half / static_cast<std::size_t>(threads) / 64 * 64;
-    std::atomic<int> ready{0};
-    std::atomic<bool> go{false};
-    std::vector<std::thread> team;
-    for (int t = 0; t < threads; ++t) {
-        team.emplace_back([=, &ready, &go, from = memory + static_cast<std::size_t>(t) * part] {
-            ++ready;
-            while (!go) std::this_thread::yield();
-            for (int i = 0; i < count; ++i) copy(from + half, from, part);
-        });
-    }
-    while (ready < threads) std::this_thread::yield();
-    const double start = now();
-    go = true;
-    for (std::thread& thread : team) thread.join();
-    return (now() - start) / count;
-}
-
-// ---- the operations
-
-struct Arrays {
-    fn::Tensor x, dy;
-    fn::MutableTensor y, mean, rstd;
-    fn::NormOptions options;
-    fn::BackwardOptions backward;
-    fn::GradientResults gradients;
-};
-
-struct Case {
-    const char* name;
-    fn::DType dtype;
-    std::size_t arrays;              // that must be read or written at the least
-    std::vector<std::size_t> shape;  // of one sample; one of its axes is that of the channels
-    std::size_t channels;
-    void (*call)(const Arrays&);
-};
-
-const std::vector<Case> kCases = {
-    {"layer norm, rows of 768",
-     fn::DType::f32,
-     2,
-     {768},
-     768,
-     [](const Arrays& a) { fn::layer_norm(a.x, -1, a.options, {a.y}); }},
-    {"layer norm in bfloat16",
-     fn::DType::bf16,
-     2,
-     {768},
-     768,
-     [](const Arrays& a) { fn::layer_norm(a.x, -1, a.options, {a.y}); }},
-    {"layer norm's backward",
-     fn::DType::f32,
-     3,
-     {768},
-     768,
-     [](const Arrays& a) { fn::layer_norm_backward(a.dy, a.x, a.mean, a.rstd, -1, a.backward, a.gradients); }},
-    {"batch norm training, Nx64x56x56",
-     fn::DType::f32,
-     2,
-     {64, 56, 56},
-     64,
-     [](const Arrays& a) { fn::batch_norm_forward(a.x, 1, a.options, {}, {a.y, a.mean, a.rstd}); }},
-    {"batch norm's backward",
-     fn::DType::f32,
-     3,
-     {64, 56, 56},
-     64,
-     [](const Arrays& a) { fn::batch_norm_backward(a.dy, a.x, a.mean, a.rstd, 1, a.backward, a.gradients); }},
-    {"group norm, Nx32x32x128 in 32",
-     fn::DType::f32,
-     2,
-     {32, 32, 128},
-     128,
-     [](const Arrays& a) { fn::group_norm(a.x, 32, -1, a.options, {a.y}); }},
-};
-
-// Signs and fractions at random, -2 to -1 and 1 to 2: so is every two bytes as bfloat16, and every four as float32.
-void draw(char* memory, std::size_t bytes) {
-    std::uint64_t state = 88172645463325252u;
-    for (std::size_t i = 0; i + 8 <= bytes; i += 8) {
-        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-        const std::uint64_t words = (state & 0x807F807F807F807Fu) | 0x3F803F803F803F80u;
-        std::memcpy(memory + i, &words, 8);
-    }
-}
-
-// A case in `memory`: the data, for a backward the gradient, then the result.
-class Problem {
-public:
-    Problem(const Case& of, std::size_t wanted, char* memory) : case_(of), memory_(memory), shape_(of.shape) {
-        std::size_t sample = of.dtype == fn::DType::bf16 ? 2 : 4;
-        for (const std::size_t length : of.shape) sample *= length;
-        const std::size_t samples = std::max<std::size_t>(1, (wanted + sample / 2) / sample), each = samples * sample;
-        shape_.insert(shape_.begin(), samples);
-        bytes_ = of.arrays * each;
-        draw(memory, bytes_);
-
-        const bool rows = shape_.size() == 2;
-        groups_[0] = rows ? samples : of.channels;
-        channels_[0] = of.channels;
-        parameters_.assign(4 * of.channels, 1.0f);
-        statistics_.assign(2 * groups_[0], 0.5);
-        const auto parameter = [this](std::size_t i) {
-            return fn::MutableTensor(parameters_.data() + i * channels_[0], channels_);
-        };
-        const auto statistic = [this, rows](std::size_t i) {
-            return fn::MutableTensor(statistics_.data() + i * groups_[0], fn::DType::f64, rows ? 2 : 1, groups_);
-        };
-        arrays_.x = {memory, of.dtype, shape_.size(), shape_.data()};
-        arrays_.dy = {memory + each, of.dtype, shape_.size(), shape_.data()};
-        arrays_.y = {memory + bytes_ - each, of.dtype, shape_.size(), shape_.data()};
-        arrays_.mean = statistic(0), arrays_.rstd = statistic(1);
-        arrays_.options.weight = arrays_.backward.weight = parameter(0);
-        arrays_.options.bias = parameter(1);
-        arrays_.gradients = {arrays_.y, parameter(2), parameter(3)};
-    }
-    Problem(const Problem&) = delete;
-    Problem& operator=(const Problem&) = delete;
-
-    double bytes() const { return static_cast<double>(bytes_); }
-    // The median of the calls of a turn.
-    double time_call() const {
-        std::vector<double> samples;
-        for (const double end = now() + kTurn; samples.empty() || now() < end;) {
-            const double start = now();
-            case_.call(arrays_);
-            samples.push_back(now() - start);
-        }
-        std::sort(samples.begin(), samples.end());
-        return samples[samples.size() / 2];
-    }
-    // Of so many threads; `best` is what it took before.
-    double time_copies(int threads, double best) const {
-        const double about = std::min(best, bytes() / (5e9 * threads));
-        const int count = std::max(1, static_cast<int>(kTurn / 2 / about));
-        return std::min(time_copy(&copy_blocks, memory_, bytes_ / 128 * 64, threads, count),
-                        time_copy(&copy_streaming, memory_, bytes_ / 128 * 64, threads, count));
-    }
-
-private:
-    const Case& case_;
-    char* const memory_;
-    std::size_t bytes_ = 0, groups_[2] = {0, 1}, channels_[1] = {0};
-    std::vector<std::size_t> shape_;
-    std::vector<float> parameters_;
-    std::vector<double> statistics_;
-    Arrays arrays_;
-};
 
 struct Best {
     double call = 1e9, copy = 1e9;
@@ -290,16 +107,19 @@ void measure_and_print(const std::vector<std::pair<double, const Case*>>& runs, 
 }  // namespace
 
 int main(int argc, char** argv) {
-    double seconds = 100, largest = 0;
-    std::string only, sizes = "1,8,512";
+    std::map<std::string, std::string> options = {{"--seconds", "100"}, {"--only", ""}, {"--sizes", "1,8,512"}};
     for (int i = 1; i < argc; ++i) {
-        const std::string option = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
-        if (option == "--quick") seconds = 5, sizes = "1,64";
-        if (option == "--seconds") seconds = std::atof(value.c_str());
-        if (option == "--only") only = value;
-        if (option == "--sizes") sizes = value;
+        const auto option = options.find(argv[i]);
+        if (std::strcmp(argv[i], "--quick") == 0) {
+            options["--seconds"] = "5", options["--sizes"] = "1,64";
+        } else if (option != options.end() && i + 1 < argc) {
+            option->second = argv[++i];
+        } else {
+            std::fprintf(stderr, "usage: %s [--seconds N] [--quick] [--only TEXT] [--sizes MB,MB]\n", argv[0]);
+            return 2;
+        }
     }
-    const double end = now() + seconds;
+    const double end = now() + std::atof(options["--seconds"].c_str());
     const int processors = fn::default_num_threads();
     print_machine(processors);
 
@@ -308,18 +128,20 @@ int main(int argc, char** argv) {
         if (n < processors) counts.push_back(n);
     }
     counts.push_back(processors);
+    double largest = 0;
     std::vector<std::pair<double, const Case*>> runs;
-    std::stringstream list(sizes);
-    for (std::string size; std::getline(list, size, ',');) {
+    std::stringstream sizes(options["--sizes"]);
+    for (std::string size; std::getline(sizes, size, ',');) {
         largest = std::max(largest, std::atof(size.c_str()));
         for (const Case& c : kCases) {
-            if (std::strstr(c.name, only.c_str())) runs.emplace_back(std::atof(size.c_str()), &c);
+            if (std::strstr(c.name, options["--only"].c_str())) runs.emplace_back(std::atof(size.c_str()), &c);
         }
     }
     // Three arrays, rounded to whole samples, in large pages, which NumPy asks for too.
-    const std::size_t room = static_cast<std::size_t>(3 * largest + 8) << 20;
-    char* const memory = static_cast<char*>(std::aligned_alloc(2 << 20, (room >> 21 << 21) + (2 << 20)));
-    if (!memory || runs.empty()) return 1;
+    constexpr std::size_t kPage = 2 << 20;
+    const std::size_t room = static_cast<std::size_t>(3 * largest / 2 + 6) * kPage;
+    char* const memory = static_cast<char*>(std::aligned_alloc(kPage, room));
+    if (!memory) return 1;
     madvise(memory, room, MADV_HUGEPAGE);
     measure_and_print(runs, counts, memory, end);
     std::free(memory);

@@ -202,3 +202,15 @@ def test_the_example_normalizes_in_memory_of_its_own(prefix, tmp_path):
         assert len(errors) == 2
         assert all(0 < error < 1e-5 for error in errors)
         assert re.search(r"^allocations in [1-9]\d* calls: 0$", output, re.MULTILINE), output
+
+
+@pytest.mark.skipif(IS_FOREIGN or sys.platform != "linux", reason="reads what Linux tells of its processors")
+def test_the_program_that_measures_threads_prints_tables(build_dir):
+    cmake = tool("cmake")
+    run(cmake, "-S", ROOT, "-B", build_dir, *OPTIONS, "-DBUILD_SHARED_LIBS=OFF", "-DFASTNORM_BENCH=ON")
+    run(cmake, "--build", build_dir, "--parallel", os.cpu_count() or 1, "--target", "fastnorm_scaling")
+    output = run(build_dir / "fastnorm_scaling", "--seconds", "0", "--sizes", "0.1", "--only", "norm")
+    rows = re.findall(
+        r"^\| (.+), 0\.1 MB \| 1 \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| 1\.00 \|$", output, re.MULTILINE
+    )
+    assert len(set(rows)) == 6
