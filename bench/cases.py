@@ -81,16 +81,27 @@ WEIGHTS: Final[Table] = (
 
 @dataclass(frozen=True)
 class Spec:
-    """One measurement: a shape, its data type, the number of threads."""
+    """One measurement: a shape, its data type, the number of threads.
+
+    Attributes
+    ----------
+    cold : bool
+        Whether the data are in no cache.
+    callers : int
+        Number of Python threads that call at once; 0: the calls follow one another, beside a copy.
+    """
 
     shape: Shape
     dtype: str = "float32"
     threads: int = 1
+    cold: bool = False
+    callers: int = 0
 
     @property
     def name(self) -> str:
         """All of it in one word."""
-        return f"{self.shape.name}:{self.dtype}:{self.threads}t"
+        situation = ":cold" if self.cold else f":{self.callers}-callers" if self.callers else ""
+        return f"{self.shape.name}:{self.dtype}:{self.threads}t{situation}"
 
     @property
     def size(self) -> int:
@@ -177,6 +188,30 @@ def calls(quick: bool, threads: int) -> Iterator[Spec]:
         yield Spec(Shape("one token", op, "inference", shape, layout, 8 if op == "group_norm" else 0), threads=threads)
 
 
+def cold(quick: bool, threads: int) -> Iterator[Spec]:
+    """Calls whose data were last used long ago, as those between the other layers of a network."""
+    shapes = [
+        Shape("one token", "layer_norm", "inference", (1, 768), "MD"),
+        Shape("64 tokens", "layer_norm", "inference", (64, 768), "MD"),
+        Shape("512 tokens", "layer_norm", "inference", (512, 768), "MD"),
+        Shape("4096 tokens", "layer_norm", "inference", (4096, 768), "MD"),
+        Shape("512 tokens", "layer_norm", "backward", (512, 768), "MD"),
+        Shape("one image", "batch_norm", "inference", (1, 64, 56, 56), "NCHW"),
+        Shape("8 images", "batch_norm", "forward", (8, 64, 56, 56), "NCHW"),
+        Shape("8 images", "group_norm", "inference", (8, 28, 28, 128), "NHWC", 32),
+    ]
+    for shape in shapes[1:3] if quick else shapes:
+        yield Spec(shape, threads=threads, cold=True)
+
+
+def together(quick: bool, threads: int) -> Iterator[Spec]:
+    """Calls from several Python threads at once, each of which may use all threads of the library."""
+    for rows in (64,) if quick else (1, 64, 1024):
+        shape = Shape("tokens of each caller", "layer_norm", "inference", (rows, 768), "MD")
+        for callers in (1, 2, 4, 8):
+            yield Spec(shape, threads=threads, callers=callers)
+
+
 def sizes(quick: bool, threads: int) -> Iterator[Spec]:
     """From the first cache to main memory: rows of 768, more and more of them, up to a gigabyte each way."""
     for exponent in range(4, 16, 3) if quick else range(2, 18):
@@ -253,6 +288,8 @@ SECTIONS: Final[dict[str, Callable[[bool, int], Iterator[Spec]]]] = {
     "networks": networks,
     "scaling": scaling,
     "calls": calls,
+    "cold": cold,
+    "together": together,
     "sizes": sizes,
     "rows": rows,
     "drawn": drawn,

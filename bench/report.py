@@ -43,6 +43,31 @@ has no case of is left out. What limits those that are missed, with profiles, is
         tables.calls,
     ),
     (
+        "first",
+        "First calls",
+        """What a fresh process waits for: the import (NumPy's own; the others on top of NumPy's), the first call, which
+makes threads and memory, and the second. In brackets how many times as long it takes as fastnorm.""",
+        (),
+        tables.first,
+    ),
+    (
+        "cold",
+        "Cold data",
+        """Before each call 128 MB are copied by all processors, so that data, parameters and code come from memory. The
+call beside the same in a loop, and beside a copy of as many bytes that is as cold.""",
+        (),
+        tables.cold,
+    ),
+    (
+        "together",
+        "Calls from several threads at once",
+        """Python threads that call without a pause, all on the same input, each with as many threads of the library as
+others have. The time is what passes for each call that any of them makes; in brackets, how many calls they make in the
+time of one by a single caller.""",
+        (),
+        tables.together,
+    ),
+    (
         "sizes",
         "From the caches to main memory",
         "The call with `out=`, others as they come.",

@@ -13,6 +13,7 @@ from timing import Ratio, ratio
 
 OURS = "fastnorm"
 OUT = "fastnorm, out="
+WARM = "fastnorm, warm"
 Record = dict[str, Any]
 Run = dict[str, Any]
 

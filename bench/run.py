@@ -14,7 +14,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from hard import measure as measure_hard
 from judge import AGREEMENT, Judge
 from peers import named
 from problems import Problem
+from situations import can_be_called_together, cold, measure_first, together
 
 # Numbers of elements.
 _SMALL = 2**13
@@ -50,9 +51,9 @@ def main() -> int:
     result |= {"threads": options.threads, "quick": options.quick, "load before": machine.load(), "elapsed": {}}
     for section in options.sections:
         start = time.perf_counter()
-        if section not in ("memory", "hard"):
+        if section not in ("memory", "first", "hard"):
             result["memory kept"] = machine.keep_memory()
-        result[section] = measure_hard(peers) if section == "hard" else list(_section(section, peers, options))
+        result[section] = list(_section(section, peers, options))
         result["elapsed"][section] = round(time.perf_counter() - start, 1)
         _write(result, options.output)
     wrong = [f"{r['name']}: {r['wrong']}" for section in SECTIONS for r in result.get(section, ()) if r["wrong"]]
@@ -76,7 +77,7 @@ def _write(result: dict[str, Any], path: Path) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = [*SECTIONS, "hard"]
+    everything = ["first", *SECTIONS, "hard"]
     parser.add_argument("--quick", action="store_true", help="a tenth of the shapes, for a few minutes")
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"), metavar="FILE")
     parser.add_argument("--threads", type=int, default=fastnorm.get_num_threads(), metavar="N")
@@ -88,6 +89,15 @@ def _options() -> argparse.Namespace:
 
 
 def _section(section: str, peers: list[Peer], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    if section == "hard":
+        yield from measure_hard(peers)
+    elif section == "first":
+        yield from measure_first(peers, options.threads, options.rounds or (3 if options.quick else 6))
+    else:
+        yield from _specs(section, peers, options)
+
+
+def _specs(section: str, peers: list[Peer], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     specs = [s for s in SECTIONS[section](options.quick, options.threads) if _accepted(s.dtype) and _fits(s)]
     rounds, turn, budget = (6, 0.01, 0.25) if options.quick else (7, 0.02, 0.6)
     plan = timing.Plan(options.rounds or rounds, turn, budget)
@@ -125,24 +135,33 @@ def _measure(spec: Spec, peers: list[Peer], plan: timing.Plan, *, by_reference: 
     problem = spec.shape.problem(_dtype(spec.dtype))
     if spec.size > _LARGEST_COMPARED:
         peers = [peer for peer in peers if _is_ours(peer.name)]
+    if spec.callers:
+        peers = [peer for peer in peers if can_be_called_together(peer)]
     found = {peer.name: peer.candidate(problem, spec.threads) for peer in peers}
     candidates = {name: candidate for name, candidate in found.items() if candidate is not None}
     wrong = (_wrong if by_reference else _unlike_the_first)(problem, candidates)
     calls = {name: candidate.call for name, candidate in candidates.items() if name not in wrong}
-    if problem.data.size <= _SMALL:  # the least that a call can cost
+    if problem.data.size <= _SMALL and not spec.callers:  # the least that a call can cost
         factor = problem.arguments["weight"] if problem.data.ndim == 2 else problem.data
         calls["np.multiply"] = functools.partial(np.multiply, problem.data, factor)
-    times = timing.interleaved({**calls, "copy": same_bytes(problem)}, plan)
+    times = timing.interleaved(_in_its_situation(spec, calls, problem), plan)
     return {
         "name": spec.name,
         **vars(spec.shape),
         "dtype": spec.dtype,
         "threads": spec.threads,
+        "callers": spec.callers,
         "streams": problem.streams,
         "bytes": problem.data.nbytes,
         "seconds": times,
         "wrong": wrong,
     }
+
+
+def _in_its_situation(spec: Spec, calls: Mapping[str, timing.Call], problem: Problem) -> Mapping[str, timing.Call]:
+    if spec.cold:
+        return cold(calls, problem)
+    return together(calls, spec.callers) if spec.callers else {**calls, "copy": same_bytes(problem)}
 
 
 def _wrong(problem: Problem, candidates: dict[str, Candidate]) -> list[str]:

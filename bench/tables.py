@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import results
 from judge import THRESHOLDS
-from results import OURS, OUT, Record, Run
+from results import OURS, OUT, WARM, Record, Run
 from timing import seconds as with_unit
 
 
@@ -88,6 +88,58 @@ def calls(run: Run) -> str:
         for r in run["calls"]
     )
     return markdown(["call", *names], rows)
+
+
+def first(run: Run) -> str:
+    """What a fresh process waits for, by library."""
+    names = [OURS, *(name for name in results.peers(run) if any(name in r["seconds"] for r in run["first"]))]
+    rows = ([r["step"], *(_and_times_ours(r, name) for name in names)] for r in run["first"])
+    return markdown(["a fresh process", *names], rows)
+
+
+def _and_times_ours(record: Record, name: str) -> str:
+    """The time, and how many times fastnorm's it is."""
+    if name not in record["seconds"]:
+        return ""
+    found = results.compare(record, name, OURS)
+    return with_unit(record["seconds"][name]) + (f" ({found.median:.2f}x)" if found and name != OURS else "")
+
+
+def cold(run: Run) -> str:
+    """Calls on data that no cache holds: the time, beside the same in a loop, a copy and each library."""
+    return markdown(["cold data", OURS, "by warm data", "by a cold copy", *results.peers(run)], _cold_rows(run))
+
+
+def _cold_rows(run: Run) -> Iterator[list[str]]:
+    for r in run["cold"]:
+        if OURS in r["seconds"]:
+            warm, copy = (results.compare(r, OURS, other) for other in (WARM, "copy"))
+            yield [
+                f"{results.title(r)} {results.shape(r)} {r['layout']}",
+                with_unit(r["seconds"][OURS]),
+                *(f"{found.median:.2f}x" if found else "" for found in (warm, copy)),
+                *(_spread(run, r, name) for name in results.peers(run)),
+            ]
+
+
+def together(run: Run) -> str:
+    """Calls of several Python threads at once; in brackets how many times the calls of one caller they are."""
+    names = [name for name in results.peers(run) if any(name in r["seconds"] for r in run["together"])]
+    return markdown(["call", "callers", OURS, *names], _together_rows(run, names))
+
+
+def _together_rows(run: Run, names: list[str]) -> Iterator[list[str]]:
+    alone = {results.case(r): r for r in run["together"] if r["callers"] == 1}
+    for r in run["together"]:
+        if OURS in r["seconds"]:
+            gains = {n: results.seconds(alone[results.case(r)], n) / results.seconds(r, n) for n in r["seconds"]}
+            ratios = {n: found.median for n in names if (found := results.compare(r, n, OURS))}
+            yield [
+                f"{results.title(r)} {results.shape(r)}",
+                str(r["callers"]),
+                f"{with_unit(r['seconds'][OURS])} ({gains[OURS]:.2f})",
+                *(f"{ratios[n]:.2f}x ({gains[n]:.2f})" if n in ratios else "" for n in names),
+            ]
 
 
 def scaling(run: Run) -> str:

@@ -12,6 +12,7 @@ import cases
 import goals
 import report
 import side_by_side
+import tables
 
 
 def record(rows: int, out: float, **more: Any) -> dict[str, Any]:
@@ -103,6 +104,23 @@ def test_the_page_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert titles == ["Speed by operation", "Goals", "From the caches to main memory", "All places"]
     assert (tmp_path / "report" / "sizes.png").exists()
+
+
+def test_tables_of_first_cold_and_simultaneous_calls() -> None:
+    cold = record(64, 1e-3)
+    cold["seconds"] = {"fastnorm": [4e-3], "fastnorm, warm": [1e-3], "copy": [2e-3], "PyTorch": [8e-3]}
+    several = [record(64, 1e-3, callers=callers) for callers in (1, 4)]
+    for case, ours, theirs in zip(several, (4e-3, 2e-3), (4e-3, 8e-3), strict=True):
+        case["seconds"] = {"fastnorm": [ours], "PyTorch": [theirs]}
+    steps = [{"step": "import", "seconds": {"fastnorm": [0.1], "PyTorch": [2.0]}}]
+    run = invented(first=steps, cold=[cold], together=several)
+    assert rows_of(tables.first(run)) == {"import": ["100 ms", "2.00 s (20.00x)"]}
+    (cells,) = rows_of(tables.cold(run)).values()
+    assert cells == ["4.00 ms", "4.00x", "2.00x", "2.00x (2.00 to 2.00)"]
+    assert tables.together(run).splitlines()[-2:] == [
+        "| layer norm inference 64x768 | 1 | 4.00 ms (1.00) | 1.00x (1.00) |",
+        "| layer norm inference 64x768 | 4 | 2.00 ms (2.00) | 4.00x (0.50) |",
+    ]
 
 
 @pytest.mark.parametrize("quick", [True, False])

@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import fastnorm as fn
 import peers
 import plain_numpy
 import run
+import situations
 import timing
 from bandwidth import Copy, same_bytes
 from candidate import Candidate
@@ -27,10 +29,16 @@ BENCH = Path(__file__).parents[1] / "bench"
 # ---- a run -----------------------------------------------------------------------------------------------------------
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, output: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the record of a run that calls one token's layer norm."""
-    only = ["--only", "one-token:layer_norm", "--sections", "calls", "--rounds", "2"]
-    monkeypatch.setattr(sys, "argv", ["run.py", *only, "--output", str(output), *options])
+def measured(
+    monkeypatch: pytest.MonkeyPatch,
+    output: Path,
+    *options: str,
+    only: str = "one-token:layer_norm",
+    section: str = "calls",
+) -> tuple[int, dict[str, Any]]:
+    """The exit code and the record of a run of one section, which calls one token's layer norm."""
+    chosen = ["--only", only, "--sections", section, "--rounds", "2"]
+    monkeypatch.setattr(sys, "argv", ["run.py", *chosen, "--output", str(output), *options])
     monkeypatch.setattr("machine.keep_memory", lambda: False)
     before = fn.get_num_threads()
     code = run.main()
@@ -59,6 +67,34 @@ def test_a_wrong_answer_is_not_timed(name: str, tmp_path: Path, monkeypatch: pyt
     assert case["wrong"] == [name]
     assert name not in case["seconds"]
     assert code == (name == "fastnorm")
+
+
+def test_a_run_compares_cold_data_with_warm_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(situations, "_FLUSHED", 2**20)
+    options = ("--peers", "fastnorm", "NumPy")
+    code, record = measured(monkeypatch, tmp_path / "run.json", *options, section="cold")
+    (case,) = record["cold"]
+    assert code == 0
+    assert set(case["seconds"]) == {"fastnorm", "fastnorm, warm", "NumPy", "np.multiply", "copy"}
+    assert all(len(times) == 2 and min(times) > 0 for times in case["seconds"].values())
+
+
+def test_a_run_calls_from_several_threads_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--peers", "fastnorm", "fastnorm, out=", "NumPy")  # out= would be one array for all
+    code, record = measured(monkeypatch, tmp_path / "run.json", *options, only=":1x768:", section="together")
+    assert code == 0
+    assert [case["callers"] for case in record["together"]] == [1, 2, 4, 8]
+    assert all(set(case["seconds"]) == {"fastnorm", "NumPy"} for case in record["together"])
+
+
+def test_a_run_starts_fresh_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, record = measured(monkeypatch, tmp_path / "run.json", "--peers", "fastnorm", "NumPy", section="first")
+    assert code == 0
+    assert [case["step"] for case in record["first"]] == [
+        "import",
+        *(f"{step} call, {shape}" for shape in ("1x768", "4096x768") for step in ("first", "second")),
+    ]
+    assert all(len(times) == 2 for case in record["first"] for times in case["seconds"].values())
 
 
 def test_no_module_of_the_benchmarks_imports_itself_by_way_of_others() -> None:
@@ -94,6 +130,22 @@ def test_what_is_slow_takes_part_in_fewer_rounds() -> None:
     assert timing.ratio(times["slow"], times["fast"]).low > 1
     unlimited = timing.interleaved(slow_and_fast, timing.Plan(rounds=3, turn=0.001))
     assert [len(times) for times in unlimited.values()] == [3, 3]
+
+
+def test_what_is_prepared_is_not_timed() -> None:
+    calls = []
+    call = timing.Prepared(lambda: calls.append("call"), lambda: [calls.append("prepare"), time.sleep(0.002)])
+    times = timing.interleaved({"cold": call}, timing.Plan(rounds=2, turn=0.001))
+    assert min(times["cold"]) < 0.002
+    assert calls == ["prepare", "call"] * (len(calls) // 2)
+
+
+def test_callers_share_the_calls() -> None:
+    made: list[int] = []
+    several = situations.Together(lambda: made.append(threading.get_ident()), 3)
+    several.repeat(8)
+    several()
+    assert len(made) == 8 + 3
 
 
 def test_a_copy_is_timed_in_rows() -> None:
