@@ -156,8 +156,11 @@ def test_rows_along_several_axes(dtype: str, n: int) -> None:
 # ---- SIMD targets ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not {"AVX2", "AVX512"} <= set(fn.simd_targets()), reason="needs AVX-512")
-def test_avx2_and_avx512(norm: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+FUSED = [target for target in ("AVX2", "AVX512", "AVX512_BF16") if target in fn.simd_targets()]
+
+
+@pytest.mark.skipif(len(FUSED) < 2, reason="needs AVX-512")
+def test_targets_with_fused_operations(norm: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = [*range(2, 36), 63, 64, 65, 127, 129, 1023, 1025, 2049]
     cases = [draw(norm, 6, n, dtype) for n in lengths] + [draw(norm, 900, 100, dtype), draw(norm, 6, 20_000, dtype)]
     for n in (65, 1100):
@@ -166,10 +169,11 @@ def test_avx2_and_avx512(norm: Any, dtype: str, monkeypatch: pytest.MonkeyPatch)
     before = fn.simd_target()
     results = {}
     try:
-        for target in ("AVX2", "AVX512"):
+        for target in FUSED:
             fn.set_simd_target(target)
             results[target] = [norm.outputs(*case) for case in cases]
     finally:
         fn.set_simd_target(before)
-    for case, *pair in zip(cases, *results.values(), strict=True):
-        assert_same(*pair, case[1].shape)
+    for case, first, *others in zip(cases, *results.values(), strict=True):
+        for other in others:
+            assert_same(first, other, case[1].shape)

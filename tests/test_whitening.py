@@ -15,7 +15,7 @@ from fastnorm import reference as ref
 from scaled_error import exceeded, whitening_error
 
 METHODS: list[Any] = ["pca", "zca", "cholesky", "cholesky-prec", "zca-cor", "pca-cor"]
-FUSED = {"AVX512", "AVX2", "NEON"}  # targets that fuse multiplication and addition
+FUSED = {"AVX512_BF16", "AVX512", "AVX2", "NEON"}  # targets that fuse multiplication and addition
 
 
 def samples(n: int, d: int, condition: float = 10.0, dtype: Any = np.float64, mean: float = 10.0) -> np.ndarray:

@@ -6,9 +6,15 @@
 // newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
 #undef FASTNORM_OTHER_NEON
 #define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES != 0 ? (HWY_NEON | HWY_NEON_BF16) : 0)
+// Units of bfloat16 are compiled for processors that round to it, too (AVX512_BF16).
+#undef FASTNORM_OTHER_AVX3
+#ifdef FASTNORM_ROUNDS_TO_BFLOAT16
+#define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_SPR)
+#else
+#define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
+#endif
 #undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS \
-    (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
+#define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | FASTNORM_OTHER_AVX3 | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
 #if defined(FASTNORM_FEW_TARGETS)
 // For builds in which a compiler takes minutes for each: what has masked memory, and what has not.
 #undef HWY_DISABLED_TARGETS
@@ -39,6 +45,15 @@
 #endif
 #ifndef HWY_ALL_SVE
 #define HWY_ALL_SVE (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#endif
+
+// Whether the compiler and Highway have that target: the name in which it is seen from everywhere.
+#undef FASTNORM_HAS_BFLOAT16_TARGET
+#if HWY_ARCH_X86_64 && HWY_AVX3_ZEN4 != 0 && !defined(FASTNORM_FEW_TARGETS) && (HWY_ATTAINABLE_TARGETS & HWY_AVX3) && \
+    (HWY_COMPILER_GCC_ACTUAL >= 1000 || HWY_COMPILER_CLANG >= 1000) && !HWY_COMPILER_CLANGCL
+#define FASTNORM_HAS_BFLOAT16_TARGET 1
+#else
+#define FASTNORM_HAS_BFLOAT16_TARGET 0
 #endif
 
 #include "hwy/foreach_target.h"  // must come before highway.h

@@ -51,7 +51,7 @@ void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, 
 template <class T>
 std::size_t Compress(const std::uint8_t* mask, std::size_t n, const T* x, T* to) {
     std::size_t i = 0, count = 0;
-#if HWY_TARGET == HWY_AVX3
+#if FASTNORM_AVX512
     using B = Bits<T>;
     const hn::CappedTag<B, 64 / sizeof(B)> d;
     constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;

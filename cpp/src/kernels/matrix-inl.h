@@ -15,7 +15,7 @@ namespace HWY_NAMESPACE {
 
 // Accumulators are rows x vectors; with the vectors of b and one of a they fit the registers.
 #undef FASTNORM_ACCUMULATOR_ROWS
-#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+#if FASTNORM_AVX512 || HWY_ARCH_ARM_A64
 #define FASTNORM_ACCUMULATOR_ROWS 8
 #else
 #define FASTNORM_ACCUMULATOR_ROWS 4

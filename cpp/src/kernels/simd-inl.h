@@ -39,9 +39,24 @@ struct Virtual {
     static constexpr std::size_t kQuad = 4 * kLanes;                    // elements added at a time
 };
 
+#undef FASTNORM_NATIVE_BF16
+// Rounding to bfloat16 in hardware.
+#if FASTNORM_HAS_BFLOAT16_TARGET && HWY_TARGET == HWY_AVX3_ZEN4
+#define FASTNORM_NATIVE_BF16 1
+#else
+#define FASTNORM_NATIVE_BF16 0
+#endif
+
+#undef FASTNORM_AVX512
+#if HWY_TARGET == HWY_AVX3 || FASTNORM_NATIVE_BF16
+#define FASTNORM_AVX512 1
+#else
+#define FASTNORM_AVX512 0
+#endif
+
 #undef FASTNORM_MASKED_MEMORY
 // Masked loads that never touch memory behind the mask.
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX2 || FASTNORM_AVX512
 #define FASTNORM_MASKED_MEMORY 1
 #else
 #define FASTNORM_MASKED_MEMORY 0
@@ -49,7 +64,7 @@ struct Virtual {
 
 #undef FASTNORM_MASKED_HALVES
 // The same for 16-bit lanes.
-#if HWY_TARGET == HWY_AVX3
+#if FASTNORM_AVX512
 #define FASTNORM_MASKED_HALVES 1
 #else
 #define FASTNORM_MASKED_HALVES 0
@@ -57,7 +72,7 @@ struct Virtual {
 
 #undef FASTNORM_NATIVE_F16
 // Conversions of float16 in hardware. Highway's own emulation loses infinities.
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_NEON_WITHOUT_AES
+#if HWY_TARGET == HWY_AVX2 || FASTNORM_AVX512 || HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_NEON_WITHOUT_AES
 #define FASTNORM_NATIVE_F16 1
 #else
 #define FASTNORM_NATIVE_F16 0
@@ -108,7 +123,7 @@ HWY_INLINE hn::Vec<D> LoadLanes(D d, const T* p) {
 
 // The bits of a 16-bit type nearest to a value, ties to even.
 template <class D>
-HWY_INLINE Narrow<D> Rounded(hn::Vec<D> v, D, BF16) {
+HWY_INLINE Narrow<D> RoundedBits(hn::Vec<D> v, D) {
     const hn::Rebind<std::uint16_t, D> d16;
     const hn::Rebind<std::uint32_t, D> d32;
     const hn::Rebind<std::int32_t, D> i32;
@@ -121,6 +136,20 @@ HWY_INLINE Narrow<D> Rounded(hn::Vec<D> v, D, BF16) {
     const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
     const auto result = hn::IfThenElse(is_nan, quiet, rounded);
     return hn::DemoteTo(d16, hn::BitCast(i32, result));
+}
+
+template <class D>
+HWY_INLINE Narrow<D> Rounded(hn::Vec<D> v, D d, BF16) {
+#if FASTNORM_NATIVE_BF16
+    // The instruction takes subnormal numbers for zero.
+    if constexpr (Virtual<D>::kN == 16) {
+        constexpr int kSubnormal = 0x20;
+        if (HWY_LIKELY(_mm512_fpclass_ps_mask(v.raw, kSubnormal) == 0)) {
+            return Narrow<D>{reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v.raw))};
+        }
+    }
+#endif
+    return RoundedBits(v, d);
 }
 
 template <class D>

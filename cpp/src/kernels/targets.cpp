@@ -27,10 +27,25 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fastnorm {
 
+#if FASTNORM_HAS_BFLOAT16_TARGET
+namespace N_AVX3_ZEN4 {
+extern const Kernels<BF16> kBFloat16;
+}
+#endif
+
 namespace {
+
+#if FASTNORM_HAS_BFLOAT16_TARGET
+constexpr KernelTable kRoundsToBFloat16{&N_AVX3::kFloat32, &N_AVX3::kFloat64, &N_AVX3_ZEN4::kBFloat16,
+                                        &N_AVX3::kFloat16, &N_AVX3::kMatrices};
+#endif
 
 std::vector<Target> compiled_targets() {
     return {
+#if FASTNORM_HAS_BFLOAT16_TARGET
+        // AMD's from Zen 4 on, Intel's from Sapphire Rapids on.
+        {HWY_AVX3_ZEN4 | HWY_AVX3_SPR, "AVX512_BF16", &kRoundsToBFloat16},
+#endif
 #if HWY_TARGETS & HWY_AVX3
         {HWY_AVX3, "AVX512", &N_AVX3::kTable},
 #endif
