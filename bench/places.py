@@ -17,9 +17,9 @@ Call = Callable[[], Any]
 
 
 class Place(NamedTuple):
-    """What is compared, and the most that the call may take of the plain one's time."""
+    """What is compared, and the most that the call may take of the plain one's time, or that PyTorch must take more."""
 
-    limit: float
+    limit: float | None
     plain: Call
     call: Call
     numpy: Call | None = None
@@ -49,5 +49,6 @@ def _measured(place: Place, rounds: int) -> str:
     times = timing.interleaved(calls, timing.Plan(rounds, 0.01))
     ratios = {other: timing.ratio(times[other], times["call"]).median for other in calls if other != "call"}
     others = "".join(f"   {ratios[o]:6.2f} x" if o in ratios else " " * 11 for o in ("numpy", "torch"))
-    of_plain = f"{1 / ratios['plain']:8.2f} x ({place.limit:.2f})"
-    return f"{timing.seconds(times['call']):>11}   {of_plain:>18}{others}"
+    limit = "ahead" if place.limit is None else f"{place.limit:.2f}"
+    of_plain = f"{1 / ratios['plain']:8.2f} x ({limit})"
+    return f"{timing.seconds(times['call']):>11}   {of_plain:<18}{others}"

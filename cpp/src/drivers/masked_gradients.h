@@ -165,8 +165,8 @@ private:
             }
             if (i == 0 || p.row_axis.stat != 0) set_means(p, i, means);
             const std::uint8_t* const mask = p.mask(i, mask_tile);
-            kernels_.select(mask, p.lanes, p.read<T>(kX, i, x), means, one_mean, x);
-            kernels_.select(mask, p.lanes, p.read<T>(kDy, i, dy), &zero, true, dy);
+            kernels_.select(mask, p.lanes, p.read<T>(kX, i, x), means, one_mean, x, p.ahead<T>(kX));
+            kernels_.select(mask, p.lanes, p.read<T>(kDy, i, dy), &zero, true, dy, p.ahead<T>(kDy));
         }
     }
 

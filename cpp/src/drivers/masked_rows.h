@@ -42,6 +42,12 @@ struct MaskedPlane {
         gather(row(k, i), lane_axis.stride[k], lanes, tile);
         return tile;
     }
+    // Elements from a row to one that is read some rows later: in a tile of columns no row is long enough for the
+    // processor to see that the next one follows.
+    template <class T>
+    std::ptrdiff_t ahead(Operand k) const {
+        return in_place<T>(k) ? 4 * row_axis.stride[k] / static_cast<std::ptrdiff_t>(sizeof(T)) : 0;
+    }
     const std::uint8_t* mask(std::size_t i, std::uint8_t* tile) const { return read<std::uint8_t>(kExtra, i, tile); }
     // Calls f(first row, n, kind) for runs of rows that are of one kind.
     template <class F>

@@ -135,19 +135,20 @@ private:
     std::size_t mixed_rows(const MaskedPlane& p, T* tile, double* counts, C* pivots) const {
         const Borrowed<double> sums(p.lanes), squares(p.lanes);
         const Borrowed<T> other(p.lanes);
-        const Borrowed<std::uint8_t> masks(p.rows * p.lanes);
+        const Borrowed<std::uint8_t> masks(p.rows * p.lanes), counted(p.lanes);
+        static_assert(kRows < 256);
         std::fill_n(static_cast<double*>(sums), p.lanes, 0.0);
         std::fill_n(static_cast<double*>(squares), p.lanes, 0.0);
-        std::fill_n(counts, p.lanes, 0.0);
+        std::fill_n(static_cast<std::uint8_t*>(counted), p.lanes, std::uint8_t{0});
         std::fill_n(pivots, p.lanes, C(0));
         std::fill_n(static_cast<T*>(other), p.lanes, narrow<T>(0.0));
         for (std::size_t i = 0; i < p.rows; ++i) {
             T* const row = tile + i * p.lanes;
-            std::uint8_t* const mask = masks + i * p.lanes;
-            gather(p.row(kExtra, i), p.lane_axis.stride[kExtra], p.lanes, mask);
-            kernels_.select(mask, p.lanes, p.read<T>(kX, i, row), other, false, row);
-            for (std::size_t k = 0; k < p.lanes; ++k) counts[k] += static_cast<double>(mask[k] != 0);
+            const std::uint8_t* const mask = p.mask(i, masks + i * p.lanes);
+            kernels_.select(mask, p.lanes, p.read<T>(kX, i, row), other, false, row, p.ahead<T>(kX));
+            for (std::size_t k = 0; k < p.lanes; ++k) counted[k] += mask[k] != 0;
         }
+        std::copy_n(static_cast<const std::uint8_t*>(counted), p.lanes, counts);
         if (!centred_) return p.rows;
         kernels_.column_moments(tile, static_cast<std::ptrdiff_t>(p.lanes), p.rows, p.lanes, pivots, sums, squares);
         for (std::size_t k = 0; k < p.lanes; ++k) {
@@ -156,7 +157,7 @@ private:
         }
         for (std::size_t i = 0; i < p.rows; ++i) {
             T* const row = tile + i * p.lanes;
-            kernels_.select(masks + i * p.lanes, p.lanes, row, other, false, row);
+            kernels_.select(p.mask(i, masks + i * p.lanes), p.lanes, row, other, false, row, 0);
         }
         return p.rows;
     }

@@ -395,7 +395,7 @@ private:
         const std::ptrdiff_t step = lanes_.stride[kExtra];
         if (direct(bases, kY) && step == 1) {
             T* const y = reinterpret_cast<T*>(bases[kY]);
-            kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, y, outside, false, y);
+            kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, y, outside, false, y, 0);
             return;
         }
         for (std::size_t i = 0; i < n; ++i) {

@@ -28,9 +28,9 @@ HWY_INLINE hn::Mask<D> MaskOf(D d, const std::uint8_t* mask) {
     }
 }
 
-// to = mask ? yes : no; `to` may be one of them. `one`: of the second there is one value for all.
+// See Kernels::select.
 template <class T>
-void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to) {
+void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to, std::ptrdiff_t ahead) {
     using B = Bits<T>;
     B first;
     std::memcpy(&first, no, sizeof(B));
@@ -39,6 +39,7 @@ void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, 
     const auto same = hn::Set(d, first);
     std::size_t i = 0;
     for (; i + kN <= n; i += kN) {
+        if (ahead) hwy::Prefetch(yes + i + ahead);
         const auto a = hn::LoadU(d, reinterpret_cast<const B*>(yes + i));
         const auto b = one ? same : hn::LoadU(d, reinterpret_cast<const B*>(no + i));
         hn::StoreU(hn::IfThenElse(MaskOf(d, mask + i), a, b), d, reinterpret_cast<B*>(to + i));

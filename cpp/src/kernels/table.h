@@ -121,8 +121,10 @@ struct Kernels {
     // Returns how many rows are done: it stops before rows whose own sums do not fit into the compute type and, if dx
     // `overwrites` dy, before those with gradients so large that s1 and s2 might not.
     std::size_t (*row_gradients)(const Plane<T>&, double inverse, bool centred, bool overwrites, C* s1, C* s2);
-    // to = mask ? yes : no; `to` may be one of them. `one`: of the second there is one value for all.
-    void (*select)(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to);
+    // to = mask ? yes : no; `to` may be one of them. `one`: of the second there is one value for all. What lies `ahead`
+    // elements behind the first is fetched meanwhile, unless that is 0.
+    void (*select)(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to,
+                   std::ptrdiff_t ahead);
     // The elements of x that count, one after the other; returns how many. A vector more than these may be written.
     std::size_t (*compress)(const std::uint8_t* mask, std::size_t n, const T* x, T* to);
     // The least and the largest of n >= 1 values; NaN if one is.
