@@ -23,8 +23,8 @@ public:
 
     PlaneWriter(const Kernels<T>& kernels, PlaneKernel<T> kernel) : kernels_(kernels), kernel_(kernel) {}
 
-    // `stream`: past the caches. Those rows that begin and end with a line have it set in the plane already.
-    void run(Plane<T> p, bool stream) const {
+    // `stream`: past the caches. Planes of rows that begin and end with a line have it set already. Uses the plane up.
+    void run(Plane<T>& p, bool stream) const {
         if (few_lanes(p)) {
             p.stream = stream;
             wide_rows(p);
@@ -59,7 +59,7 @@ private:
     }
 
     // Rows of few lanes as wide ones of whole lines.
-    void wide_rows(Plane<T> p) const {
+    void wide_rows(Plane<T>& p) const {
         const std::size_t lanes = p.lanes, total = p.rows;
         // Few of few rows: what they share has to be repeated for each.
         const std::size_t most = kFewLanes * std::max<std::size_t>(1, 8 / lanes);
@@ -91,7 +91,7 @@ private:
     }
 
     // Short rows one after the other, which would leave most lines half written: past the caches as one long row.
-    void stream_flat(Plane<T> p) const {
+    void stream_flat(Plane<T>& p) const {
         constexpr std::size_t kVector = kLine / sizeof(C);
         const Borrowed<C> all(7 * (kWrapped + kVector));
         C* next = all;
@@ -107,7 +107,7 @@ private:
     }
 
     // The same for rows that are shorter than a vector: by way of a tile.
-    void stream_rows(Plane<T> p) const {
+    void stream_rows(Plane<T>& p) const {
         constexpr std::size_t kTile = 16 * 1024 / sizeof(T);
         const Borrowed<T> tile(kTile);
         T* y = p.y;
