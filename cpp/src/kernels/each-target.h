@@ -6,9 +6,10 @@
 // newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
 #undef FASTNORM_OTHER_NEON
 #define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES != 0 ? (HWY_NEON | HWY_NEON_BF16) : 0)
-// Units of bfloat16 are compiled for processors that round to it, too (AVX512_BF16).
+// Units of bfloat16 are compiled for processors that round to it, too (AVX512_BF16), by compilers that have the type.
+#include "hwy/detect_compiler_arch.h"
 #undef FASTNORM_OTHER_AVX3
-#ifdef FASTNORM_ROUNDS_TO_BFLOAT16
+#if defined(FASTNORM_ROUNDS_TO_BFLOAT16) && !HWY_COMPILER_MSVC && !HWY_COMPILER_CLANGCL
 #define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_SPR)
 #else
 #define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
@@ -47,10 +48,10 @@
 #define HWY_ALL_SVE (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #endif
 
-// Whether the compiler and Highway have that target: the name in which it is seen from everywhere.
+// Whether there is that target, also where it is seen from units that are not compiled for it.
 #undef FASTNORM_HAS_BFLOAT16_TARGET
-#if HWY_ARCH_X86_64 && HWY_AVX3_ZEN4 != 0 && !defined(FASTNORM_FEW_TARGETS) && (HWY_ATTAINABLE_TARGETS & HWY_AVX3) && \
-    (HWY_COMPILER_GCC_ACTUAL >= 1000 || HWY_COMPILER_CLANG >= 1000) && !HWY_COMPILER_CLANGCL
+#if HWY_ARCH_X86_64 && HWY_AVX3_ZEN4 != 0 && (HWY_ATTAINABLE_TARGETS & HWY_AVX3) && !defined(FASTNORM_FEW_TARGETS) && \
+    !HWY_COMPILER_MSVC && !HWY_COMPILER_CLANGCL
 #define FASTNORM_HAS_BFLOAT16_TARGET 1
 #else
 #define FASTNORM_HAS_BFLOAT16_TARGET 0
