@@ -142,6 +142,15 @@ def test_large_means_cost_no_digits() -> None:
         assert not exceeded(errors(dy, x, 1, {"method": method}))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("shape", "axis"), [((64, 16, 12, 12), 1), ((16, 9000), 0)])
+def test_first_samples_may_lie_far_from_the_others(shape: Any, axis: int, dtype: str) -> None:
+    """Of large data some give the centres that all are summed about."""
+    dy, x, *_ = draw(shape, axis, dtype=np.dtype(dtype))
+    x[(slice(None),) * (1 - axis) + (slice(shape[1 - axis] // 8),)] += 30.0
+    assert not exceeded(errors(dy, x, axis, {"groups": 2, "eps": 0.0}))
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e18, 1e30])
 @pytest.mark.parametrize("method", METHODS)
 def test_any_scale(method: Any, scale: float) -> None:

@@ -173,9 +173,7 @@ def batch_whitening_forward(
 
     Notes
     -----
-    Covariances are summed, decomposed and inverted in float64. Of narrower data the products of 128 samples at a time
-    add up in float32 first, unless rounding would be amplified by more than 32. A NaN or an infinity makes its
-    group NaN, and no other.
+    Covariances are summed, decomposed and inverted in float64. A NaN or an infinity makes its group NaN, and no other.
     If `x` is empty the buffers stay as they are.
 
     References

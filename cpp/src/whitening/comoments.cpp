@@ -59,6 +59,8 @@ public:
           left_(left),
           right_(right),
           read_(left.along_features() ? kPanel : kRun),
+          lanes_(std::min(strip, divide_up(features.n, kTileRows) * kTileRows)),
+          apart_(read_ * lanes_),
           kernels_(sum_kernels(kernels())) {}
 
     // `totals` may be nullptr.
@@ -84,8 +86,8 @@ private:
         // Only one of the blocks of these rows adds them up.
         const bool adds = !totals_.empty() && (right_ ? column == 0 : diagonal);
         double* const totals = adds ? totals_.data() + (chunk * cuts_.groups + group) * cuts_.n + row : nullptr;
-        C* const a = scratch<C>(read_ * cuts_.width * (diagonal ? 1 : 2));
-        C* const b = diagonal ? a : a + read_ * cuts_.width;
+        C* const a = scratch<C>(cuts_.width / strip * apart_ * (diagonal ? 1 : 2));
+        C* const b = diagonal ? a : a + cuts_.width / strip * apart_;
         clear_padding(cuts_.features_of(row), a);
         if (!diagonal) clear_padding(cuts_.features_of(column), b);
         const std::size_t begin = chunk * cuts_.chunk, end = std::min(begin + cuts_.chunk, cuts_.samples);
@@ -95,7 +97,7 @@ private:
             pad(count, cuts_.features_of(row), a);
             if (!diagonal) pack(right_ ? *right_ : left_, group, first, count, column, b);
             for (std::size_t s = 0; s < count; s += kPanel) {
-                const std::size_t some = std::min(kPanel, count - s), at = s * strip;
+                const std::size_t some = std::min(kPanel, count - s), at = s * lanes_;
                 if (totals) add_up(a + at, some, row, totals);
                 multiply(a + at, b + at, some, cuts_.features_of(row), cuts_.features_of(column), diagonal,
                          first + s > begin, part);
@@ -106,22 +108,22 @@ private:
     // Of the last strip of a panel with `n` features.
     void clear_padding(std::size_t n, C* panel) const {
         const std::size_t strips = n / strip;
-        if (n % strip) std::fill_n(panel + strips * strip * read_, strip * read_, C{0});
+        if (n % strip) std::fill_n(panel + strips * apart_, apart_, C{0});
     }
 
     // Rows behind the last sample, so that sums can take several at a time.
     void pad(std::size_t count, std::size_t n, C* panel) const {
         const std::size_t rows = divide_up(count, kRowsApart) * kRowsApart - count;
         for (std::size_t i = 0; rows && i < n; i += strip)
-            std::fill_n(panel + i * read_ + count * strip, rows * strip, C{0});
+            std::fill_n(panel + i / strip * apart_ + count * lanes_, rows * lanes_, C{0});
     }
 
     void pack(const Reader& reader, std::size_t group, std::size_t first, std::size_t count, std::size_t begin,
               C* to) const {
-        constexpr auto step = static_cast<std::ptrdiff_t>(strip);
+        const auto step = static_cast<std::ptrdiff_t>(lanes_), apart = static_cast<std::ptrdiff_t>(apart_);
         const std::size_t n = cuts_.features_of(begin);
-        if (reader.along_features() && reader.strips(group, first, count, begin, n, to,
-                                                     static_cast<std::ptrdiff_t>(read_ * strip), kernels_.pack<T>())) {
+        if (reader.along_features() && lanes_ == strip &&
+            reader.strips(group, first, count, begin, n, to, apart, kernels_.pack<T>())) {
             return;
         }
         // Where features are neighbours a few samples at a time, so that memory is read through.
@@ -129,8 +131,8 @@ private:
         for (std::size_t s = 0; s < count; s += most) {
             const std::size_t some = std::min(most, count - s);
             for (std::size_t i = 0; i < n; i += strip) {
-                reader.read(group, first + s, some, begin + i, std::min(strip, n - i), to + i * read_ + s * strip, step,
-                            1);
+                C* const at = to + i / strip * apart_ + s * lanes_;
+                reader.read(group, first + s, some, begin + i, std::min(strip, n - i), at, step, 1);
             }
         }
     }
@@ -138,9 +140,9 @@ private:
     // Adds the samples of a panel, which is padded with rows of zeros.
     void add_up(const C* panel, std::size_t count, std::size_t begin, double* totals) const {
         const std::size_t n = cuts_.features_of(begin);
-        for (std::size_t i = 0; i < n; i += strip, panel += read_ * strip) {
+        for (std::size_t i = 0; i < n; i += strip, panel += apart_) {
             kernels_.column_sums({divide_up(count, kRowsApart) * kRowsApart, std::min(strip, n - i), panel,
-                                  static_cast<std::ptrdiff_t>(strip), totals + i});
+                                  static_cast<std::ptrdiff_t>(lanes_), totals + i});
         }
     }
 
@@ -148,12 +150,14 @@ private:
                   bool add, double* part) const {
         for (std::size_t j = 0; j < columns; j += strip) {
             const std::size_t lanes = std::min(strip, columns - j);
+            const C* const right = b + j / strip * apart_;
             for (std::size_t i = 0; i < (upper ? j : rows); i += strip) {
                 const std::size_t some = divide_up(std::min(strip, rows - i), kTileRows) * kTileRows;
-                multiply_tile(some, count, lanes, a + i * read_, b + j * read_, add, part + i * cuts_.width + j);
+                const C* const left = a + i / strip * apart_;
+                multiply_tile(some, count, lanes, left, right, add, part + i * cuts_.width + j);
             }
             for (std::size_t i = 0; upper && i < lanes; i += kTileRows) {
-                multiply_tile(kTileRows, count, lanes - i, a + j * read_ + i, b + j * read_ + i, add,
+                multiply_tile(kTileRows, count, lanes - i, right + i, right + i, add,
                               part + (j + i) * cuts_.width + j + i);
             }
         }
@@ -161,7 +165,7 @@ private:
 
     void multiply_tile(std::size_t rows, std::size_t count, std::size_t lanes, const C* a, const C* b, bool add,
                        double* part) const {
-        constexpr auto step = static_cast<std::ptrdiff_t>(strip);
+        const auto step = static_cast<std::ptrdiff_t>(lanes_);
         const auto width = static_cast<std::ptrdiff_t>(cuts_.width);
         kernels_.product_f64({rows, count, lanes, a, 1, step, b, step, part, width, add});
     }
@@ -205,7 +209,9 @@ private:
     Cuts cuts_;
     const Reader& left_;
     const Reader* right_;
-    std::size_t read_;  // samples at a time
+    std::size_t read_;   // samples at a time
+    std::size_t lanes_;  // of a sample in a strip: of few features not more than they fill, for the first cache
+    std::size_t apart_;  // elements from strip to strip
     const SumKernels& kernels_;
     std::unique_ptr<double[]> parts_;  // of every chunk the blocks
     std::vector<double> totals_;       // of every chunk the features

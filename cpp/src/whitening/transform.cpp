@@ -20,6 +20,8 @@ namespace fastnorm {
 namespace {
 
 constexpr std::size_t kPanel = 128;           // samples that share a pass over the matrix, at most
+constexpr std::size_t kNarrowPanel = 32;      // of few features: what one panel writes need not wait for memory before
+constexpr std::size_t kNarrowBytes = 1 << 8;  // the next one is read
 constexpr std::size_t kDepth = 128;           // features of one chain
 constexpr std::size_t kLanesBytes = 1 << 18;  // of a panel: it fits the second cache
 constexpr std::size_t kLeastCache = 1 << 19;
@@ -106,6 +108,7 @@ struct Transform {
 private:
     // Samples of a panel whose features are neighbours.
     std::size_t panel_rows() const {
+        if (depth * sizeof(C) <= kNarrowBytes) return kNarrowPanel;
         return std::clamp<std::size_t>(rows_bytes() / (depth * sizeof(C)) / kTileRows * kTileRows, 2 * kTileRows,
                                        kPanel);
     }
