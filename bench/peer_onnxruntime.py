@@ -23,7 +23,7 @@ class OnnxRuntime:
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call, if there is an operator for it and a kernel for the operator."""
-        if problem.direction != "inference" or problem.op not in OPERATORS or problem.data.dtype not in _TYPES:
+        if problem.direction != "inference" or not has_operator(problem.op) or problem.data.dtype not in _TYPES:
             return None
         last = problem.op in ("layer_norm", "rms_norm")
         if problem.axis != (problem.data.ndim - 1 if last else 1):
@@ -45,6 +45,11 @@ class OnnxRuntime:
 def _kept(out: Array, *_: Any) -> Array:
     """Return the output; the other arguments live as long as who asks."""
     return out
+
+
+def has_operator(op: str) -> bool:
+    """Say whether this version of ONNX has an operator for an operation."""
+    return op in OPERATORS and OPERATORS[op][1] <= onnx.defs.onnx_opset_version()
 
 
 def model(problem: Problem) -> bytes:

@@ -6,7 +6,7 @@ import openvino.properties
 import openvino.properties.hint
 
 from candidate import Candidate
-from peer_onnxruntime import OPERATORS, model
+from peer_onnxruntime import has_operator, model
 from problems import Problem
 
 
@@ -19,7 +19,7 @@ class OpenVino:
 
     def candidate(self, problem: Problem, threads: int) -> Candidate | None:
         """Return the call, if there is an operator for it."""
-        if problem.direction != "inference" or problem.op not in OPERATORS or problem.data.dtype != np.float32:
+        if problem.direction != "inference" or not has_operator(problem.op) or problem.data.dtype != np.float32:
             return None
         last = problem.op in ("layer_norm", "rms_norm")
         if problem.axis != (problem.data.ndim - 1 if last else 1):

@@ -1,4 +1,7 @@
-"""Modules and networks of PyTorch as they are and after `fastnorm.torch.swap_norms(model, kinds="all")`."""
+"""Modules of PyTorch as they are and after `fastnorm.torch.swap_norms`: what it swaps by default, and the others.
+
+A training step is forward and backward as inside of a network: gradients are made, and not added to older ones.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ MODULES: tuple[tuple[nn.Module, tuple[int, ...], torch.memory_format], ...] = (
     (nn.InstanceNorm2d(64), (8, 64, 56, 56), torch.contiguous_format),
     (nn.BatchNorm2d(64), (8, 64, 56, 56), torch.contiguous_format),
     (nn.BatchNorm2d(64), (8, 64, 56, 56), LAST_2D),
+    (nn.BatchNorm2d(16), (8, 16, 8, 8), torch.contiguous_format),
+    (nn.BatchNorm1d(256), (64, 256), torch.contiguous_format),
     (nn.GroupNorm(32, 320), (2, 320, 32, 32), torch.contiguous_format),
     (nn.GroupNorm(32, 320), (2, 320, 32, 32), LAST_2D),
     (nn.LayerNorm(768), (512, 768), torch.contiguous_format),
@@ -40,7 +45,9 @@ def main() -> None:
 
 
 def both(name: str, module: nn.Module, x: torch.Tensor, call: Callable[[nn.Module, torch.Tensor], None]) -> None:
-    ours = swap_norms(copy.deepcopy(module), kinds="all")
+    ours = swap_norms(copy.deepcopy(module))
+    if type(ours) is type(module):
+        swap_norms(ours, kinds=[type(module)])
     compare(name, lambda: call(module, x), lambda: call(ours, x))
 
 
@@ -52,7 +59,7 @@ def infer(module: nn.Module, x: torch.Tensor) -> None:
 def train(module: nn.Module, x: torch.Tensor) -> None:
     leaf = x.requires_grad_()
     y = module(leaf)
-    y.backward(y.detach())
+    torch.autograd.grad(y, [leaf, *module.parameters()], y.detach())
 
 
 if __name__ == "__main__":

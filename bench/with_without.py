@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,9 +11,9 @@ from typing import Any, NamedTuple
 import fastnorm as fn
 import machine
 
-_SECONDS = 1.0  # for each pair
-_LEAST = 5
-_MOST = 2000
+_ROUNDS = 7
+_TURN = 0.1  # seconds of calls in a row, one at the least
+_SETTLE = 0.01  # seconds before a turn, in which threads of the other that wait awake go to sleep
 
 
 class Row(NamedTuple):
@@ -29,16 +30,13 @@ def compare(
     within: Callable[[], Any],
     around: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Row:
-    """Call both in turns, so that a busy machine slows both, the second inside of a context; print the row."""
+    """Time both in turns, so that a busy machine slows both, the second inside of a context; print the row.
 
-    def turn() -> tuple[float, float]:
-        first = _seconds(without)
-        with around():
-            return first, _seconds(within)
-
-    turn()
-    rounds = max(_LEAST, min(_MOST, int(_SECONDS / sum(turn()))))
-    times = [turn() for _ in range(rounds)]
+    A turn is a row of calls after a rest and a call that is not timed, as in `timing.interleaved`: pools of threads
+    wait awake for a while after a call, on the processors that the other needs, and its data drive the other's out of
+    the caches.
+    """
+    times = [(_turn(without, nullcontext), _turn(within, around)) for _ in range(_ROUNDS)]
     row = Row(name, *(min(column) for column in zip(*times, strict=True)))
     print(f"| {name} | {_text(row.without)} | {_text(row.within)} | {row.without / row.within:.2f} |", flush=True)
     return row
@@ -50,10 +48,17 @@ def heading(peer: str, version: str) -> None:
     print("| what | without | with fastnorm | times as fast |\n|---|---:|---:|---:|", flush=True)
 
 
-def _seconds(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def _turn(call: Callable[[], Any], around: Callable[[], AbstractContextManager[Any]]) -> float:
+    """Return the least seconds of a call in a turn."""
+    time.sleep(_SETTLE)
+    least, end = math.inf, time.perf_counter() + _TURN
+    with around():
+        call()
+        while least == math.inf or time.perf_counter() < end:
+            start = time.perf_counter()
+            call()
+            least = min(least, time.perf_counter() - start)
+    return least
 
 
 def _text(seconds: float) -> str:

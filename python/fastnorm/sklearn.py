@@ -76,8 +76,8 @@ class Whitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     >>> from fastnorm.sklearn import Whitener
     >>> x = np.random.default_rng(0).normal(loc=1000, size=(500, 3)).astype(np.float32)
     >>> z = Whitener(method="zca").fit_transform(x)
-    >>> z.dtype, np.abs(np.cov(z.T) - np.eye(3)).max() < 1e-5
-    (dtype('float32'), np.True_)
+    >>> z.dtype, bool(np.abs(np.cov(z.T) - np.eye(3)).max() < 1e-5)
+    (dtype('float32'), True)
     """
 
     def __init__(

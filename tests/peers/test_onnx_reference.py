@@ -133,6 +133,8 @@ def test_statistics_of_single_positions() -> None:
 def test_parameters_of_other_dtypes() -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
     x = numbers(2, 4, 6).astype(ml_dtypes.bfloat16)
+    if helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16) != x.dtype:
+        pytest.skip(f"ONNX {onnx.__version__} has no bfloat16 of ml_dtypes")
     scale, bias = numbers(4, dtype="float16"), numbers(4)
     (y,) = node("InstanceNormalization", {"x": x, "scale": scale, "bias": bias})
     expected = fn.reference.instance_norm(x.astype(np.float32), scale.astype(np.float32), bias)
@@ -168,6 +170,8 @@ SCALE, BIAS, SHIFT = ({name: numbers(8, seed=k)} for k, name in enumerate(("scal
 )
 def test_operators_of_onnx_runtime(op: str, inputs: dict[str, np.ndarray], outputs: list[str]) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    if op == "SkipSimplifiedLayerNormalization" and tuple(map(int, runtime.__version__.split(".")[:2])) < (1, 20):
+        pytest.skip(f"ONNX Runtime {runtime.__version__} leaves the bias out")
     model = one_node(op, inputs, outputs, opset=17, domain="com.microsoft", epsilon=1e-3)
     if "lengths" in outputs:
         model.graph.output[1].type.tensor_type.elem_type = TensorProto.INT32

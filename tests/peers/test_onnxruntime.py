@@ -197,6 +197,8 @@ def test_skip_norms_are_those_of_onnx_runtime(op: str, skip: str, shift: bool, o
     inputs = {"x": ROWS["x"], "skip": SKIPS[skip], "scale": ROWS["scale"]}
     if op == "SkipLayerNormalization":
         inputs["bias"] = ROWS["bias"]
+    elif shift and tuple(map(int, runtime.__version__.split(".")[:2])) < (1, 20):
+        pytest.skip(f"ONNX Runtime {runtime.__version__} leaves this bias out")
     if shift:
         inputs["shift"] = numbers(8, seed=6)
     ours = run(op, inputs, outputs, epsilon=1e-3)

@@ -17,6 +17,7 @@ from fastnorm.sklearn import Whitener
 
 METHODS = ("pca", "zca", "cholesky", "cholesky-prec", "zca-cor", "pca-cor")
 ESTIMATORS = [Whitener(method=method) for method in METHODS] + [Whitener(2)]
+CHECKS = parametrize_with_checks(ESTIMATORS)
 
 
 def samples(mean: float, dtype: str, size: int = 5000) -> np.ndarray:
@@ -29,7 +30,7 @@ def error(z: np.ndarray) -> float:
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks set n_components for methods without, and so on
-@parametrize_with_checks(ESTIMATORS)
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)  # an iterator in scikit-learn 1.6
 def test_checks_of_scikit_learn(estimator: Whitener, check: object) -> None:
     check(estimator)
 

@@ -158,6 +158,37 @@ def test_the_kinds_that_are_swapped() -> None:
         fnt.swap_norms(3)
 
 
+@pytest.mark.parametrize(
+    ("module", "shape", "order", "ours"),
+    [
+        (nn.BatchNorm2d(64), (8, 64, 32, 32), torch.contiguous_format, {"evaluation", "training"}),
+        (nn.BatchNorm2d(64), (8, 64, 32, 32), torch.channels_last, {"evaluation"}),
+        (nn.BatchNorm1d(512), (600, 512), torch.contiguous_format, {"evaluation"}),
+        (nn.BatchNorm2d(4), (2, 4, 3, 3), torch.contiguous_format, set()),
+        (nn.InstanceNorm2d(64), (8, 64, 16, 16), torch.channels_last, {"evaluation", "training"}),
+        (nn.InstanceNorm2d(4), (2, 4, 3, 3), torch.contiguous_format, set()),
+    ],
+)
+def test_by_default_what_does_not_gain_stays_with_pytorch(
+    module: nn.Module, shape: tuple[int, ...], order: torch.memory_format, ours: set[str]
+) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=order)
+    swapped = fnt.swap_norms(copy.deepcopy(module))
+    always = fnt.swap_norms(copy.deepcopy(module), kinds="all")
+    for mode in ("evaluation", "training"):  # before the running statistics differ
+        results = []
+        for each in (module, swapped, always):
+            each.train(mode == "training")
+            with torch.no_grad():
+                results.append(each(x))
+        theirs, got, expected = results
+        assert torch.equal(got, expected if mode in ours else theirs)
+        torch.testing.assert_close(got, theirs, rtol=1e-4, atol=1e-5)
+    fnt.swap_norms(swapped, kinds="all")  # named: wherever fastnorm can
+    with torch.no_grad():
+        assert torch.equal(swapped.train()(x), always.train()(x))
+
+
 def test_hooks_and_names_stay() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
     seen = []

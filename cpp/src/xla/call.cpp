@@ -45,10 +45,11 @@ Error* error(const CallFrame* frame, ErrorCode code, const char* text) {
     return frame->api->create_error(&arguments);
 }
 
-// A runtime whose major version is ours understands our structs: we take its minor version for ours.
+// A runtime whose major version is ours understands our structs: we take its minor version for ours. Those that ask
+// without their table are of version 0.1.
 void answer(const CallFrame* frame, Metadata& metadata) {
     metadata.version.major = kMajorVersion;
-    metadata.version.minor = frame->api->version.minor;
+    metadata.version.minor = frame->api ? frame->api->version.minor : 1;
     metadata.traits = 0;
 }
 

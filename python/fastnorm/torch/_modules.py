@@ -11,6 +11,7 @@ import fastnorm as fn
 
 from . import _tensors
 from ._autograd import normalize, output
+from ._gains import gains
 
 
 class LayerNorm(nn.LayerNorm):
@@ -65,6 +66,9 @@ class GroupNorm(nn.GroupNorm):
 class _Running:
     """What batch and instance norm do with running statistics."""
 
+    # Of modules that were swapped since their kind gains: then calls that do not gain stay with PyTorch.
+    _only_gains = False
+
     def _track(self: Any, mean: Tensor, rstd: Tensor, count: int) -> None:
         """Update the running statistics by those of channels with `count` values, averaged over samples."""
         momentum = self.momentum
@@ -90,7 +94,10 @@ class _BatchNorm(_Running):
     def forward(self: Any, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         fits = input.shape[1] == self.num_features
-        if not self.training and self.running_mean is not None:
+        evaluates = not self.training and self.running_mean is not None
+        if self._only_gains and not gains("batch_norm", input, training=not evaluates):
+            return super().forward(input)  # type: ignore[misc]
+        if evaluates:
             y = self._constant(input) if fits else None
             return super().forward(input) if y is None else y  # type: ignore[misc]
         count = input.numel() // max(1, input.shape[1])
@@ -105,7 +112,11 @@ class _BatchNorm(_Running):
 
 class _InstanceNorm(_Running):
     def _apply_instance_norm(self: Any, input: Tensor) -> Tensor:
-        if not self.training and self.track_running_stats:
+        evaluates = not self.training and self.track_running_stats
+        operation = "batch_norm" if evaluates else "instance_norm"
+        if self._only_gains and not gains(operation, input, training=self.training):
+            return super()._apply_instance_norm(input)  # type: ignore[misc]
+        if evaluates:
             y = self._constant(input)
             return super()._apply_instance_norm(input) if y is None else y  # type: ignore[misc]
         count = input[0, 0].numel() if input.numel() else 0

@@ -23,7 +23,8 @@ _OURS: dict[type[nn.Module], type[nn.Module]] = {
         nn.RMSNorm,
     )
 }
-# Those that gain by more than small calls may lose.
+_THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
+# Those with calls that gain, which they know themselves.
 _GAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
@@ -38,7 +39,9 @@ def swap_norms(model: nn.Module, *, kinds: Iterable[type[nn.Module]] | Literal["
     model : torch.nn.Module
         The model, which is changed; it may be a normalization module itself.
     kinds : collection of torch.nn classes, or "all", optional
-        Which modules: by default batch and instance normalization, which gain.
+        Which modules. By default batch and instance normalization, which then leave to PyTorch what it computes as
+        fast itself: small tensors, batch norm's training on channels that lie last in memory, batch norm in compiled
+        models. Kinds that are named compute with fastnorm wherever it can.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def swap_norms(model: nn.Module, *, kinds: Iterable[type[nn.Module]] | Literal["
     >>> import torch
     >>> from fastnorm.torch import swap_norms
     >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.InstanceNorm2d(8, affine=True))
-    >>> x = torch.randn(2, 3, 16, 16)
+    >>> x = torch.randn(2, 3, 64, 64)
     >>> plain = model(x)
     >>> torch.allclose(swap_norms(model)(x), plain, atol=1e-5)
     True
@@ -79,6 +82,10 @@ def swap_norms(model: nn.Module, *, kinds: Iterable[type[nn.Module]] | Literal["
     for module in model.modules():
         if type(module) in wanted:
             module.__class__ = _OURS[type(module)]
+            if kinds is None:
+                module._only_gains = True
+        elif kinds is not None and _THEIRS.get(type(module)) in wanted:
+            module.__dict__.pop("_only_gains", None)
     return model
 
 
