@@ -6,11 +6,22 @@
 // newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
 #undef FASTNORM_OTHER_NEON
 #define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES != 0 ? (HWY_NEON | HWY_NEON_BF16) : 0)
-// Units of bfloat16 are compiled for processors that round to it, too (AVX512_BF16), by compilers that have the type.
+// Units of bfloat16 are compiled once more for processors that round to it (AVX512_BF16). All of them have what Highway
+// calls AVX3_DL, and the one instruction is written out, so that its old releases do. Not where every processor that
+// the compiler was told of has AVX-512: then Highway leaves the lesser targets out.
 #include "hwy/detect_compiler_arch.h"
+#undef FASTNORM_MAY_ROUND_TO_BFLOAT16
+#if HWY_ARCH_X86_64 && !HWY_COMPILER_MSVC && !HWY_COMPILER_CLANGCL && !defined(__AVX512F__) && \
+    !defined(FASTNORM_FEW_TARGETS)
+#define FASTNORM_MAY_ROUND_TO_BFLOAT16 1
+#else
+#define FASTNORM_MAY_ROUND_TO_BFLOAT16 0
+#endif
 #undef FASTNORM_OTHER_AVX3
-#if defined(FASTNORM_ROUNDS_TO_BFLOAT16) && !HWY_COMPILER_MSVC && !HWY_COMPILER_CLANGCL
-#define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_SPR)
+#if FASTNORM_MAY_ROUND_TO_BFLOAT16 && defined(FASTNORM_ROUNDS_TO_BFLOAT16)
+#undef HWY_WANT_AVX3_DL
+#define HWY_WANT_AVX3_DL
+#define FASTNORM_OTHER_AVX3 (HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
 #else
 #define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
 #endif
@@ -50,8 +61,7 @@
 
 // Whether there is that target, also where it is seen from units that are not compiled for it.
 #undef FASTNORM_HAS_BFLOAT16_TARGET
-#if HWY_ARCH_X86_64 && HWY_AVX3_ZEN4 != 0 && (HWY_ATTAINABLE_TARGETS & HWY_AVX3) && !defined(FASTNORM_FEW_TARGETS) && \
-    !HWY_COMPILER_MSVC && !HWY_COMPILER_CLANGCL
+#if FASTNORM_MAY_ROUND_TO_BFLOAT16 && (HWY_ATTAINABLE_TARGETS & HWY_AVX3)
 #define FASTNORM_HAS_BFLOAT16_TARGET 1
 #else
 #define FASTNORM_HAS_BFLOAT16_TARGET 0

@@ -41,7 +41,7 @@ struct Virtual {
 
 #undef FASTNORM_NATIVE_BF16
 // Rounding to bfloat16 in hardware.
-#if FASTNORM_HAS_BFLOAT16_TARGET && HWY_TARGET == HWY_AVX3_ZEN4
+#if FASTNORM_HAS_BFLOAT16_TARGET && HWY_TARGET == HWY_AVX3_DL
 #define FASTNORM_NATIVE_BF16 1
 #else
 #define FASTNORM_NATIVE_BF16 0
@@ -145,7 +145,9 @@ HWY_INLINE Narrow<D> Rounded(hn::Vec<D> v, D d, BF16) {
     if constexpr (Virtual<D>::kN == 16) {
         constexpr int kSubnormal = 0x20;
         if (HWY_LIKELY(_mm512_fpclass_ps_mask(v.raw, kSubnormal) == 0)) {
-            return Narrow<D>{reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v.raw))};
+            __m256i rounded;
+            asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(v.raw));
+            return Narrow<D>{rounded};
         }
     }
 #endif

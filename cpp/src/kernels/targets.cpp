@@ -25,10 +25,14 @@ constexpr KernelTable kTable{&kFloat32, &kFloat64, &kBFloat16, &kFloat16, &kMatr
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#if FASTNORM_HAS_BFLOAT16_TARGET
+#include <cpuid.h>
+#endif
+
 namespace fastnorm {
 
 #if FASTNORM_HAS_BFLOAT16_TARGET
-namespace N_AVX3_ZEN4 {
+namespace N_AVX3_DL {
 extern const Kernels<BF16> kBFloat16;
 }
 #endif
@@ -36,15 +40,20 @@ extern const Kernels<BF16> kBFloat16;
 namespace {
 
 #if FASTNORM_HAS_BFLOAT16_TARGET
-constexpr KernelTable kRoundsToBFloat16{&N_AVX3::kFloat32, &N_AVX3::kFloat64, &N_AVX3_ZEN4::kBFloat16,
-                                        &N_AVX3::kFloat16, &N_AVX3::kMatrices};
+constexpr KernelTable kRoundsToBFloat16{&N_AVX3::kFloat32, &N_AVX3::kFloat64, &N_AVX3_DL::kBFloat16, &N_AVX3::kFloat16,
+                                        &N_AVX3::kMatrices};
+
+// AMD's from Zen 4 on, Intel's from Sapphire Rapids on.
+bool rounds_to_bfloat16() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
+}
 #endif
 
 std::vector<Target> compiled_targets() {
     return {
 #if FASTNORM_HAS_BFLOAT16_TARGET
-        // AMD's from Zen 4 on, Intel's from Sapphire Rapids on.
-        {HWY_AVX3_ZEN4 | HWY_AVX3_SPR, "AVX512_BF16", &kRoundsToBFloat16},
+        {rounds_to_bfloat16() ? HWY_AVX3_DL : 0, "AVX512_BF16", &kRoundsToBFloat16},
 #endif
 #if HWY_TARGETS & HWY_AVX3
         {HWY_AVX3, "AVX512", &N_AVX3::kTable},
