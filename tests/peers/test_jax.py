@@ -1,5 +1,6 @@
 """`fastnorm.jax`: values, gradients, jit, vmap, scan, errors, and the formula of other devices."""
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -141,3 +142,37 @@ def test_flax() -> None:
     p = variables["params"]
     ours = fnj.group_norm(x, 4, p["scale"], p["bias"], eps=1e-6)
     np.testing.assert_allclose(ours, module.apply(variables, x), rtol=1e-4, atol=1e-5)
+
+
+class Extension(ctypes.Structure):
+    _fields_ = (("size", ctypes.c_size_t), ("type", ctypes.c_int), ("next", ctypes.c_void_p))
+
+
+class Metadata(ctypes.Structure):
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("version_size", ctypes.c_size_t),
+        ("version_extensions", ctypes.c_void_p),
+        ("major", ctypes.c_int),
+        ("minor", ctypes.c_int),
+        ("traits", ctypes.c_uint32),
+    )
+
+
+class MetadataExtension(ctypes.Structure):
+    _fields_ = (("base", Extension), ("metadata", ctypes.POINTER(Metadata)))
+
+
+@pytest.mark.parametrize("name", fn._core.xla_handlers())
+def test_runtimes_that_ask_without_their_table_get_an_answer(name: str) -> None:
+    metadata = Metadata(ctypes.sizeof(Metadata))
+    base = Extension(ctypes.sizeof(MetadataExtension), 1, None)
+    extension = MetadataExtension(base, ctypes.pointer(metadata))
+    # A frame as JAX 0.5 makes it: size, extensions, and zeros for all else.
+    frame = (ctypes.c_size_t * 32)(32 * ctypes.sizeof(ctypes.c_size_t), ctypes.addressof(extension))
+    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    address = get_pointer(fn._core.xla_handlers()[name], b"xla._CUSTOM_CALL_TARGET")
+    handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(address)
+    assert handler(ctypes.addressof(frame)) is None
+    assert (metadata.major, metadata.minor) == (0, 1)
