@@ -19,7 +19,7 @@
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kPanel = 128;           // samples that share a pass over the matrix, at most
+constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix, at most
 // Of so few features panels are shorter: reading the next one does not wait until all of the last one is in memory.
 constexpr std::size_t kNarrowPanel = 32;
 constexpr std::size_t kNarrowBytes = 1 << 8;
