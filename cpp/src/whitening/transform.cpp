@@ -19,9 +19,10 @@
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kPanel = 128;           // samples that share a pass over the matrix, at most
-constexpr std::size_t kNarrowPanel = 32;      // of few features: what one panel writes need not wait for memory before
-constexpr std::size_t kNarrowBytes = 1 << 8;  // the next one is read
+constexpr std::size_t kPanel = 128;  // samples that share a pass over the matrix, at most
+// Of so few features panels are shorter: reading the next one does not wait until all of the last one is in memory.
+constexpr std::size_t kNarrowPanel = 32;
+constexpr std::size_t kNarrowBytes = 1 << 8;
 constexpr std::size_t kDepth = 128;           // features of one chain
 constexpr std::size_t kLanesBytes = 1 << 18;  // of a panel: it fits the second cache
 constexpr std::size_t kLeastCache = 1 << 19;
