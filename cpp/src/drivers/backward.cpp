@@ -126,12 +126,13 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
             const Affine<C> affine(axes, {w, w});
             const Bases bases{bytes(x.data), bytes(dx.data), bytes(dy.data), bytes(added.data)};
             const std::size_t size = elements * sizeof(T);
-            GradientCall<T> gradient{{kernels().of<T>(), make_plan(axes), bases, affine, scale, threads_for(2 * size),
-                                      outgrows_caches(size, threads_for(2 * size), added.data ? 4 : 3), false},
-                                     mean,
-                                     rstd,
-                                     gradients,
-                                     slope};
+            GradientCall<T> gradient{
+                {kernels().of<T>(), make_plan(axes), bases, affine, scale, threads_for(2 * size),
+                 outgrows_caches(Traffic::backward, (added.data ? 4 : 3) * size, threads_for(2 * size)), false},
+                mean,
+                rstd,
+                gradients,
+                slope};
             run(gradient, count_groups(space), parameters);
         });
     }
@@ -154,7 +155,7 @@ void input_gradient(const Space& space, Input dy, Input x, Output dx, const void
         }
         const Bases bases{bytes(x.data), bytes(dx.data), bytes(dy.data), nullptr};
         const Planes<T> planes(kernels().of<T>(), axes, affine, Step::input_gradient,
-                               outgrows_caches(elements * sizeof(T), threads_for(2 * elements * sizeof(T)), 3));
+                               outgrows_caches(Traffic::backward, 3 * elements * sizeof(T), 1));
         planes.run_parallel(bases, stats, threads_for(2 * elements * sizeof(T)));
     });
 }

@@ -29,8 +29,7 @@ void statistics(const Space& space, Input x, const Sum* sum, Output y, const Par
         const Affine<Compute<T>> affine(axes, parameters);
         const std::size_t size = count_elements(space) * sizeof(T);
         const Plan plan = make_plan(axes);
-        // Columns are read twice, so that a cache which they just fit is better left to them.
-        const bool stream = outgrows_caches(size, plan.columns ? 1 : threads_for(size));
+        const bool stream = outgrows_caches(Traffic::forward, 2 * size, threads_for(size));
         const Call<T> call{kernels().of<T>(),
                            plan,
                            Bases{bytes(x.data), bytes(y.data), bytes(a.data), bytes(b.data)},
@@ -79,7 +78,8 @@ void sweep_all(const Space& space, Step step, Input x, Input dy, Output y, const
         const Affine<Compute<T>> given(axes, parameters);
         const Plan plan = make_plan(axes);
         const std::size_t size = count_elements(space) * sizeof(T), width = plan.width;
-        const bool stream = outgrows_caches(size, threads_for(2 * size), dy.data ? 3 : 2);
+        const bool stream = dy.data ? outgrows_caches(Traffic::backward, 3 * size, threads_for(2 * size))
+                                    : outgrows_caches(Traffic::once, 2 * size, threads_for(2 * size));
         const Bases bases{bytes(x.data), bytes(y.data), bytes(dy.data), nullptr};
         if (width == 1 || plan.cells > 1) {
             const std::size_t n = count_groups(space);

@@ -51,7 +51,7 @@ void forward_of(const Space& space, Axes& axes, const Bases& all, const Paramete
             if (saved.count) saved.count[part.groups[i]] = own.n;
         }
         if (!bases[kY]) return;
-        sweep<T>(part, affine, Step::normalize, outgrows_caches(size, threads_for(2 * size)),
+        sweep<T>(part, affine, Step::normalize, outgrows_caches(Traffic::forward, 2 * size, threads),
                  {bases[kX], bases[kY], nullptr, nullptr}, stats, threads);
     });
 }
@@ -103,8 +103,8 @@ struct MaskedBackward {
             stats.set_gradient(i, training && is_centred(scale.statistic) ? sums.groups().a.value(i) / n : 0.0,
                                training && has_slope(scale.statistic) ? sums.groups().b.value(i) / n : 0.0);
         }
-        sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(size, threads_for(3 * size), 3), bases, stats,
-                 threads);
+        sweep<T>(part, affine, Step::masked_gradient, outgrows_caches(Traffic::backward, 3 * size, threads), bases,
+                 stats, threads);
         return sums.parameters();
     }
 

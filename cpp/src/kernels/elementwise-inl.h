@@ -309,6 +309,19 @@ private:
     V scale_, zero_, low_, high_, reciprocal_;
 };
 
+// Not by TruncateTo where there is another way: Highway 1.0.3 has a wrong one of 32 bits for newer processors.
+template <class D>
+HWY_INLINE hn::Vec<hn::Rebind<std::uint8_t, D>> LowBytes(D, hn::Vec<D> v) {
+    const hn::Rebind<std::uint8_t, D> bytes;
+    const hn::RebindToUnsigned<D> whole;
+    if constexpr (sizeof(hn::TFromD<D>) == 4) {
+        const auto low = hn::And(hn::BitCast(whole, v), hn::Set(whole, 0xFFu));
+        return hn::DemoteTo(bytes, hn::BitCast(hn::RebindToSigned<D>(), low));
+    } else {
+        return hn::TruncateTo(bytes, hn::BitCast(whole, v));
+    }
+}
+
 template <class T>
 void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
     using C = Compute<T>;
@@ -320,7 +333,7 @@ void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::u
         ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
             constexpr bool kFull = decltype(full)::value;
             const auto value = round(LoadSome<kFull>(d, y + i, some), i, some);
-            const auto low = hn::TruncateTo(bytes, hn::BitCast(hn::RebindToUnsigned<D>(), value));
+            const auto low = LowBytes(d, value);
             if constexpr (kFull) {
                 hn::StoreU(low, bytes, to + i);
             } else {

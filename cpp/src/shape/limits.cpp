@@ -83,7 +83,7 @@ std::optional<std::size_t> given_stream_bytes() {
 
 // From how many bytes on, of all arrays that a call goes through, outputs are written past the caches.
 struct StreamLimits {
-    std::size_t forward, alone, backward;
+    std::size_t once, alone, forward, backward;
 };
 
 StreamLimits find_stream_limits() {
@@ -97,9 +97,9 @@ StreamLimits find_stream_limits() {
     std::size_t output = sizes.l2 == 0 ? kUnknown : processors * sizes.l2 + ours / 2;
     const auto given = given_stream_bytes();
     if (given) output = std::max<std::size_t>(*given, 1);
-    const std::size_t forward = 2 * output;
-    if (given || !few_cores) return {forward, forward, forward};
-    return {forward, std::min(forward, l3 / 8 * 7), std::min(forward, l3 / 8 * 5)};
+    const std::size_t once = 2 * output;
+    if (given || !few_cores) return {once, once, once, once};
+    return {once, std::min(once, l3 / 8 * 7), std::min(once, sizes.l3 / 4 * 3), std::min(once, l3 / 8 * 5)};
 }
 
 // Leaked on purpose: threads may read them while the process ends.
@@ -112,11 +112,13 @@ const StreamLimits& stream_limits() {
 
 CacheSizes cache_sizes() { return find_caches(); }
 
-std::size_t stream_bytes() { return stream_limits().forward / 2; }
+std::size_t stream_bytes() { return stream_limits().once / 2; }
 
-bool outgrows_caches(std::size_t bytes, int threads, std::size_t arrays) {
+bool outgrows_caches(Traffic traffic, std::size_t bytes, int threads) {
     const StreamLimits& limits = stream_limits();
-    return arrays * bytes >= (arrays > 2 ? limits.backward : threads > 1 ? limits.forward : limits.alone);
+    if (traffic == Traffic::backward) return bytes >= limits.backward;
+    if (traffic == Traffic::forward) return bytes >= limits.forward;
+    return bytes >= (threads > 1 ? limits.once : limits.alone);
 }
 
 bool outgrows_second_level(std::size_t bytes) {

@@ -53,11 +53,14 @@ CacheSizes cache_sizes();
 // Measured: 8 MB serve on an Intel Xeon with 2 MB and 266 MB, 16 to 20 MB on an AMD EPYC with 1 MB and 32 MB (Zen 4,
 // Zen 5), 8 to 9 MB on one with 512 KB and 32 MB (Zen 3: layer norm of 12 MB takes 0.73 of the time, of 6 MB 1.35).
 std::size_t stream_bytes();
-// `arrays` of that size are gone through: the input and the output of a forward pass, one more in a backward. Where a
-// few cores share the third-level cache, one thread alone fills it sooner (with 7/8 of it), and a backward, whose
-// arithmetic takes longer than writing, does well to leave it to the inputs (from 5/8 on; 20000x96 on Zen 5: 330 to 283
-// us).
-bool outgrows_caches(std::size_t bytes, int threads, std::size_t arrays = 2);
+// What a call does with its arrays: goes through them once; sums first and reads the input again; sums gradients.
+enum class Traffic { once, forward, backward };
+// Whether that is better written past the caches, `bytes` being those of all arrays. Where a few cores share the
+// third-level cache, it also holds what other programs on these cores work on: what is read again from it is better
+// left all there is from 3/4 of it on (Zen 4 beside other work: layer norm of 12 MB takes 0.62 of the time; alone as
+// long), and a backward, whose arithmetic takes longer than writing, does well to leave it to the inputs from 5/8 on
+// (20000x96 on Zen 5: 330 to 283 us). One thread alone fills it with 7/8.
+bool outgrows_caches(Traffic traffic, std::size_t bytes, int threads);
 // Whether inputs of so many bytes in all come from farther than a second-level cache, so that kernels that read several
 // rows at once have to ask for them ahead: the processor finds no stream in that. Backward of rows of 96 out of the
 // third level: 0.29 against 0.8 ns an element (Zen 5).
