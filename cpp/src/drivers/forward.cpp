@@ -29,7 +29,8 @@ void statistics(const Space& space, Input x, const Sum* sum, Output y, const Par
         const Affine<Compute<T>> affine(axes, parameters);
         const std::size_t size = count_elements(space) * sizeof(T);
         const Plan plan = make_plan(axes);
-        const bool stream = outgrows_caches(Traffic::forward, 2 * size, threads_for(size));
+        // Columns are read twice, so that a cache which they just fit is better left to them.
+        const bool stream = outgrows_caches(Traffic::forward, 2 * size, plan.columns ? 1 : threads_for(size));
         const Call<T> call{kernels().of<T>(),
                            plan,
                            Bases{bytes(x.data), bytes(y.data), bytes(a.data), bytes(b.data)},

@@ -51,7 +51,7 @@ void forward_of(const Space& space, Axes& axes, const Bases& all, const Paramete
             if (saved.count) saved.count[part.groups[i]] = own.n;
         }
         if (!bases[kY]) return;
-        sweep<T>(part, affine, Step::normalize, outgrows_caches(Traffic::forward, 2 * size, threads),
+        sweep<T>(part, affine, Step::normalize, outgrows_caches(Traffic::forward, 2 * size, threads_for(2 * size)),
                  {bases[kX], bases[kY], nullptr, nullptr}, stats, threads);
     });
 }

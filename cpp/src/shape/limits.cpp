@@ -99,7 +99,7 @@ StreamLimits find_stream_limits() {
     if (given) output = std::max<std::size_t>(*given, 1);
     const std::size_t once = 2 * output;
     if (given || !few_cores) return {once, once, once, once};
-    return {once, std::min(once, l3 / 8 * 7), std::min(once, sizes.l3 / 4 * 3), std::min(once, l3 / 8 * 5)};
+    return {once, std::min(once, l3 / 8 * 7), sizes.l3 / 4 * 3, std::min(once, l3 / 8 * 5)};
 }
 
 // Leaked on purpose: threads may read them while the process ends.
@@ -117,8 +117,8 @@ std::size_t stream_bytes() { return stream_limits().once / 2; }
 bool outgrows_caches(Traffic traffic, std::size_t bytes, int threads) {
     const StreamLimits& limits = stream_limits();
     if (traffic == Traffic::backward) return bytes >= limits.backward;
-    if (traffic == Traffic::forward) return bytes >= limits.forward;
-    return bytes >= (threads > 1 ? limits.once : limits.alone);
+    const std::size_t once = threads > 1 ? limits.once : limits.alone;
+    return bytes >= (traffic == Traffic::forward ? std::min(once, limits.forward) : once);
 }
 
 bool outgrows_second_level(std::size_t bytes) {

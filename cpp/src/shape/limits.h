@@ -56,10 +56,10 @@ std::size_t stream_bytes();
 // What a call does with its arrays: goes through them once; sums first and reads the input again; sums gradients.
 enum class Traffic { once, forward, backward };
 // Whether that is better written past the caches, `bytes` being those of all arrays. Where a few cores share the
-// third-level cache, it also holds what other programs on these cores work on: what is read again from it is better
-// left all there is from 3/4 of it on (Zen 4 beside other work: layer norm of 12 MB takes 0.62 of the time; alone as
-// long), and a backward, whose arithmetic takes longer than writing, does well to leave it to the inputs from 5/8 on
-// (20000x96 on Zen 5: 330 to 283 us). One thread alone fills it with 7/8.
+// third-level cache, it also holds what other programs work on: a forward pass, which reads its input again, does well
+// to leave it to that from 3/4 of it on (Zen 4 beside other work: layer norm of 12 MB takes 0.62 of the time), and a
+// backward, whose arithmetic takes longer than writing, from 5/8 on (20000x96 on Zen 5: 330 to 283 us). One thread
+// alone fills it with 7/8; the number of threads is asked for in forward passes only.
 bool outgrows_caches(Traffic traffic, std::size_t bytes, int threads);
 // Whether inputs of so many bytes in all come from farther than a second-level cache, so that kernels that read several
 // rows at once have to ask for them ahead: the processor finds no stream in that. Backward of rows of 96 out of the
