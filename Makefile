@@ -167,4 +167,12 @@ $(VENV)/.cross: $(VENV)/.ready
 $(VENV)/.installed-%: $(VENV)/.ready $(SOURCES)
 	@echo "installing fastnorm-simd[$*] into $(VENV)"
 	@$(PIP) '.[$*]'
+	@rm -f $(VENV)/.installed-demo
+	@touch $@
+
+# Nobody should wait long to see it: built for this machine alone. The other commands install it whole again.
+$(VENV)/.installed-demo: $(VENV)/.ready $(SOURCES)
+	@echo "installing fastnorm-simd[demo] into $(VENV), for this machine (two minutes)"
+	@$(PIP) '.[demo]' -Ccmake.define.FASTNORM_NATIVE=ON -Cbuild-dir=build/native
+	@rm -f $(VENV)/.installed-*
 	@touch $@

@@ -11,6 +11,17 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   check_linker_flag(CXX LINKER:--exclude-libs,ALL FASTNORM_HAS_EXCLUDE_LIBS)
 endif()
 
+# With FASTNORM_NATIVE one target of SIMD is left: AVX-512 where this machine has what Highway wants for it, or else AVX2.
+if(FASTNORM_NATIVE)
+  include(CheckCXXSourceRuns)
+  check_cxx_source_runs("
+    int main() {
+      return __builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512vl\") &&
+             __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512bw\") &&
+             __builtin_cpu_supports(\"avx512cd\") ? 0 : 1;
+    }" FASTNORM_HOST_HAS_AVX512)
+endif()
+
 function(fastnorm_compile_options target)
   set_target_properties(${target} PROPERTIES
     CXX_STANDARD 17
@@ -19,8 +30,10 @@ function(fastnorm_compile_options target)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
 
-  if(FASTNORM_FEW_TARGETS OR FASTNORM_SANITIZE OR FASTNORM_TSAN OR FASTNORM_FUZZ)
-    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS)
+  if(FASTNORM_NATIVE AND FASTNORM_HOST_HAS_AVX512)
+    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS=HWY_AVX3)
+  elseif(FASTNORM_NATIVE OR FASTNORM_FEW_TARGETS OR FASTNORM_SANITIZE OR FASTNORM_TSAN OR FASTNORM_FUZZ)
+    target_compile_definitions(${target} PRIVATE FASTNORM_FEW_TARGETS=HWY_AVX2)
   endif()
 
   if(MSVC)

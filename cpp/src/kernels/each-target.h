@@ -28,11 +28,13 @@
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | FASTNORM_OTHER_AVX3 | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
 #if defined(FASTNORM_FEW_TARGETS)
-// For builds in which a compiler takes minutes for each: what has masked memory, and what has not.
+// For builds in which a compiler takes minutes for each: of x86 the one that is named, HWY_AVX2 or HWY_AVX3.
+#undef FASTNORM_SIMD_OF_X86
+#define FASTNORM_SIMD_OF_X86 \
+    (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX2 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
 #undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS                                                                                         \
-    (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | FASTNORM_OTHER_NEON | \
-     HWY_ALL_SVE | HWY_RVV)
+#define HWY_DISABLED_TARGETS \
+    ((FASTNORM_SIMD_OF_X86 & ~FASTNORM_FEW_TARGETS) | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
 #endif
 // The baseline is plain C++ with every compiler. Most would get Highway's emulation of vectors of 16 bytes, which takes
 // clang 20 minutes and 8 GB for one unit.
