@@ -110,7 +110,7 @@ CLANG_TIDY ?= $(firstword $(shell command -v clang-tidy-19 clang-tidy))
 
 tidy: $(VENV)/.installed-test ## clang-tidy on the C++ sources
 	@test -n "$(CLANG_TIDY)" || { echo "clang-tidy not found. On Debian or Ubuntu: apt-get install clang-tidy"; exit 1; }
-	@cmake -S . -B build/tidy -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DFASTNORM_PYTHON=ON \
+	@cmake -S . -B build/tidy -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DCMAKE_UNITY_BUILD=OFF -DFASTNORM_PYTHON=ON \
 		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) >build/tidy.log \
 		|| { cat build/tidy.log; exit 1; }
 	@$(CLANG_TIDY) -p build/tidy --quiet $(filter cpp/src/%.cpp,$(CPP))

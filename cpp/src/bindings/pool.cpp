@@ -13,7 +13,7 @@ namespace py = pybind11;
 
 namespace {
 
-using fastnorm::Block;
+using fastnorm::PoolBlock;
 using fastnorm::result_pool;
 
 // A block of the pool while an array lives on it.
@@ -27,7 +27,7 @@ public:
     void* data() const { return block_.data; }
 
 private:
-    const Block block_;
+    const PoolBlock block_;
 };
 
 py::capsule owner(std::size_t bytes) {

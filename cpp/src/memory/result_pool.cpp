@@ -17,7 +17,7 @@ constexpr std::size_t kGrain = 256 * 1024, kHugePage = 2 << 20;
 
 std::align_val_t alignment(std::size_t bytes) { return std::align_val_t(bytes >= kHugePage ? kHugePage : 4096); }
 
-Block allocate(std::size_t bytes) {
+PoolBlock allocate(std::size_t bytes) {
     void* const data = ::operator new(bytes, alignment(bytes));
 #if defined(__linux__)
     if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
@@ -25,7 +25,7 @@ Block allocate(std::size_t bytes) {
     return {data, bytes};
 }
 
-void release(const Block& block) { ::operator delete(block.data, alignment(block.bytes)); }
+void release(const PoolBlock& block) { ::operator delete(block.data, alignment(block.bytes)); }
 
 std::size_t first_limit() {
     const char* text = std::getenv("FASTNORM_POOL_MB");
@@ -46,14 +46,14 @@ const int registered = pthread_atfork([] { pool->lock(); }, [] { pool->unlock();
 
 ResultPool& result_pool() { return *pool; }
 
-Block ResultPool::take(std::size_t bytes) {
+PoolBlock ResultPool::take(std::size_t bytes) {
     const std::size_t rounded = (bytes + kGrain - 1) / kGrain * kGrain;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         // The latest that fits without wasting an eighth.
         for (auto it = free_.rbegin(); it != free_.rend(); ++it) {
             if (it->bytes < rounded || it->bytes > rounded + rounded / 8) continue;
-            const Block block = *it;
+            const PoolBlock block = *it;
             free_.erase(std::next(it).base());
             held_ -= block.bytes;
             return block;
@@ -62,8 +62,8 @@ Block ResultPool::take(std::size_t bytes) {
     return allocate(rounded);
 }
 
-void ResultPool::give(Block block) noexcept {
-    std::vector<Block> released;
+void ResultPool::give(PoolBlock block) noexcept {
+    std::vector<PoolBlock> released;
     try {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (block.bytes <= limit_) {
@@ -74,22 +74,22 @@ void ResultPool::give(Block block) noexcept {
         }
     } catch (const std::bad_alloc&) {  // for the list of blocks: then this one is not kept
     }
-    for (const Block& each : released) release(each);
+    for (const PoolBlock& each : released) release(each);
     if (block.data) release(block);
 }
 
 void ResultPool::set_limit(std::size_t bytes) {
-    std::vector<Block> released;
+    std::vector<PoolBlock> released;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         limit_ = bytes;
         shrink(released);
     }
-    for (const Block& block : released) release(block);
+    for (const PoolBlock& block : released) release(block);
 }
 
 // The oldest go first. They are released without the lock, since the system takes its time.
-void ResultPool::shrink(std::vector<Block>& released) {
+void ResultPool::shrink(std::vector<PoolBlock>& released) {
     std::size_t n = 0, rest = held_;
     for (; rest > limit_; ++n) rest -= free_[n].bytes;
     const auto end = free_.begin() + static_cast<std::ptrdiff_t>(n);

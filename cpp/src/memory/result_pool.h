@@ -9,7 +9,7 @@
 
 namespace fastnorm {
 
-struct Block {
+struct PoolBlock {
     void* data;
     std::size_t bytes;
 };
@@ -18,8 +18,8 @@ class ResultPool {
 public:
     explicit ResultPool(std::size_t limit) : limit_(limit) {}
 
-    Block take(std::size_t bytes);
-    void give(Block block) noexcept;
+    PoolBlock take(std::size_t bytes);
+    void give(PoolBlock block) noexcept;
 
     std::size_t limit() const { return limit_; }
     std::size_t held() const { return held_; }
@@ -30,10 +30,10 @@ public:
     void unlock() { mutex_.unlock(); }
 
 private:
-    void shrink(std::vector<Block>& released);
+    void shrink(std::vector<PoolBlock>& released);
 
     std::mutex mutex_;
-    std::vector<Block> free_;  // the oldest first
+    std::vector<PoolBlock> free_;  // the oldest first
     std::atomic<std::size_t> held_{0}, limit_;
 };
 

@@ -35,19 +35,19 @@ bool is_parameter_dtype(DType value, DType data) {
     return value == data || (value == DType::f32 && data <= DType::f32) || value == DType::f64;
 }
 
-struct Range {
+struct Allowed {
     const char *name, *expected;
     double low, high;
 };
 
-constexpr Range kRanges[] = {
+constexpr Allowed kAllowed[] = {
     {"eps", "a finite number >= 0", 0, kInfinity},       {"ddof", "a finite number >= 0", 0, kInfinity},
     {"momentum", "a number from 0 to 1", 0, 1},          {"offset", "a finite number", -kInfinity, kInfinity},
     {"scale", "a finite number", -kInfinity, kInfinity},
 };
 
-const Range& range_of(const char* name) {
-    for (const Range& range : kRanges) {
+const Allowed& range_of(const char* name) {
+    for (const Allowed& range : kAllowed) {
         if (std::string_view(range.name) == name) return range;
     }
     throw std::logic_error(std::string("no range for ") + name);
@@ -130,7 +130,7 @@ const char* number_expectation(const char* name) { return range_of(name).expecte
 
 double check_number(const char* name, double value) {
     if (value >= 0 && value <= 1) return value;  // in the range of each
-    const Range& range = range_of(name);
+    const Allowed& range = range_of(name);
     if (!(value >= range.low && value <= range.high && std::isfinite(value))) {
         wrong_value(std::string(name) + " must be " + range.expected + ", got " + text(value));
     }

@@ -19,12 +19,12 @@ using Steps = std::array<std::ptrdiff_t, Shape::kMost>;
 
 constexpr std::size_t kPartBytes = 128 * 1024;  // rows that are rounded while they are in the second cache
 
-struct Range {
+struct Extremes {
     double low, high;  // NaN if there is one
 };
 
 // The scale of a row, and what stands for 0 in it.
-void set_scale(const Range& range, const QuantizeRowsOptions& options, float& scale, std::int32_t& zero_point) {
+void set_scale(const Extremes& range, const QuantizeRowsOptions& options, float& scale, std::int32_t& zero_point) {
     const bool is_signed = options.dtype == DType::i8;
     const double least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
     const auto low = static_cast<float>(std::min(range.low, 0.0)), high = static_cast<float>(std::max(range.high, 0.0));
@@ -147,7 +147,7 @@ private:
         const std::size_t each = std::max<std::size_t>(1, kPartBytes / std::max<std::size_t>(1, row_bytes()));
         parallel_for((rows + each - 1) / each, threads, [&](std::size_t task) {
             for (std::size_t r = task * each; r < std::min(rows, (task + 1) * each); ++r) {
-                Range range{0, 0};
+                Extremes range{0, 0};
                 const T* const row = normalized + r * size_;
                 if (size_) kernels().of<T>().row_range(row, size_, &range.low, &range.high);
                 set_scale(range, options_, scale_[first + r], zero_point_[first + r]);
