@@ -168,9 +168,10 @@ $(VENV)/.installed-%: $(VENV)/.ready $(SOURCES)
 	@rm -f $(VENV)/.installed-demo
 	@touch $@
 
-# Nobody should wait long to see it: built for this machine alone. The other commands install it whole again.
+# Nobody should wait long to see it: built for this machine alone, what is not imported is not compiled. The other
+# commands install it whole again.
 $(VENV)/.installed-demo: $(VENV)/.ready $(SOURCES)
 	@echo "installing fastnorm-simd[demo] into $(VENV), for this machine (two minutes)"
-	@$(PIP) '.[demo]' -Ccmake.define.FASTNORM_NATIVE=ON -Cbuild-dir=build/native
+	@$(PIP) --no-compile '.[demo]' -Ccmake.define.FASTNORM_NATIVE=ON -Cbuild-dir=build/native
 	@rm -f $(VENV)/.installed-*
 	@touch $@
