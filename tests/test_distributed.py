@@ -92,6 +92,18 @@ def test_ranks_have_the_bits_of_one_process_with_the_same_blocks(case: Case, len
         assert np.allclose(sum(getattr(b, name) for _, b, _ in ranks), getattr(backward, name), rtol=1e-12)
 
 
+def test_offset_is_added_to_the_weight(case: Case) -> None:
+    x, dy, weight, bias = make(case, np.float64)
+    xs, dys = case.cut(x, (5, 7)), case.cut(dy, (5, 7))
+    plain = case.forward(xs, weight, bias, allgather=None)
+    shifted = case.forward(xs, weight - 2.0, bias, offset=2.0, allgather=None)
+    gradients = case.backward(dys, xs, weight, *plain[1:], allgather=None)
+    of_shifted = case.backward(dys, xs, weight - 2.0, *plain[1:], offset=2.0, allgather=None)
+    for a, b in ((plain.y, shifted.y), (gradients.dx, of_shifted.dx)):
+        assert np.allclose(case.join(a), case.join(b), rtol=1e-12, atol=1e-13)
+    assert same_bits(gradients[1:], of_shifted[1:])
+
+
 @pytest.mark.parametrize("mean", [0.0, 1e4])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ranks_are_as_accurate_as_one_process(case: Case, dtype: Any, mean: float) -> None:

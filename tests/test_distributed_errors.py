@@ -40,6 +40,7 @@ def check_all(
         (forward(X.astype(int)), TypeError, "x must have dtype"),
         (forward(X[0, 0]), ValueError, "x must have two or more dimensions"),
         (forward(eps=-1.0), ValueError, "eps must be a finite number >= 0"),
+        (forward(offset=np.inf), ValueError, "offset must be a finite number"),
         (forward(activation="tanh"), ValueError, "activation must be one of"),
         (forward(weight=np.ones(3)), ValueError, "weight must have shape (4,)"),
         (forward(running_mean=np.zeros(4)), ValueError, "running_mean and running_var must be given together"),

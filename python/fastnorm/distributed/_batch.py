@@ -44,6 +44,7 @@ def sync_batch_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
 ) -> SyncBatchNormForward:
     """Do :func:`fastnorm.batch_norm_forward` with the statistics of the samples on all ranks.
@@ -56,7 +57,7 @@ def sync_batch_norm_forward(
     x : array_like, or list of array_like
         The samples of this rank, as in :func:`fastnorm.batch_norm_forward`; there may be none. The number of channels
         and the dtype are the same on all ranks. A list is taken for blocks, as if each were a rank's.
-    weight, bias, running_mean, running_var, axis, momentum, ddof, eps, activation
+    weight, bias, running_mean, running_var, axis, momentum, ddof, eps, offset, activation
         As in :func:`fastnorm.batch_norm_forward`. The options are the same on all ranks.
     allgather : callable or None
         ``allgather(obj)`` returns the list of the objects of all ranks, in rank order, on every rank: the method of
@@ -100,7 +101,7 @@ def sync_batch_norm_forward(
     >>> np.allclose(np.concatenate(y), fn.batch_norm_forward(x).y)
     True
     """
-    options = {"momentum": momentum, "ddof": ddof, "eps": eps, "activation": activation}
+    options = {"momentum": momentum, "ddof": ddof, "eps": eps, "offset": offset, "activation": activation}
     forward = _norms.Forward(_norms.BATCH, axis, x, weight, bias, (running_mean, running_var), **options)
     return SyncBatchNormForward(*forward.run(allgather))
 
@@ -115,6 +116,7 @@ def sync_batch_norm_backward(
     *,
     allgather: Allgather | None,
     axis: int = 1,
+    offset: float = 0.0,
     grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of :func:`sync_batch_norm_forward`.
@@ -131,6 +133,8 @@ def sync_batch_norm_backward(
         As in the forward; it is called twice, with two numbers per channel and with none.
     axis : int, optional
         The channel axis.
+    offset : float, optional
+        That of the forward pass, the same on all ranks.
     grad_mask : three bools, optional
         Which of ``dx``, ``dweight``, ``dbias`` to compute; the others are None.
 
@@ -162,4 +166,4 @@ def sync_batch_norm_backward(
     True
     """
     saved = mean, rstd, count
-    return _norms.Backward(_norms.BATCH, axis, dy, x, weight, saved, grad_mask).run(allgather)
+    return _norms.Backward(_norms.BATCH, axis, dy, x, (weight, offset), saved, grad_mask).run(allgather)

@@ -42,6 +42,7 @@ def sync_instance_norm_forward(
     momentum: float = 0.1,
     ddof: float = 1,
     eps: float = 1e-5,
+    offset: float = 0.0,
     activation: Activation | None = None,
 ) -> SyncInstanceNormForward:
     """Do :func:`fastnorm.instance_norm_forward` on samples whose positions are spread over the ranks.
@@ -53,7 +54,7 @@ def sync_instance_norm_forward(
     x : array_like, or list of array_like
         This rank's positions of all samples; there may be none. The numbers of samples and channels and the dtype are
         the same on all ranks. A list is taken for blocks, as if each were a rank's.
-    weight, bias, running_mean, running_var, axis, momentum, ddof, eps, activation
+    weight, bias, running_mean, running_var, axis, momentum, ddof, eps, offset, activation
         As in :func:`fastnorm.instance_norm_forward`. The options are the same on all ranks.
     allgather : callable or None
         As in :func:`sync_batch_norm_forward`.
@@ -82,7 +83,7 @@ def sync_instance_norm_forward(
     >>> np.allclose(np.concatenate(y, axis=2), fn.instance_norm(x))
     True
     """
-    options = {"momentum": momentum, "ddof": ddof, "eps": eps, "activation": activation}
+    options = {"momentum": momentum, "ddof": ddof, "eps": eps, "offset": offset, "activation": activation}
     forward = _norms.Forward(_norms.INSTANCE, axis, x, weight, bias, (running_mean, running_var), **options)
     return SyncInstanceNormForward(*forward.run(allgather))
 
@@ -97,13 +98,14 @@ def sync_instance_norm_backward(
     *,
     allgather: Allgather | None,
     axis: int = 1,
+    offset: float = 0.0,
     grad_mask: GradMask = ALL,
 ) -> Gradients:
     """Gradients of :func:`sync_instance_norm_forward`.
 
     Parameters
     ----------
-    dy, x, weight, allgather, axis, grad_mask
+    dy, x, weight, allgather, axis, offset, grad_mask
         As in :func:`sync_batch_norm_backward`.
     mean, rstd, count : array_like, shape (N, C)
         What the forward pass returned.
@@ -135,4 +137,4 @@ def sync_instance_norm_backward(
     True
     """
     saved = mean, rstd, count
-    return _norms.Backward(_norms.INSTANCE, axis, dy, x, weight, saved, grad_mask).run(allgather)
+    return _norms.Backward(_norms.INSTANCE, axis, dy, x, (weight, offset), saved, grad_mask).run(allgather)

@@ -75,11 +75,12 @@ class Block(NamedTuple):
                 total[...] = value
         return sums
 
-    def input_gradient(self, dy: Array, weight: Any, *saved: Array) -> Array:
+    def input_gradient(self, dy: Array, weight: Any, offset: float, *saved: Array) -> Array:
         """Input gradient from mean, rstd and the sums and counts of all ranks."""
+        options = {"axis": self.axis, "offset": offset}
         dx = _layout.empty_like(self.x.dtype, self.x)
         for part, *values in self.parts(*saved):
-            dx[part] = statistics.batch_norm_backward_apply(dy[part], self.x[part], weight, *values, axis=self.axis)
+            dx[part] = statistics.batch_norm_backward_apply(dy[part], self.x[part], weight, *values, **options)
         return dx
 
 
@@ -125,6 +126,7 @@ class Forward:
     def _take(self) -> Part:
         self.blocks = [self.norm.block(x, self.axis) for x in blocks_of("x", self.x)]
         eps, momentum = check.eps(self.options["eps"]), check.momentum(self.options["momentum"])
+        offset = check.offset(self.options["offset"])
         ddof = check.ddof(self.options["ddof"], self.blocks[0].channels, False)
         activation = self.options["activation"]
         if activation is not None:
@@ -137,6 +139,7 @@ class Forward:
             "eps": eps,
             "momentum": momentum,
             "ddof": ddof,
+            "offset": offset,
             "activation": activation,
             "whether there are running statistics": bool(buffers),
         }
@@ -149,7 +152,7 @@ class Forward:
         count, mean, m2 = moments
         check.values_per_group(count, self.step.ddof, self.step.buffers is not None)
         var = m2 * (1.0 / count)
-        options = {name: self.options[name] for name in ("eps", "activation")}
+        options = {name: self.options[name] for name in ("eps", "offset", "activation")}
         y = [block.normalized(mean, var, self.weight, self.bias, **options) for block in self.blocks]
         return like(self.x, y), _running.scale(var, self.options["eps"])
 
@@ -157,8 +160,9 @@ class Forward:
 class Backward:
     """A backward pass: the same with the sums that the input gradient of the whole batch needs."""
 
-    def __init__(self, norm: Norm, axis: Any, dy: Any, x: Any, weight: Any, saved: tuple[Any, Any, Any], mask: Any):
-        self.norm, self.axis, self.dy, self.x, self.weight = norm, axis, dy, x, weight
+    def __init__(self, norm: Norm, axis: Any, dy: Any, x: Any, scale: tuple[Any, Any], saved: tuple[Any, Any, Any], mask: Any):
+        self.norm, self.axis, self.dy, self.x = norm, axis, dy, x
+        self.weight, self.offset = scale
         self.saved, self.mask = saved, mask
 
     def run(self, allgather: Allgather | None) -> Gradients:
@@ -175,6 +179,7 @@ class Backward:
         gradients = blocks_of("dy", self.dy)
         check.as_many_blocks("dy", gradients, self.blocks)
         self.wanted = check.grad_mask(self.mask)
+        offset = check.offset(self.offset)
         self.dys = [check.like("dy", dy, block.x) for dy, block in zip(gradients, self.blocks, strict=True)]
         first = self.blocks[0]
         weight = check.parameter("weight", self.weight, first.channels, first.x)
@@ -183,7 +188,7 @@ class Backward:
         mean, rstd, count = (check.of_groups(n, a, first.groups) for n, a in zip(names, self.saved, strict=True))
         self.statistics = mean, rstd, count
         parts = [
-            Part(self.norm.arguments("backward", block), block.sums(dy, mean, rstd))
+            Part(self.norm.arguments("backward", block, offset=offset), block.sums(dy, mean, rstd))
             for dy, block in zip(self.dys, self.blocks, strict=True)
         ]
         part = merge(parts, _pair_of_sums, "block")
@@ -195,7 +200,7 @@ class Backward:
             return None
         mean, rstd, count = self.statistics
         pairs = zip(self.dys, self.blocks, strict=True)
-        return like(self.x, [b.input_gradient(dy, self.weight, mean, rstd, *sums, count) for dy, b in pairs])
+        return like(self.x, [b.input_gradient(dy, self.weight, self.offset, mean, rstd, *sums, count) for dy, b in pairs])
 
 
 @np.errstate(all="ignore")
