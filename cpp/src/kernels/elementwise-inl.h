@@ -275,9 +275,31 @@ HWY_INLINE V QuotientByReciprocal(V y, V scale, V reciprocal) {
     return hn::MulAdd(hn::NegMulAdd(quotient, scale, y), reciprocal, quotient);
 }
 
-// What scale and zero point make of y, as the lowest byte of every lane. NaN, which has no byte, becomes the zero
-// point.
-template <class C, bool kReciprocal>
+// A sum with this number has whole steps, so that it is rounded to even, and ends in the bits of the whole part.
+template <class C>
+inline constexpr C kWhole = sizeof(C) == 4 ? C(0x1.8p23) : C(0x1.8p52);
+
+template <class D>
+using Bytes = hn::Vec<hn::Rebind<std::uint8_t, D>>;
+
+// Not by TruncateTo where there is another way: Highway 1.0.3 has a wrong one of 32 bits for newer processors.
+template <class D>
+HWY_INLINE Bytes<D> LowBytes(D, hn::Vec<D> v) {
+    const hn::Rebind<std::uint8_t, D> bytes;
+    const hn::RebindToUnsigned<D> whole;
+#if FASTNORM_AVX512
+    if constexpr (hn::MaxLanes(D()) == 16) return {_mm512_cvtepi32_epi8(hn::BitCast(whole, v).raw)};
+#endif
+    if constexpr (sizeof(hn::TFromD<D>) == 4) {
+        const auto low = hn::And(hn::BitCast(whole, v), hn::Set(whole, 0xFFu));
+        return hn::DemoteTo(bytes, hn::BitCast(hn::RebindToSigned<D>(), low));
+    } else {
+        return hn::TruncateTo(bytes, hn::BitCast(whole, v));
+    }
+}
+
+// What scale and zero point make of y. NaN, which has no byte, becomes the zero point.
+template <class C, bool kReciprocal, bool kWithin = false>
 class RoundToByte {
     using D = Tag<C>;
     using V = hn::Vec<D>;
@@ -292,35 +314,48 @@ public:
         }
     }
 
-    HWY_INLINE V operator()(V y) const {
+    HWY_INLINE Bytes<D> operator()(V y) const {
         const D d;
-        // A sum with this number has whole steps, so that it is rounded to even, and ends in the bits of the whole
-        // part.
-        const V whole = hn::Set(d, sizeof(C) == 4 ? C(0x1.8p23) : C(0x1.8p52));
-        V value = hn::IfThenElseZero(hn::Eq(y, y), y);
+        V value = y;
+        if constexpr (!kWithin) value = hn::IfThenElseZero(hn::Eq(y, y), y);
         if constexpr (!kReciprocal)
             value = hn::Div(value, scale_), value = hn::IfThenElseZero(hn::Eq(value, value), value);
         value = hn::Min(hn::Max(value, low_), high_);
         if constexpr (kReciprocal) value = QuotientByReciprocal<D>(value, scale_, reciprocal_);
-        return hn::Add(hn::Add(value, whole), zero_);
+        return LowBytes(d, hn::Add(hn::Add(value, hn::Set(d, kWhole<C>)), zero_));
     }
 
 private:
     V scale_, zero_, low_, high_, reciprocal_;
 };
 
-// Not by TruncateTo where there is another way: Highway 1.0.3 has a wrong one of 32 bits for newer processors.
-template <class D>
-HWY_INLINE hn::Vec<hn::Rebind<std::uint8_t, D>> LowBytes(D, hn::Vec<D> v) {
-    const hn::Rebind<std::uint8_t, D> bytes;
-    const hn::RebindToUnsigned<D> whole;
-    if constexpr (sizeof(hn::TFromD<D>) == 4) {
-        const auto low = hn::And(hn::BitCast(whole, v), hn::Set(whole, 0xFFu));
-        return hn::DemoteTo(bytes, hn::BitCast(hn::RebindToSigned<D>(), low));
-    } else {
-        return hn::TruncateTo(bytes, hn::BitCast(whole, v));
+#if FASTNORM_AVX512
+// The conversion to bytes knows their limits.
+template <bool kSigned>
+class RoundToByteWithin {
+    using D = Tag<float>;
+    using V = hn::Vec<D>;
+
+public:
+    RoundToByteWithin(V scale, float zero) : scale_(scale), reciprocal_(hn::Div(hn::Set(D(), 1.0f), scale)) {
+        const hn::RebindToSigned<D> whole;
+        const auto bits = hn::BitCast(whole, hn::Set(D(), kWhole<float>));
+        shift_ = hn::Sub(hn::Set(whole, static_cast<std::int32_t>(zero)), bits);
     }
-}
+
+    HWY_INLINE Bytes<D> operator()(V y) const {
+        const hn::RebindToSigned<D> whole;
+        const V rounded = hn::Add(QuotientByReciprocal<D>(y, scale_, reciprocal_), hn::Set(D(), kWhole<float>));
+        const auto value = hn::Add(hn::BitCast(whole, rounded), shift_);
+        if constexpr (kSigned) return {_mm512_cvtsepi32_epi8(value.raw)};
+        return {_mm512_cvtusepi32_epi8(hn::Max(value, hn::Zero(whole)).raw)};
+    }
+
+private:
+    V scale_, reciprocal_;
+    hn::Vec<hn::RebindToSigned<D>> shift_;
+};
+#endif
 
 template <class T>
 void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
@@ -332,8 +367,7 @@ void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::u
     const auto all = [&](auto&& round) FASTNORM_LAMBDA {
         ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
             constexpr bool kFull = decltype(full)::value;
-            const auto value = round(LoadSome<kFull>(d, y + i, some), i, some);
-            const auto low = LowBytes(d, value);
+            const auto low = round(LoadSome<kFull>(d, y + i, some), i, some);
             if constexpr (kFull) {
                 hn::StoreU(low, bytes, to + i);
             } else {
@@ -355,8 +389,17 @@ void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::u
     const auto scale = hn::Set(d, *by.scale), zero = hn::Set(d, *by.zero);
 #if HWY_NATIVE_FMA
     if (*by.scale > C(0x1p-100) && *by.scale < C(0x1p100)) {
-        const RoundToByte<C, true> round(by.least, by.most, scale, zero);
-        return all([&](auto value, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(value); });
+        const auto by_reciprocal = [&](auto round) FASTNORM_LAMBDA {
+            all([&](auto value, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(value); });
+        };
+        if (!by.within) return by_reciprocal(RoundToByte<C, true>(by.least, by.most, scale, zero));
+#if FASTNORM_AVX512
+        if constexpr (sizeof(C) == 4) {
+            if (by.least < 0) return by_reciprocal(RoundToByteWithin<true>(scale, *by.zero));
+            return by_reciprocal(RoundToByteWithin<false>(scale, *by.zero));
+        }
+#endif
+        return by_reciprocal(RoundToByte<C, true, true>(by.least, by.most, scale, zero));
     }
 #endif
     const RoundToByte<C, false> round(by.least, by.most, scale, zero);

@@ -19,29 +19,28 @@ template <class T>
 void RowRange(const T* row, std::size_t n, double* least, double* most) {
     const Tag<T> d;
     using V = hn::Vec<decltype(d)>;
-    const V first = hn::Set(d, static_cast<Compute<T>>(widen(row[0])));
-    V low = first, high = first;
-    auto nan = hn::IsNaN(first);
-    ForVectors<Virtual<std::remove_const_t<decltype(d)>>::kN>(
-        n, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
-            const V v = decltype(full)::value ? LoadLanes(d, row + i) : LoadTail(d, row + i, count, first);
-            low = hn::Min(low, v), high = hn::Max(high, v);
-            nan = hn::Or(nan, hn::IsNaN(v));
-        });
     constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;
-    HWY_ALIGN Compute<T> lows[kN];
-    HWY_ALIGN Compute<T> highs[kN];
-    hn::Store(low, d, lows);
-    hn::Store(high, d, highs);
-    for (std::size_t half = kN / 2; half > 0; half /= 2) {
-        for (std::size_t k = 0; k < half; ++k) {
-            lows[k] = std::min(lows[k], lows[k + half]), highs[k] = std::max(highs[k], highs[k + half]);
-        }
+    const V first = hn::Set(d, static_cast<Compute<T>>(widen(row[0])));
+    V low = first, high = first, other_low = first, other_high = first;
+    auto nan = hn::IsNaN(first);
+    std::size_t begin = 0;
+    for (; begin + 2 * kN <= n; begin += 2 * kN) {
+        const V v = LoadLanes(d, row + begin), other = LoadLanes(d, row + begin + kN);
+        low = hn::Min(low, v), high = hn::Max(high, v);
+        other_low = hn::Min(other_low, other), other_high = hn::Max(other_high, other);
+        nan = hn::Or(nan, hn::Or(hn::IsNaN(v), hn::IsNaN(other)));
     }
+    ForVectors<kN>(n - begin, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
+        const T* const from = row + begin + i;
+        const V v = decltype(full)::value ? LoadLanes(d, from) : LoadTail(d, from, count, first);
+        low = hn::Min(low, v), high = hn::Max(high, v);
+        nan = hn::Or(nan, hn::IsNaN(v));
+    });
+    low = hn::MinOfLanes(d, hn::Min(low, other_low)), high = hn::MaxOfLanes(d, hn::Max(high, other_high));
     const bool any = !hn::AllFalse(d, nan);
     const double unknown = std::numeric_limits<double>::quiet_NaN();
-    *least = any ? unknown : static_cast<double>(lows[0]);
-    *most = any ? unknown : static_cast<double>(highs[0]);
+    *least = any ? unknown : static_cast<double>(hn::GetLane(low));
+    *most = any ? unknown : static_cast<double>(hn::GetLane(high));
 }
 
 }  // namespace HWY_NAMESPACE

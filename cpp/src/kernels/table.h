@@ -31,8 +31,9 @@ struct GroupStatistics {
 template <class C>
 struct Quantizer {
     const C *scale, *zero;
-    bool lanes;
-    C least, most;
+    bool lanes;           // one of each for every lane
+    C least, most;        // of the bytes
+    bool within = false;  // y / scale is known to be below 2^20, or y to be NaN or infinite only where scale is
 };
 
 // Gradients beyond this size may overflow in sums in float, which double has to take over then.

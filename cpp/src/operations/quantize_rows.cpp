@@ -155,7 +155,8 @@ private:
                 zero[r] = static_cast<C>(zero_point_[first + r]);
                 if (!at_once) continue;
                 const bool is_signed = options_.dtype == DType::i8;
-                const Quantizer<C> by{scale + r, zero + r, false, C(is_signed ? -128 : 0), C(is_signed ? 127 : 255)};
+                const C least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
+                const Quantizer<C> by{scale + r, zero + r, false, least, most, true};
                 kernels().of<T>().quantize(row, size_, by, to_bytes + static_cast<std::ptrdiff_t>(r) * byte_step);
             }
         });
