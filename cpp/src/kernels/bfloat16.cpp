@@ -1,7 +1,6 @@
 // The table of kernels for bfloat16 data, and those that add.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/bfloat16.cpp"
-#define FASTNORM_ROUNDS_TO_BFLOAT16
 #include "each-target.h"
 
 #include "kernels-inl.h"

@@ -1,7 +1,6 @@
 // The kernels that write planes of bfloat16 data.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/bfloat16_planes.cpp"
-#define FASTNORM_ROUNDS_TO_BFLOAT16
 #include "each-target.h"
 
 #include "kernels-inl.h"

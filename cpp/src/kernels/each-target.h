@@ -6,9 +6,10 @@
 // newer processors leave the plain HWY_NEON out. Releases before HWY_NEON_WITHOUT_AES have HWY_NEON alone.
 #undef FASTNORM_OTHER_NEON
 #define FASTNORM_OTHER_NEON (HWY_NEON_WITHOUT_AES != 0 ? (HWY_NEON | HWY_NEON_BF16) : 0)
-// Units of bfloat16 are compiled once more for processors that round to it (AVX512_BF16). All of them have what Highway
-// calls AVX3_DL, and the one instruction is written out, so that its old releases do. Not where every processor that
-// the compiler was told of has AVX-512: then Highway leaves the lesser targets out.
+// A unit that defines FASTNORM_ROUNDS_TO_BFLOAT16 is for processors that do (AVX512_BF16), and for nothing else but the
+// baseline. All of them have what Highway calls AVX3_DL, and the one instruction is written out, so that its old
+// releases do. Not where every processor that the compiler was told of has AVX-512: then Highway leaves the lesser
+// targets out.
 #include "hwy/detect_compiler_arch.h"
 #undef FASTNORM_MAY_ROUND_TO_BFLOAT16
 #if HWY_ARCH_X86_64 && !HWY_COMPILER_MSVC && !HWY_COMPILER_CLANGCL && !defined(__AVX512F__) && \
@@ -17,25 +18,22 @@
 #else
 #define FASTNORM_MAY_ROUND_TO_BFLOAT16 0
 #endif
-#undef FASTNORM_OTHER_AVX3
-#if FASTNORM_MAY_ROUND_TO_BFLOAT16 && defined(FASTNORM_ROUNDS_TO_BFLOAT16)
-#undef HWY_WANT_AVX3_DL
-#define HWY_WANT_AVX3_DL
-#define FASTNORM_OTHER_AVX3 (HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
-#else
-#define FASTNORM_OTHER_AVX3 (HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
-#endif
-#undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSE2 | HWY_SSSE3 | FASTNORM_OTHER_AVX3 | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
-#if defined(FASTNORM_FEW_TARGETS)
-// For builds in which a compiler takes minutes for each: of x86 the one that is named, HWY_AVX2 or HWY_AVX3.
 #undef FASTNORM_SIMD_OF_X86
 #define FASTNORM_SIMD_OF_X86 \
     (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_AVX2 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
-#undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS \
-    ((FASTNORM_SIMD_OF_X86 & ~FASTNORM_FEW_TARGETS) | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
+#undef FASTNORM_OTHER_X86
+#if defined(FASTNORM_FEW_TARGETS)
+// For builds in which a compiler takes minutes for each: the one that is named, HWY_AVX2 or HWY_AVX3.
+#define FASTNORM_OTHER_X86 (FASTNORM_SIMD_OF_X86 & ~FASTNORM_FEW_TARGETS)
+#elif FASTNORM_MAY_ROUND_TO_BFLOAT16 && defined(FASTNORM_ROUNDS_TO_BFLOAT16)
+#undef HWY_WANT_AVX3_DL
+#define HWY_WANT_AVX3_DL
+#define FASTNORM_OTHER_X86 (FASTNORM_SIMD_OF_X86 & ~HWY_AVX3_DL)
+#else
+#define FASTNORM_OTHER_X86 (FASTNORM_SIMD_OF_X86 & ~(HWY_SSE4 | HWY_AVX2 | HWY_AVX3))
 #endif
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (FASTNORM_OTHER_X86 | FASTNORM_OTHER_NEON | HWY_ALL_SVE | HWY_RVV)
 // The baseline is plain C++ with every compiler. Most would get Highway's emulation of vectors of 16 bytes, which takes
 // clang 20 minutes and 8 GB for one unit.
 #undef HWY_BROKEN_EMU128
@@ -63,7 +61,7 @@
 
 // Whether there is that target, also where it is seen from units that are not compiled for it.
 #undef FASTNORM_HAS_BFLOAT16_TARGET
-#if FASTNORM_MAY_ROUND_TO_BFLOAT16 && (HWY_ATTAINABLE_TARGETS & HWY_AVX3)
+#if FASTNORM_MAY_ROUND_TO_BFLOAT16 && (HWY_ATTAINABLE_TARGETS & (HWY_AVX3 | HWY_AVX3_DL))
 #define FASTNORM_HAS_BFLOAT16_TARGET 1
 #else
 #define FASTNORM_HAS_BFLOAT16_TARGET 0
