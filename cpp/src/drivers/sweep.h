@@ -193,13 +193,6 @@ private:
         from = tile, step = static_cast<std::ptrdiff_t>(p.lanes);
     }
 
-    // The same for one row of lanes.
-    const T* read(const Bases& bases, Operand k, std::size_t n, T* tile) const {
-        if (direct(bases, k)) return reinterpret_cast<const T*>(bases[k]);
-        gather(bases[k], lanes_.stride[k], n, tile);
-        return tile;
-    }
-
     // Rows that lie in one piece as one, if they have one scale.
     void write_bytes(const T* y, std::size_t rows, std::size_t lanes, std::ptrdiff_t param, char* to) const {
         const Quantization& q = *affine_.quantization;
@@ -237,20 +230,21 @@ private:
                    [&](const Bases& block, const Offset& here, std::size_t n) { extreme(block, s, here, n); });
     }
 
-    // Rows that count go together; others one by one. Of a mixed row, what does not count is made first, since the
-    // output may lie on an input, and put into its place last.
+    // Rows of one kind go together. Of mixed rows, what does not count is made first, since the output may lie on an
+    // input, and put into its place last.
     void masked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
                 std::size_t lanes) const {
         const Borrowed<T> outside(kBlock);
         Sweep near(*this);  // what is written twice must not go past the caches in between
         near.stream_ = false;
+        const auto kind_of = [&](std::size_t i) {
+            return counting_of(row_of(bases, kExtra, i), lanes_.stride[kExtra], lanes);
+        };
+        const std::size_t most = mixed_rows(s, lanes);
         for (std::size_t row = 0, some = 1; row < rows; row += some, some = 1) {
-            const auto kind_of = [&](std::size_t i) {
-                const char* const mask = bases[kExtra] + static_cast<std::ptrdiff_t>(i) * rows_.stride[kExtra];
-                return counting_of(mask, lanes_.stride[kExtra], lanes);
-            };
             const Counting kind = kind_of(row);
-            while (kind == Counting::all && row + some < rows && kind_of(row + some) == kind) ++some;
+            const std::size_t end = std::min(rows, kind == Counting::all ? rows : row + most);
+            while (row + some < end && kind_of(row + some) == kind) ++some;
             Offset step, first = offset;
             step.advance(rows_, row);
             first.stat += step.stat, first.param += step.param;
@@ -258,23 +252,33 @@ private:
                 unmasked(at(bases, step), s, first, some, lanes);
                 continue;
             }
-            for_blocks(at(bases, step), first, 1, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
-                not_counted(block, s, here, n, outside);
-                if (kind == Counting::none) {
-                    scatter(static_cast<const T*>(outside), n, block[kY], lanes_.stride[kY]);
-                } else {
-                    near.unmasked(block, s, here, 1, n);
-                    put_outside(block, n, outside);
-                }
-            });
+            const auto tile = [&](const Bases& block, const Offset& here, std::size_t count, std::size_t n) {
+                not_counted(block, s, here, count, n, outside);
+                if (kind == Counting::some) near.unmasked(block, s, here, count, n);
+                put_outside(block, count, n, outside, kind);
+            };
+            if (some > 1) {
+                tile(at(bases, step), first, some, lanes);
+                continue;
+            }
+            for_blocks(at(bases, step), first, 1, lanes,
+                       [&](const Bases& block, const Offset& here, std::size_t n) { tile(block, here, 1, n); });
         }
     }
 
-    // dx of constant statistics: dy*w*r.
-    void not_counted(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t n, T* to) const {
+    // How many rows that do not count as a whole may be taken together.
+    std::size_t mixed_rows(const Coefficients<C>& s, std::size_t lanes) const {
+        if (s.any_extreme || rows_.stat < 0 || rows_.param < 0) return 1;
+        const auto most = static_cast<std::size_t>(std::max<std::ptrdiff_t>({1, rows_.stat, rows_.param}));
+        return std::max<std::size_t>(1, kBlock / std::max(most, lanes));
+    }
+
+    // dx of constant statistics, dy*w*r, of at most kBlock elements.
+    void not_counted(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
+                     std::size_t n, T* to) const {
         static constexpr std::array<C, kBlock> kZeros{};
-        static constexpr std::array<C, kLine / sizeof(C)> kNoBias = [] {
-            std::array<C, kLine / sizeof(C)> zeros{};
+        static constexpr std::array<C, kBlock + kLine / sizeof(C)> kNoBias = [] {
+            std::array<C, kBlock + kLine / sizeof(C)> zeros{};
             for (C& each : zeros) each = C(-0.0);  // keeps the sign of zeros
             return zeros;
         }();
@@ -287,25 +291,31 @@ private:
             return;
         }
         const Borrowed<T> dy(kBlock);
-        Plane<T> p = plane(s, offset, 1, n);
-        p.x = read(bases, kDy, n, dy);
-        p.y = to;
+        Plane<T> p = plane(s, offset, rows, n);
+        read(bases, kDy, p, dy, p.x, p.x_row);
+        p.y = to, p.y_row = static_cast<std::ptrdiff_t>(n);
         p.h = p.l = kZeros.data();
         p.b = kNoBias.data(), p.no_bias = true;
         kernels_.normalize(p);
     }
 
-    void put_outside(const Bases& bases, std::size_t n, const T* outside) const {
-        const char* const mask = bases[kExtra];
+    // Those of rows of which none or some count.
+    void put_outside(const Bases& bases, std::size_t rows, std::size_t n, const T* outside, Counting kind) const {
         const std::ptrdiff_t step = lanes_.stride[kExtra];
-        if (direct(bases, kY) && step == 1) {
-            T* const y = reinterpret_cast<T*>(bases[kY]);
-            kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, y, outside, false, y, 0);
-            return;
-        }
-        for (std::size_t i = 0; i < n; ++i) {
-            const auto lane = static_cast<std::ptrdiff_t>(i);
-            if (!mask[lane * step]) std::memcpy(bases[kY] + lane * lanes_.stride[kY], outside + i, sizeof(T));
+        for (std::size_t row = 0; row < rows; ++row, outside += n) {
+            char* const y = row_of(bases, kY, row);
+            const char* const mask = row_of(bases, kExtra, row);
+            if (kind == Counting::none) {
+                scatter(outside, n, y, lanes_.stride[kY]);
+            } else if (direct(bases, kY) && step == 1) {
+                T* const to = reinterpret_cast<T*>(y);
+                kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, to, outside, false, to, 0);
+            } else {
+                for (std::size_t i = 0; i < n; ++i) {
+                    const auto lane = static_cast<std::ptrdiff_t>(i);
+                    if (!mask[lane * step]) std::memcpy(y + lane * lanes_.stride[kY], outside + i, sizeof(T));
+                }
+            }
         }
     }
 
