@@ -78,7 +78,11 @@ def run(options: argparse.Namespace) -> int:
     if not options.no_picture:
         options.output.touch()
     data = inputs.load(step=4, digits=200) if options.quick else inputs.load()
-    plan = timing.Plan(rounds=3, turn=0.001) if options.quick else timing.Plan(rounds=4, turn=0.005, budget=0.3, settle=0.002)
+    plan = (
+        timing.Plan(rounds=3, turn=0.001)
+        if options.quick
+        else timing.Plan(rounds=4, turn=0.005, budget=0.3, settle=0.002)
+    )
 
     todo = list(cases(data))
     with threadpool_limits(1), terminal.progress(screen, "running", len(todo)) as step:

@@ -160,7 +160,9 @@ class Forward:
 class Backward:
     """A backward pass: the same with the sums that the input gradient of the whole batch needs."""
 
-    def __init__(self, norm: Norm, axis: Any, dy: Any, x: Any, scale: tuple[Any, Any], saved: tuple[Any, Any, Any], mask: Any):
+    def __init__(
+        self, norm: Norm, axis: Any, dy: Any, x: Any, scale: tuple[Any, Any], saved: tuple[Any, Any, Any], mask: Any
+    ):
         self.norm, self.axis, self.dy, self.x = norm, axis, dy, x
         self.weight, self.offset = scale
         self.saved, self.mask = saved, mask
@@ -200,7 +202,9 @@ class Backward:
             return None
         mean, rstd, count = self.statistics
         pairs = zip(self.dys, self.blocks, strict=True)
-        return like(self.x, [b.input_gradient(dy, self.weight, self.offset, mean, rstd, *sums, count) for dy, b in pairs])
+        return like(
+            self.x, [b.input_gradient(dy, self.weight, self.offset, mean, rstd, *sums, count) for dy, b in pairs]
+        )
 
 
 @np.errstate(all="ignore")
