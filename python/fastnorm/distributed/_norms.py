@@ -77,10 +77,10 @@ class Block(NamedTuple):
 
     def input_gradient(self, dy: Array, weight: Any, offset: float, *saved: Array) -> Array:
         """Input gradient from mean, rstd and the sums and counts of all ranks."""
-        options = {"axis": self.axis, "offset": offset}
+        apply = statistics.batch_norm_backward_apply
         dx = _layout.empty_like(self.x.dtype, self.x)
         for part, *values in self.parts(*saved):
-            dx[part] = statistics.batch_norm_backward_apply(dy[part], self.x[part], weight, *values, **options)
+            dx[part] = apply(dy[part], self.x[part], weight, *values, axis=self.axis, offset=offset)
         return dx
 
 
