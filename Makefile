@@ -76,11 +76,12 @@ ASAN_ENV  = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(ASAN_SITE)
 
 asan: $(VENV)/.installed-test ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(BIN)/python -m pip install -q --disable-pip-version-check pytest-xdist
 	@rm -rf $(ASAN_SITE)
 	@$(PIP) --no-deps --target $(ASAN_SITE) . -Ccmake.define.FASTNORM_SANITIZE=ON -Cinstall.strip=false \
 		-Cbuild-dir=build/asan/cmake
 	@$(ASAN_ENV) $(BIN)/python -c "import fastnorm; assert fastnorm.__file__.startswith('$(ASAN_SITE)'), fastnorm.__file__"
-	@$(ASAN_ENV) $(PYTEST) tests -q --capture=sys -m "not nosanitize"
+	@$(ASAN_ENV) $(PYTEST) tests -q --capture=sys -m "not nosanitize" -n auto --dist loadfile
 
 # Another build, on the threads of OpenMP. Its tests are those of threads, but for two promises that libgomp cannot keep:
 # threads of a forked child's own (it computes with one), and a process that lives on where no thread can be made.
