@@ -126,7 +126,7 @@ void exceptions(int threads) {
 
 void results() {
     fn::ResultPool& pool = fn::result_pool();
-    std::vector<fn::Block> blocks;
+    std::vector<fn::PoolBlock> blocks;
     for (std::size_t i = 0; i < 200; ++i) {
         const std::size_t bytes = (1 + i * 37 % 11) << 18;
         blocks.push_back(pool.take(bytes));
@@ -136,7 +136,7 @@ void results() {
         if (i % 40 == 0) pool.set_limit((i % 80 ? 4 : 64) << 20);
         expect(pool.held() <= 64 << 20, "more is held than any limit");
     }
-    for (const fn::Block& block : blocks) pool.give(block);
+    for (const fn::PoolBlock& block : blocks) pool.give(block);
 }
 
 void settings() {
