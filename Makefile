@@ -169,8 +169,8 @@ $(VENV)/.installed-%: $(VENV)/.ready $(SOURCES)
 	@rm -f $(VENV)/.installed-demo
 	@touch $@
 
-# Nobody should wait long to see it: built for this machine alone, what is not imported is not compiled. The other
-# commands install it whole again.
+# Nobody should wait long to see it: built for this machine alone, and of Python's files only those are compiled that are
+# imported. The other commands install it whole again.
 $(VENV)/.installed-demo: $(VENV)/.ready $(SOURCES)
 	@echo "installing fastnorm-simd[demo] into $(VENV), for this machine (two minutes)"
 	@$(PIP) --no-compile '.[demo]' -Ccmake.define.FASTNORM_NATIVE=ON -Cbuild-dir=build/native

@@ -330,7 +330,7 @@ private:
 };
 
 #if FASTNORM_AVX512
-// The conversion to bytes knows their limits.
+// For quotients below 2^20, which the conversion to bytes itself takes to the nearest byte.
 template <bool kSigned>
 class RoundToByteWithin {
     using D = Tag<float>;

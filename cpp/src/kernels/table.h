@@ -33,7 +33,7 @@ struct Quantizer {
     const C *scale, *zero;
     bool lanes;           // one of each for every lane
     C least, most;        // of the bytes
-    bool within = false;  // y / scale is known to be below 2^20, or y to be NaN or infinite only where scale is
+    bool within = false;  // whether the caller knows that |y / scale| < 2^20, unless scale itself is NaN or infinite
 };
 
 // Gradients beyond this size may overflow in sums in float, which double has to take over then.
