@@ -26,8 +26,9 @@ PyObject* descr_of(fastnorm::DType dtype, PyObject* like);
 
 inline fastnorm::Tensor tensor_of(PyObject* array, fastnorm::DType dtype) {
     const ArrayProxy& proxy = proxy_of(array);
+    const bool dense = proxy.flags & NumPy::NPY_ARRAY_C_CONTIGUOUS_;
     return {proxy.data, dtype, static_cast<std::size_t>(proxy.nd),
-            reinterpret_cast<const std::size_t*>(proxy.dimensions), proxy.strides};
+            reinterpret_cast<const std::size_t*>(proxy.dimensions), dense ? nullptr : proxy.strides};
 }
 
 // Makes what this file needs; called once when the module is made, while no other thread can call it.

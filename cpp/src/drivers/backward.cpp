@@ -117,9 +117,9 @@ void backward(const Space& space, Input dy, Input x, const void* weight, Scale s
         with_type(space.dtype, [&](auto type) {
             using T = decltype(type);
             using C = Compute<T>;
-            std::vector<C> ones;
+            Constants<C> constants;
             const void* w = weight;
-            if (!w) ones.assign(parameters, C(1)), w = ones.data();
+            if (!w) w = constants.ones(parameters);
             const Input added = gradients.added;
             Axes axes = make_axes(space, {x.strides, dx.data ? dx.strides : x.strides, dy.strides,
                                           added.data ? added.strides : x.strides});

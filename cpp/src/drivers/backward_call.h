@@ -50,6 +50,21 @@ struct GradientCall {
     }
 };
 
+// Infinity and NaN times zero are NaN, and so is a sum that one of them is part of: no branch, eight at once.
+template <class C>
+bool all_finite(const C* values, std::size_t n) {
+    constexpr std::size_t kLanes = 8;
+    C sums[kLanes] = {};
+    const std::size_t whole = n / kLanes * kLanes;
+    for (std::size_t i = 0; i < whole; i += kLanes) {
+        for (std::size_t k = 0; k < kLanes; ++k) sums[k] += values[i + k] * C(0);
+    }
+    for (std::size_t i = whole; i < n; ++i) sums[i - whole] += values[i] * C(0);
+    bool finite = true;
+    for (const C sum : sums) finite &= sum == 0;
+    return finite;
+}
+
 // Sums of the compute type, or what `exact()` gives in double for one that is not finite: those of large gradients
 // overflow in float.
 template <class F>

@@ -31,7 +31,7 @@ public:
         one_block_ = blocks_.count() == 1 && !gradient_.slope;
         batch_ = one_block_ ? kRows
                             : std::clamp<std::size_t>(limits::kRowBatchBytes / (2 * n_ * sizeof(T)) / 4 * 4, 4, kRows);
-        far_ = outgrows_second_level(2 * owners_.count() * count_ * n_ * sizeof(T));
+        far_ = comes_from_afar(2 * owners_.count() * count_ * n_ * sizeof(T));
         inner_ = rows_.size() ? rows_[rows_.size() - 1] : kNoAxis;
         const Bases& bases = call_.bases;
         overwrites_ = gradient_.wants_dx() && (bases[kY] == bases[kDy] || bases[kY] == bases[kX]);
@@ -70,9 +70,7 @@ private:
         const std::size_t done = stats.any_extreme ? 0 : ordinary_rows(owner, row, n, stats, sums);
         for (std::size_t i = done; i < n; ++i) exact_row(row_at(owner, row + i), stats, i, part);
         if (!parts_ || done == 0) return;
-        bool finite = true;
-        for (std::size_t j = 0; j < 2 * n_; ++j) finite &= std::isfinite(sums[j]);
-        if (finite || overwrites_ || !any_large(owner, row, done)) {
+        if (all_finite(sums, 2 * n_) || overwrites_ || !any_large(owner, row, done)) {
             for (std::size_t j = 0; j < 2 * n_; ++j) part[j] += static_cast<double>(sums[j]);
         } else {
             for (std::size_t i = 0; i < done; ++i) exact_columns(row_at(owner, row + i), stats, i, part);

@@ -20,36 +20,34 @@ struct ExactSum {
 
     void add(double v) { add_exactly(v, sum, lost); }
     double value() const { return value(sum, lost); }
-    // Both are there to choose from, which vectors can.
-    static double value(double sum, double lost) {
-        const double exact = sum + lost;
-        return std::isfinite(sum) ? exact : sum;
-    }
+    // What an infinite sum lost is NaN.
+    static double value(double sum, double lost) { return sum + (std::isnan(lost) ? 0.0 : lost); }
 };
 
 // Some of them side by side, which are added up in vectors.
 class ExactSums {
 public:
-    explicit ExactSums(std::size_t n) : sums_(n), lost_(n) {}
+    explicit ExactSums(std::size_t n) : n_(n), sums_(2 * n) {}
 
-    void add(std::size_t i, double v) { add_exactly(v, sums_[i], lost_[i]); }
+    void add(std::size_t i, double v) { add_exactly(v, sums_[i], sums_[n_ + i]); }
     void add(std::size_t i, const ExactSums& other, std::size_t k) {
         add(i, other.sums_[k]);
-        lost_[i] += other.lost_[k];
+        sums_[n_ + i] += other.sums_[other.n_ + k];
     }
     // n neighbours.
     void add(std::size_t first, std::size_t n, const double* values) {
-        double *const sums = sums_.data() + first, *const lost = lost_.data() + first;
+        double *const sums = sums_.data() + first, *const lost = sums + n_;
         for (std::size_t i = 0; i < n; ++i) add_exactly(values[i], sums[i], lost[i]);
     }
-    double value(std::size_t i) const { return ExactSum::value(sums_[i], lost_[i]); }
+    double value(std::size_t i) const { return ExactSum::value(sums_[i], sums_[n_ + i]); }
     // The first n.
     void values(std::size_t n, double* to) const {
         for (std::size_t i = 0; i < n; ++i) to[i] = value(i);
     }
 
 private:
-    std::vector<double> sums_, lost_;
+    std::size_t n_;
+    std::vector<double> sums_;  // and behind all of them what they lost
 };
 
 struct ExactPairs {

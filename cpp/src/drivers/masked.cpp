@@ -1,5 +1,7 @@
 #include "masked.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "drivers/masked_gradients.h"
@@ -30,6 +32,21 @@ void sweep(const MaskedPart& part, const Affine<Compute<T>>& affine, Step step, 
     }
 }
 
+// The scales of groups; 0 where nothing counts.
+template <class T>
+void set_scales(const Kernels<T>& kernels, const Scale& scale, const std::vector<Moments>& groups, double* to) {
+    bool ordinary = is_mean_of_squares(scale.statistic);
+    for (const Moments& own : groups) ordinary &= own.exponent == 0;
+    const auto variance = [](const Moments& m) { return m.n == 0 ? HUGE_VAL : m.m2 * (1.0 / m.n); };
+    const auto any = [&](const Moments& m) { return m.n == 0 ? 0.0 : rstd(scale, m); };
+    if (ordinary) {
+        std::transform(groups.begin(), groups.end(), to, variance);
+        kernels.inverse_root(to, groups.size(), scale.eps);
+    } else {
+        std::transform(groups.begin(), groups.end(), to, any);
+    }
+}
+
 template <class T>
 void forward_of(const Space& space, Axes& axes, const Bases& all, const Parameters& parameters, Scale scale,
                 Saved saved) {
@@ -43,12 +60,14 @@ void forward_of(const Space& space, Axes& axes, const Bases& all, const Paramete
         const MaskedMoments<T> moments(kernels().of<T>(), walk, is_centred(scale.statistic));
         const std::vector<Moments> groups = moments.groups(bases, part.groups.size(), threads);
         Coefficients<C> stats(groups.size());
+        set_scales(kernels().of<T>(), scale, groups, stats.rstd);
         for (std::size_t i = 0; i < groups.size(); ++i) {
             const Moments own = unscaled(groups[i]);
-            const double r = own.n == 0 ? 0.0 : rstd(scale, groups[i]);
-            stats.set(i, own.origin, own.rest, r);
-            save(saved, part.groups[i], stats.mean[i], r, own.m2);
-            if (saved.count) saved.count[part.groups[i]] = own.n;
+            stats.set(i, own.origin, own.rest, stats.rstd[i]);
+            if (!saved.any() && !saved.count) continue;
+            const std::ptrdiff_t number = part.groups[i];
+            save(saved, number, stats.mean[i], stats.rstd[i], own.m2);
+            if (saved.count) saved.count[number] = own.n;
         }
         if (!bases[kY]) return;
         sweep<T>(part, affine, Step::normalize, outgrows_caches(Traffic::forward, 2 * size, threads_for(2 * size)),
@@ -154,9 +173,9 @@ void masked_backward(const Space& space, Input dy, Input x, const void* weight, 
         using T = decltype(type);
         using C = Compute<T>;
         Axes axes = make_axes(space, {x.strides, out.dx.data ? out.dx.strides : x.strides, dy.strides, mask.get()});
-        std::vector<C> ones;
+        Constants<C> constants;
         const void* w = weight;
-        if (!w) ones.assign(count_parameters(space), C(1)), w = ones.data();
+        if (!w) w = constants.ones(count_parameters(space));
         const Affine<C> affine(axes, {w, w});
         MaskedBackward<T>{space, affine, scale, training, mean, rstd, count, out}.run(
             axes, {bytes(x.data), bytes(out.dx.data), bytes(dy.data), bytes(where.data)});

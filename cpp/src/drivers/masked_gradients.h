@@ -113,7 +113,7 @@ private:
         const Borrowed<double> own1(n), own2(n), group1(n), group2(n);
         if (wants_parameters_ || alike) {
             sum(plane, of_parameters, own1, own2);
-            if (!finite(own1, own2, of_parameters.count(p))) return false;
+            if (!fits(own1, own2, of_parameters.count(p))) return false;
         }
         if (wants_groups_) {
             const C* const w = weights_.values + p.param;
@@ -127,7 +127,7 @@ private:
                 plane.w = plane.b = w;
                 plane.param_row = p.row_axis.param, plane.param_lanes = p.lane_axis.param != 0;
                 sum(plane, of_groups, group1, group2);
-                if (!finite(group1, group2, of_groups.count(p))) return false;
+                if (!fits(group1, group2, of_groups.count(p))) return false;
             }
             of_groups.add(of_groups.count(p), static_cast<const double*>(group1), group2);
         }
@@ -135,10 +135,8 @@ private:
         return true;
     }
 
-    static bool finite(const double* s1, const double* s2, std::size_t n) {
-        bool finite = true;
-        for (std::size_t i = 0; i < n; ++i) finite &= std::isfinite(s1[i]) && std::isfinite(s2[i]);
-        return finite;
+    static bool fits(const double* s1, const double* s2, std::size_t n) {
+        return all_finite(s1, n) && all_finite(s2, n);
     }
 
     // x and dy: in place if all of the plane counts, else in tiles where dy is zero outside and x the mean.

@@ -87,21 +87,26 @@ public:
     const Axis& rows() const { return rows_; }
     const Axis& lanes() const { return lanes_; }
 
-    // Calls f(stretch, plane) for planes of at most so many rows and lanes.
+    // Calls f(stretch, planes) for every stretch; planes(g) calls g(plane) for planes of at most so many rows and
+    // lanes.
+    template <class F>
+    void stretches(const Bases& bases, int threads, std::size_t most_rows, std::size_t most_lanes, F&& f) const {
+        parallel_for(stretches_, threads, [&](std::size_t k) {
+            f(k, [&](auto&& g) {
+                const std::size_t begin = first().n * k / stretches_, end = first().n * (k + 1) / stretches_;
+                if (outer_.size() == 0) return rows_of(bases, Offset(), begin, end, most_rows, most_lanes, g);
+                const std::size_t each = outer_.count() / first().n;
+                for (std::size_t i = begin * each; i < end * each; ++i) {
+                    rows_of(bases, outer_.offset(i), 0, rows_.n, most_rows, most_lanes, g);
+                }
+            });
+        });
+    }
+    // Calls f(stretch, plane).
     template <class F>
     void planes(const Bases& bases, int threads, std::size_t most_rows, std::size_t most_lanes, F&& f) const {
-        parallel_for(stretches_, threads, [&](std::size_t k) {
-            const std::size_t begin = first().n * k / stretches_, end = first().n * (k + 1) / stretches_;
-            if (outer_.size() == 0) {
-                rows_of(bases, Offset(), begin, end, most_rows, most_lanes, [&](const MaskedPlane& p) { f(k, p); });
-                return;
-            }
-            const std::size_t each = outer_.count() / first().n;
-            for (std::size_t i = begin * each; i < end * each; ++i) {
-                rows_of(bases, outer_.offset(i), 0, rows_.n, most_rows, most_lanes,
-                        [&](const MaskedPlane& p) { f(k, p); });
-            }
-        });
+        stretches(bases, threads, most_rows, most_lanes,
+                  [&](std::size_t k, auto&& planes) { planes([&](const MaskedPlane& p) { f(k, p); }); });
     }
 
 private:

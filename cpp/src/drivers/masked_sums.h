@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "drivers/counted_spans.h"
 #include "drivers/double_fallback.h"
 #include "drivers/exact_sum.h"
 #include "drivers/masked_rows.h"
@@ -44,9 +45,15 @@ public:
         const std::size_t lanes = columns ? kColumnLanes : kBlock;
         const std::size_t together = std::max<std::size_t>(1, kBlock / std::min(kBlock, walk_.lanes().n));
         const std::size_t most = columns ? (rows ? 1 : kRows) : (rows ? kBatch : together);
-        walk_.planes(bases, threads, most, lanes, [&](std::size_t stretch, const MaskedPlane& p) {
-            Moments* const to = sums.of(stretch) + p.stat;
-            columns ? down(p, to) : rows ? along(p, to) : block(p, *to);
+        // What counts of a block of rows, or of one.
+        const std::size_t span = columns ? 0 : std::min(kBlock, walk_.lanes().n) * (rows ? 1 : most);
+        walk_.stretches(bases, threads, most, lanes, [&](std::size_t stretch, auto&& planes) {
+            CountedSpans<T> spans(kernels_, span, centred_);
+            planes([&](const MaskedPlane& p) {
+                Moments* const to = sums.of(stretch) + p.stat;
+                columns ? down(p, to) : rows ? along(p, spans, to) : block(p, spans, *to);
+            });
+            spans.flush();
         });
         std::vector<Moments> groups(n);
         for (std::size_t i = 0; i < n; ++i) {
@@ -56,48 +63,48 @@ public:
     }
 
 private:
-    // Lanes of a tile; elements that are written behind what counts.
-    static constexpr std::size_t kColumnLanes = 256, kRoom = 64;
+    static constexpr std::size_t kColumnLanes = 256;  // of a tile
 
     // Rows of a block at the most, to one group.
-    void block(const MaskedPlane& p, Moments& to) const {
-        const Borrowed<T> tile(kBlock + kRoom), row(kBlock);
-        const Borrowed<std::uint8_t> mask(kBlock);
+    void block(const MaskedPlane& p, CountedSpans<T>& spans, Moments& to) const {
+        const Borrowed<T> row(p.lanes);
+        const Borrowed<std::uint8_t> mask(p.lanes);
         std::size_t n = 0;
-        p.runs([&](std::size_t first, std::size_t rows, Counting kind) {
-            for (std::size_t i = first; kind != Counting::none && i < first + rows; ++i) {
-                if (kind == Counting::all) {
-                    gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, tile + n);
-                    n += p.lanes;
-                } else {
-                    n += kernels_.compress(p.mask(i, mask), p.lanes, p.read<T>(kX, i, row), tile + n);
-                }
-            }
-        });
-        if (n == 0) return;
-        BlockSums sums;
-        kernels_.span_moments(tile, static_cast<std::ptrdiff_t>(n), 1, n, centred_, sums);
-        to = merge(to, block_moments<T>(sums, 0, tile, n, centred_));
+        for (std::size_t i = 0; i < p.rows; ++i) n += counted(p, i, p.counting(i), row, mask, spans.next() + n);
+        spans.add(n, to);
     }
 
-    // Rows that are groups: those that count whole together.
-    void along(const MaskedPlane& p, Moments* to) const {
+    // Writes what counts of a row; returns how much that is.
+    std::size_t counted(const MaskedPlane& p, std::size_t i, Counting kind, T* row, std::uint8_t* mask, T* to) const {
+        if (kind == Counting::none) return 0;
+        if (kind == Counting::some) return kernels_.compress(p.mask(i, mask), p.lanes, p.read<T>(kX, i, row), to);
+        gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, to);
+        return p.lanes;
+    }
+
+    // Rows that are groups: those that count whole where they are.
+    void along(const MaskedPlane& p, CountedSpans<T>& spans, Moments* to) const {
         const std::ptrdiff_t step = p.row_axis.stat;
         const auto row_step = p.row_axis.stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
+        const Borrowed<T> row(p.lanes);
+        const Borrowed<std::uint8_t> mask(p.lanes);
         p.runs([&](std::size_t first, std::size_t rows, Counting kind) {
+            Moments* const own = to + static_cast<std::ptrdiff_t>(first) * step;
             if (kind != Counting::all || !p.in_place<T>(kX)) {
-                for (std::size_t i = first; kind != Counting::none && i < first + rows; ++i) {
-                    block(p.part(i, 1), to[static_cast<std::ptrdiff_t>(i) * step]);
+                for (std::size_t k = 0; k < rows; ++k) {
+                    spans.add(counted(p, first + k, kind, row, mask, spans.next()),
+                              own[static_cast<std::ptrdiff_t>(k) * step]);
                 }
                 return;
             }
+            spans.flush();  // in order
             const T* const x = reinterpret_cast<const T*>(p.row(kX, first));
             BlockSums sums;
             kernels_.span_moments(x, row_step, rows, p.lanes, centred_, sums);
             for (std::size_t k = 0; k < rows; ++k) {
-                Moments& own = to[static_cast<std::ptrdiff_t>(first + k) * step];
-                const T* const row = x + static_cast<std::ptrdiff_t>(k) * row_step;
-                own = merge(own, block_moments(sums, k, row, p.lanes, centred_));
+                const T* const values = x + static_cast<std::ptrdiff_t>(k) * row_step;
+                Moments& group = own[static_cast<std::ptrdiff_t>(k) * step];
+                group = merge(group, block_moments(sums, k, values, p.lanes, centred_));
             }
         });
     }

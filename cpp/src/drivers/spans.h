@@ -142,8 +142,8 @@ public:
     std::ptrdiff_t line_step(Operand k) const { return lines_.stride[k]; }
     Offset step(std::size_t i) const {
         Offset step;
-        step.advance(lines_, i / groups_.n);
-        step.advance(groups_, i % groups_.n);
+        if (lines_.n > 1) step.advance(lines_, i / groups_.n), i %= groups_.n;
+        step.advance(groups_, i);
         return step;
     }
     // The first group of a task, and how many there are.

@@ -76,6 +76,7 @@ void SpanGradients(const Plane<T>& p, GradSums* out) {
 template <class D, bool kStatLanes, bool kParamLanes, class T>
 struct ColumnTerms {
     using Element = T;
+    static constexpr bool kStream = false;
     D d;
     Plane<T> p;  // a copy, which no store can reach
 
@@ -143,9 +144,10 @@ void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
 
 // Column terms dy and xhat of rows with statistics of their own; on the way every element's dx is written. Nothing of
 // an element is read after that, so dx may lie on x or dy.
-template <class D, class T>
+template <class D, class T, bool kFar, bool kStreams>
 struct RowTerms {
     using Element = T;
+    static constexpr bool kStream = kStreams;
     D d;
     Plane<T> p;
     std::ptrdiff_t x_ahead, dy_ahead;  // elements to the rows that are read next
@@ -171,7 +173,7 @@ struct RowTerms {
     };
     template <bool kFull>
     HWY_INLINE Values Read(const RowValues& row, std::size_t i, std::size_t n) const {
-        if (p.far) {
+        if (kFar) {
             hwy::Prefetch(row.x + i + x_ahead);
             hwy::Prefetch(row.dy + i + dy_ahead);
         }
@@ -186,7 +188,7 @@ struct RowTerms {
         const auto rest = hn::NegMulAdd(xhat, row.c2, hn::Sub(hn::Mul(v.dy, w), row.c1));
         auto dx = hn::Mul(row.r, rest);
         if (p.added) dx = hn::Add(dx, v.added);
-        StoreOut<kFull>(dx, d, row.dx + i, n, p.stream);
+        StoreOut<kFull>(dx, d, row.dx + i, n, kStream);
         return {v.dy, xhat};
     }
 };
@@ -235,8 +237,12 @@ std::size_t RowGradients(const Plane<T>& p, double inverse, bool centred, bool o
     const std::size_t most = std::clamp<std::size_t>(near / (2 * p.lanes * sizeof(T)) / 4 * 4, 4, kRows);
     const std::size_t head = p.stream ? Head(d, p.y, p.lanes) : 0;
     const auto ahead = static_cast<std::ptrdiff_t>(most);
-    RowTerms<std::remove_const_t<decltype(d)>, T> terms{d, p, ahead * p.x_row, ahead * p.dy_row};
-    Plane<T>& q = terms.p;
+    Plane<T> q = p;
+    const auto quad = [&](std::size_t row, auto far, auto stream) FASTNORM_LAMBDA {
+        using Terms = RowTerms<std::remove_const_t<decltype(d)>, T, decltype(far)::value, decltype(stream)::value>;
+        const Terms terms{d, q, ahead * p.x_row, ahead * p.dy_row};
+        ColumnQuad(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+    };
     GradSums sums[kRows];
     C c1[kRows], c2[kRows];
     constexpr bool kNarrow = sizeof(C) == 4;
@@ -253,11 +259,13 @@ std::size_t RowGradients(const Plane<T>& p, double inverse, bool centred, bool o
         }
         for (std::size_t row = 0; row < q.rows; row += 4) {
             const auto at = static_cast<std::ptrdiff_t>(row);
-            if (!p.far) PrefetchRows(q.y + at * p.y_row, p.y_row, std::min<std::size_t>(4, q.rows - row), p.lanes);
             if (p.stream) {
-                ColumnQuad<true>(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+                quad(row, std::true_type{}, std::true_type{});
+            } else if (p.far) {
+                quad(row, std::true_type{}, std::false_type{});
             } else {
-                ColumnQuad(d, row, q.rows - row, p.lanes, terms, s1, s2, head);
+                PrefetchRows(q.y + at * p.y_row, p.y_row, std::min<std::size_t>(4, q.rows - row), p.lanes);
+                quad(row, std::false_type{}, std::false_type{});
             }
         }
         const auto done = static_cast<std::ptrdiff_t>(q.rows);

@@ -35,12 +35,13 @@
     namespace fastnorm {                                                                   \
     namespace HWY_NAMESPACE {                                                              \
     extern const Kernels<T> name;                                                          \
-    constexpr Kernels<T> name{SpanMoments<T>,     GroupStatisticsOf<T>,  InverseRoot<T>,   \
-                              ColumnPivots<T>,    ColumnMoments<T>,      Normalize<T>,     \
-                              InputGradient<T>,   ActivationGradient<T>, Add<T>,           \
-                              StreamCopy<T>,      Quantize<T>,           SpanGradients<T>, \
-                              ColumnGradients<T>, RowGradients<T>,       Select<T>,        \
-                              Compress<T>,        RowRange<T>,           Widen<T>};        \
+    constexpr Kernels<T> name{SpanMoments<T>,   SpanMomentsEach<T>, GroupStatisticsOf<T>,  \
+                              InverseRoot<T>,   ColumnPivots<T>,    ColumnMoments<T>,      \
+                              Normalize<T>,     InputGradient<T>,   ActivationGradient<T>, \
+                              Add<T>,           StreamCopy<T>,      Quantize<T>,           \
+                              SpanGradients<T>, ColumnGradients<T>, RowGradients<T>,       \
+                              Select<T>,        Compress<T>,        RowRange<T>,           \
+                              Widen<T>};                                                   \
     }                                                                                      \
     }                                                                                      \
     HWY_AFTER_NAMESPACE()

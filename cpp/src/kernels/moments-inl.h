@@ -92,26 +92,29 @@ HWY_NOINLINE void RepairSums(const T* x, std::size_t n, bool centred, double& pi
     }
 }
 
-// Means of the first elements of every block.
-template <class D, class T>
-HWY_INLINE void SpanPivots(D d, const T* x, std::ptrdiff_t step, std::size_t count, std::size_t sample,
+// Means of the first elements of every block, sample(k) of them.
+template <class D, class T, class F>
+HWY_INLINE void SpanPivots(D d, const T* x, std::ptrdiff_t step, std::size_t count, const F& sample,
                            Compute<T>* pivots) {
     using C = Compute<T>;
-    const double inverse = 1.0 / static_cast<double>(sample);
     for (std::size_t first = 0; first < count; first += kFoldedRows) {
         Folded<D> fold{};
         C sums[kFoldedRows];
         const std::size_t rows = std::min(kFoldedRows, count - first);
-        for (std::size_t k = 0; k < rows; ++k, x += step) SampleSum(d, x, sample, fold.row(k));
+        for (std::size_t k = 0; k < rows; ++k, x += step) SampleSum(d, x, sample(first + k), fold.row(k));
         fold.Sum(sums);
-        for (std::size_t k = 0; k < kFoldedRows; ++k) pivots[first + k] = static_cast<C>(sums[k] * inverse);
+        for (std::size_t k = 0; k < kFoldedRows; ++k) {
+            const double n = static_cast<double>(sample(std::min(first + k, count - 1)));
+            pivots[first + k] = static_cast<C>(sums[k] * (1.0 / n));
+        }
     }
 }
 
 // Step by step for all blocks, since the steps of one block wait for one another: sample, sweep, guard. Sums across
 // lanes are those of four blocks at a time.
-template <class T>
-void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums& out) {
+template <bool kAlike, class T, class F>
+HWY_INLINE void SpanMomentsOf(const T* x, std::ptrdiff_t step, std::size_t count, const F& n, bool centred,
+                              BlockSums& out) {
     const Tag<T> d;
     using D = std::remove_const_t<decltype(d)>;
     using C = Compute<T>;
@@ -119,32 +122,42 @@ void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t
     C pivot[kBatch], s1[kBatch], s2[kBatch];
     if (!centred) {
         std::fill_n(pivot, count, C(0));
-    } else if (n >= kSample) {
-        SpanPivots(d, x, step, count, kSample, pivot);
+    } else if (kAlike && n(0) >= kSample) {
+        SpanPivots(d, x, step, count, [](std::size_t) FASTNORM_LAMBDA { return kSample; }, pivot);
     } else {
-        SpanPivots(d, x, step, count, n, pivot);
+        SpanPivots(d, x, step, count, [&](std::size_t k) FASTNORM_LAMBDA { return std::min(n(k), kSample); }, pivot);
     }
     for (std::size_t first = 0; first < count; first += kFoldedRows) {
         Folded<D> fold1{}, fold2{};
         const std::size_t rows = std::min(kFoldedRows, count - first);
         for (std::size_t k = 0; k < rows; ++k) {
             const Deviations<D, T> deviations{d, row(first + k), hn::Set(d, pivot[first + k])};
-            SpanSums(d, n, deviations, fold1.row(k), fold2.row(k));
+            SpanSums(d, n(first + k), deviations, fold1.row(k), fold2.row(k));
         }
         fold1.Sum(s1 + first);
         fold2.Sum(s2 + first);
     }
-    const auto size = static_cast<double>(n);
     int fine = 1;
     for (std::size_t i = 0; i < count; ++i) {
         const double sum = s1[i], square = s2[i];
-        fine &= static_cast<int>(!centred) | static_cast<int>(IsTypical(size, sum, square));
+        fine &= static_cast<int>(!centred) | static_cast<int>(IsTypical(static_cast<double>(n(i)), sum, square));
         fine &= static_cast<int>(IsSafe<C>(square));
         out.pivot[i] = pivot[i], out.s1[i] = sum, out.s2[i] = square;
     }
     for (std::size_t i = 0; !fine && i < count; ++i) {
-        RepairSums(row(i), n, centred, out.pivot[i], out.s1[i], out.s2[i]);
+        RepairSums(row(i), n(i), centred, out.pivot[i], out.s1[i], out.s2[i]);
     }
+}
+
+template <class T>
+void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums& out) {
+    SpanMomentsOf<true>(x, step, count, [n](std::size_t) FASTNORM_LAMBDA { return n; }, centred, out);
+}
+
+template <class T>
+void SpanMomentsEach(const T* x, std::ptrdiff_t step, std::size_t count, const std::size_t* lengths, bool centred,
+                     BlockSums& out) {
+    SpanMomentsOf<false>(x, step, count, [&](std::size_t k) FASTNORM_LAMBDA { return lengths[k]; }, centred, out);
 }
 
 template <class T>
@@ -173,6 +186,7 @@ void ColumnPivots(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t
 template <class D, class T>
 struct ColumnDeviations {
     using Element = T;
+    static constexpr bool kStream = false;
     D d;
     const T* x;
     std::ptrdiff_t step;

@@ -109,19 +109,20 @@ HWY_INLINE void AddVectors(D d, const Source& source, const Row (&rows)[4], std:
     using V = hn::Vec<D>;
     constexpr std::size_t kN = Virtual<D>::kN;
     decltype(source.template Read<true>(rows[0], i, kN)) values[4][kCount];
+    decltype(source.template Lane<true>(i, kN)) lane[kCount];
     Pair<V> sums[2][kCount];
     const auto read = [&](auto row) FASTNORM_LAMBDA {
         Unroll<kCount>([&](auto part) FASTNORM_LAMBDA {
             values[row][part] = source.template Read<true>(rows[row], i + part * kN, kN);
         });
     };
+    Unroll<kCount>([&](auto part) FASTNORM_LAMBDA { lane[part] = source.template Lane<true>(i + part * kN, kN); });
     if (kReadFirst) Unroll<4>(read);
     Unroll<4>([&](auto row) FASTNORM_LAMBDA {
         if (!kReadFirst) read(row);
         Unroll<kCount>([&](auto part) FASTNORM_LAMBDA {
             const std::size_t at = i + part * kN;
-            const auto term =
-                source.template At<true>(source.template Lane<true>(at, kN), rows[row], values[row][part], at, kN);
+            const auto term = source.template At<true>(lane[part], rows[row], values[row][part], at, kN);
             Pair<V>& sum = sums[row / 2][part];
             if (row % 2 == 0) {
                 sum = {term.u, hn::Mul(term.u, term.v)};
@@ -145,13 +146,15 @@ HWY_INLINE void AddVectors(D d, const Source& source, const Row (&rows)[4], std:
 //
 // Rows a multiple of 4 KB apart share their sets of the first-level cache, and processors compare no more than the last
 // 12 bits of addresses at first. So vectors that are less than a line are taken by two: half a line does not wait while
-// three other rows push it out. And sources that write past the caches (kStream) read whole lines of all rows before
-// they write any. Layer norm backward of 8192x1024, one thread of an AMD EPYC (Zen 3): 5.8 ns an element without
+// three other rows push it out. And sources that write past the caches (Source::kStream) read whole lines of all rows
+// before they write any. Layer norm backward of 8192x1024, one thread of an AMD EPYC (Zen 3): 5.8 ns an element without
 // either, 3.5 with vectors by two, 1.4 with both.
-template <bool kStream = false, class D, class Source>
-HWY_INLINE void ColumnQuad(D d, std::size_t row, std::size_t rows, std::size_t lanes, const Source& source,
-                           hn::TFromD<D>* acc1, hn::TFromD<D>* acc2, std::size_t head = 0) {
+template <class D, class Source>
+HWY_NOINLINE void ColumnQuad(D d, std::size_t row, std::size_t rows, std::size_t lanes, const Source& given,
+                             hn::TFromD<D>* acc1, hn::TFromD<D>* acc2, std::size_t head = 0) {
     using V = hn::Vec<D>;
+    const Source source = given;  // which no store can reach
+    constexpr bool kStream = Source::kStream;
     constexpr std::size_t kN = Virtual<D>::kN;
     constexpr std::size_t kOfLine = 64 / sizeof(typename Source::Element) / kN;
     constexpr std::size_t kCount = std::min<std::size_t>(kOfLine, kStream ? 4 : 2);

@@ -89,6 +89,9 @@ struct Kernels {
     // Sums of count <= kBatch blocks of n <= kBlock elements, `step` elements apart. Not centred: the pivot is zero.
     void (*span_moments)(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred,
                          BlockSums& out);
+    // The same of blocks of lengths[0], lengths[1], ... elements, one at the least.
+    void (*span_moments_each)(const T* x, std::ptrdiff_t step, std::size_t count, const std::size_t* lengths,
+                              bool centred, BlockSums& out);
     // Statistics of groups of n elements that are one block each, with rstd = (m2/n + eps)^-1/2. False if a group needs
     // another way: the compute type cannot hold its squares or its statistics.
     bool (*group_statistics)(const BlockSums& sums, std::size_t count, std::size_t n, bool centred, double eps,

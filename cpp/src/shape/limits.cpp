@@ -121,10 +121,6 @@ bool outgrows_caches(Traffic traffic, std::size_t bytes, int threads) {
     return bytes >= (traffic == Traffic::forward ? std::min(once, limits.forward) : once);
 }
 
-bool outgrows_second_level(std::size_t bytes) {
-    static std::atomic<std::size_t> limit{0};
-    once(limit, [] { return std::max(cache_sizes().l2, 1_MB); });
-    return bytes > limit.load(std::memory_order_relaxed);
-}
+bool comes_from_afar(std::size_t bytes) { return 2 * bytes >= stream_limits().backward; }
 
 }  // namespace fastnorm

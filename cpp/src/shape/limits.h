@@ -61,9 +61,9 @@ enum class Traffic { once, forward, backward };
 // backward, whose arithmetic takes longer than writing, from 5/8 on (20000x96 on Zen 5: 330 to 283 us). One thread
 // alone fills it with 7/8; the number of threads is asked for in forward passes only.
 bool outgrows_caches(Traffic traffic, std::size_t bytes, int threads);
-// Whether inputs of so many bytes in all come from farther than a second-level cache, so that kernels that read several
-// rows at once have to ask for them ahead: the processor finds no stream in that. Backward of rows of 96 out of the
-// third level: 0.29 against 0.8 ns an element (Zen 5).
-bool outgrows_second_level(std::size_t bytes);
+// Whether inputs of so many bytes in all have mostly left the caches, so that kernels that read several rows at once
+// have to ask for them ahead: the processor finds no stream in that. From half of what streams backward. Backward of
+// 20000x96 (15 MB) takes half of the time with it, of 6000x96 and 600x2048 1.07 and 1.15 times as long (Zen 4).
+bool comes_from_afar(std::size_t bytes);
 
 }  // namespace fastnorm

@@ -17,13 +17,16 @@ struct Term {
 // The addresses of a tensor: that of the first element, and how far it is from there to the last byte.
 struct Reach {
     explicit Reach(const Tensor& tensor) : first(reinterpret_cast<Signed>(tensor.data)) {
-        for (std::size_t i = 0; i < tensor.ndim; ++i) is_empty |= tensor.shape[i] == 0;
-        for (std::size_t i = 0; !is_empty && i < tensor.ndim; ++i) {
-            const Signed way = stride_of(tensor, i) * (static_cast<Signed>(tensor.shape[i]) - 1);
+        const auto size = static_cast<Signed>(bytes_of(tensor.dtype));
+        Signed elements = 1;
+        for (std::size_t i = 0; i < tensor.ndim; ++i) elements *= static_cast<Signed>(tensor.shape[i]);
+        is_empty = elements == 0;
+        reach = (tensor.strides ? 1 : elements) * size - 1;
+        for (std::size_t i = 0; !is_empty && tensor.strides && i < tensor.ndim; ++i) {
+            const Signed way = tensor.strides[i] * (static_cast<Signed>(tensor.shape[i]) - 1);
             first += std::min<Signed>(way, 0);
             reach += std::abs(way);
         }
-        reach += static_cast<Signed>(bytes_of(tensor.dtype)) - 1;
     }
     Signed first, reach = 0;
     bool is_empty = false;
