@@ -101,13 +101,17 @@ private:
     // False if a sum does not fit into the compute type; nothing is added then.
     bool by_kernels(const MaskedPlane& p, Counting kind, const Side& of_groups, const Side& of_parameters) const {
         static constexpr C one = 1;
-        const Borrowed<T> x_tile(p.rows * p.lanes), dy_tile(p.rows * p.lanes);
+        const auto room = [&](bool in_place) { return in_place ? 1 : p.rows * p.lanes; };
+        const Borrowed<T> x_tile(room(p.in_place<T>(kX))), dy_tile(room(p.in_place<T>(kDy)));
+        const Borrowed<std::uint8_t> mask_tile(room(p.in_place<std::uint8_t>(kExtra)));
         Plane<T> plane{};
         plane.rows = p.rows, plane.lanes = p.lanes;
         plane.h = stats_.h + p.stat, plane.l = stats_.l + p.stat, plane.r = stats_.r + p.stat;
         plane.stat_row = p.row_axis.stat, plane.stat_lanes = p.lane_axis.stat != 0;
         plane.w = plane.b = &one;
-        read(p, kind, plane, x_tile, dy_tile);
+        p.read<T>(kX, x_tile, plane.x, plane.x_row);
+        p.read<T>(kDy, dy_tile, plane.dy, plane.dy_row);
+        if (kind == Counting::some) p.read<std::uint8_t>(kExtra, mask_tile, plane.mask, plane.mask_row);
         const bool alike = (of_groups.lane != 0) == (of_parameters.lane != 0);
         const std::size_t n = std::max(p.rows, p.lanes);
         const Borrowed<double> own1(n), own2(n), group1(n), group2(n);
@@ -137,44 +141,6 @@ private:
 
     static bool fits(const double* s1, const double* s2, std::size_t n) {
         return all_finite(s1, n) && all_finite(s2, n);
-    }
-
-    // x and dy: in place if all of the plane counts, else in tiles where dy is zero outside and x the mean.
-    void read(const MaskedPlane& p, Counting kind, Plane<T>& plane, T* x_tile, T* dy_tile) const {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-        if (kind == Counting::all && p.in_place<T>(kX) && p.in_place<T>(kDy)) {
-            plane.x = reinterpret_cast<const T*>(p.at[kX]), plane.x_row = p.row_axis.stride[kX] / size;
-            plane.dy = reinterpret_cast<const T*>(p.at[kDy]), plane.dy_row = p.row_axis.stride[kDy] / size;
-            return;
-        }
-        plane.x = x_tile, plane.dy = dy_tile;
-        plane.x_row = plane.dy_row = static_cast<std::ptrdiff_t>(p.lanes);
-        const Borrowed<T> means(p.lanes);
-        const T zero = narrow<T>(0.0);
-        // Read at once after it was written, a list of values of 4 bytes would stall loads of whole vectors.
-        const bool one_mean = p.lane_axis.stat == 0;
-        const Borrowed<std::uint8_t> mask_tile(p.lanes);
-        for (std::size_t i = 0; i < p.rows; ++i) {
-            T *const x = x_tile + i * p.lanes, *const dy = dy_tile + i * p.lanes;
-            if (kind == Counting::all) {
-                gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, x);
-                gather(p.row(kDy, i), p.lane_axis.stride[kDy], p.lanes, dy);
-                continue;
-            }
-            if (i == 0 || p.row_axis.stat != 0) set_means(p, i, means);
-            const std::uint8_t* const mask = p.mask(i, mask_tile);
-            kernels_.select(mask, p.lanes, p.read<T>(kX, i, x), means, one_mean, x, p.ahead<T>(kX));
-            kernels_.select(mask, p.lanes, p.read<T>(kDy, i, dy), &zero, true, dy, p.ahead<T>(kDy));
-        }
-    }
-
-    void set_means(const MaskedPlane& p, std::size_t row, T* means) const {
-        const C* const h = stats_.h + p.stat + static_cast<std::ptrdiff_t>(row) * p.row_axis.stat;
-        if (p.lane_axis.stat == 0) {
-            *means = narrow<T>(*h);
-        } else {
-            for (std::size_t k = 0; k < p.lanes; ++k) means[k] = narrow<T>(h[k]);
-        }
     }
 
     // The same in double, one element after the other.

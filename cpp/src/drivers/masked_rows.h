@@ -42,11 +42,16 @@ struct MaskedPlane {
         gather(row(k, i), lane_axis.stride[k], lanes, tile);
         return tile;
     }
-    // Elements from a row to one that is read some rows later: in a tile of columns no row is long enough for the
-    // processor to see that the next one follows.
-    template <class T>
-    std::ptrdiff_t ahead(Operand k) const {
-        return in_place<T>(k) ? 4 * row_axis.stride[k] / static_cast<std::ptrdiff_t>(sizeof(T)) : 0;
+    // All rows, and how far apart they are: in place, or else in the tile.
+    template <class V>
+    void read(Operand k, V* tile, const V*& from, std::ptrdiff_t& step) const {
+        if (in_place<V>(k)) {
+            from = reinterpret_cast<const V*>(at[k]),
+            step = row_axis.stride[k] / static_cast<std::ptrdiff_t>(sizeof(V));
+            return;
+        }
+        for (std::size_t i = 0; i < rows; ++i) gather(row(k, i), lane_axis.stride[k], lanes, tile + i * lanes);
+        from = tile, step = static_cast<std::ptrdiff_t>(lanes);
     }
     const std::uint8_t* mask(std::size_t i, std::uint8_t* tile) const { return read<std::uint8_t>(kExtra, i, tile); }
     // Calls f(first row, n, kind) for runs of rows that are of one kind.

@@ -2,6 +2,7 @@
 // in order.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "drivers/counted_spans.h"
@@ -43,15 +44,16 @@ public:
         const bool columns = walk_.lanes().stat != 0, rows = walk_.rows().stat != 0;
         // A block of some short rows, rows of their own, rows that are summed down; one row where nothing is.
         const std::size_t lanes = columns ? kColumnLanes : kBlock;
-        const std::size_t together = std::max<std::size_t>(1, kBlock / std::min(kBlock, walk_.lanes().n));
-        const std::size_t most = columns ? (rows ? 1 : kRows) : (rows ? kBatch : together);
+        const std::size_t row = std::min(kBlock, walk_.lanes().n);
+        const bool own = rows || row >= kLongRow;
+        const std::size_t most = columns ? (rows ? 1 : kRows) : own ? kBatch : kBlock / row;
         // What counts of a block of rows, or of one.
-        const std::size_t span = columns ? 0 : std::min(kBlock, walk_.lanes().n) * (rows ? 1 : most);
+        const std::size_t span = columns ? 0 : own ? row : row * most;
         walk_.stretches(bases, threads, most, lanes, [&](std::size_t stretch, auto&& planes) {
             CountedSpans<T> spans(kernels_, span, centred_);
             planes([&](const MaskedPlane& p) {
                 Moments* const to = sums.of(stretch) + p.stat;
-                columns ? down(p, to) : rows ? along(p, spans, to) : block(p, spans, *to);
+                columns ? down(p, to) : own ? along(p, spans, to) : block(p, spans, *to);
             });
             spans.flush();
         });
@@ -63,7 +65,8 @@ public:
     }
 
 private:
-    static constexpr std::size_t kColumnLanes = 256;  // of a tile
+    // Lanes of a tile of columns. Rows of at least so many lanes are not copied for what counts of them.
+    static constexpr std::size_t kColumnLanes = 256, kLongRow = 128;
 
     // Rows of a block at the most, to one group.
     void block(const MaskedPlane& p, CountedSpans<T>& spans, Moments& to) const {
@@ -82,91 +85,121 @@ private:
         return p.lanes;
     }
 
-    // Rows that are groups: those that count whole where they are.
+    // Rows that are blocks: those that count whole where they are.
     void along(const MaskedPlane& p, CountedSpans<T>& spans, Moments* to) const {
-        const std::ptrdiff_t step = p.row_axis.stat;
-        const auto row_step = p.row_axis.stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
         const Borrowed<T> row(p.lanes);
         const Borrowed<std::uint8_t> mask(p.lanes);
         p.runs([&](std::size_t first, std::size_t rows, Counting kind) {
-            Moments* const own = to + static_cast<std::ptrdiff_t>(first) * step;
-            if (kind != Counting::all || !p.in_place<T>(kX)) {
-                for (std::size_t k = 0; k < rows; ++k) {
-                    spans.add(counted(p, first + k, kind, row, mask, spans.next()),
-                              own[static_cast<std::ptrdiff_t>(k) * step]);
-                }
+            const bool some = kind == Counting::some;
+            if (kind == Counting::none) return;
+            if (some ? p.lanes >= kLongRow : p.in_place<T>(kX)) {
+                spans.flush();  // in order
+                some ? counted_rows(p.part(first, rows), spans, group(p, to, first))
+                     : all_of_rows(p.part(first, rows), group(p, to, first));
                 return;
             }
-            spans.flush();  // in order
-            const T* const x = reinterpret_cast<const T*>(p.row(kX, first));
-            BlockSums sums;
-            kernels_.span_moments(x, row_step, rows, p.lanes, centred_, sums);
-            for (std::size_t k = 0; k < rows; ++k) {
-                const T* const values = x + static_cast<std::ptrdiff_t>(k) * row_step;
-                Moments& group = own[static_cast<std::ptrdiff_t>(k) * step];
-                group = merge(group, block_moments(sums, k, values, p.lanes, centred_));
+            for (std::size_t i = first; i < first + rows; ++i) {
+                spans.add(counted(p, i, kind, row, mask, spans.next()), *group(p, to, i));
             }
         });
     }
 
+    static Moments* group(const MaskedPlane& p, Moments* first, std::size_t row) {
+        return first + static_cast<std::ptrdiff_t>(row) * p.row_axis.stat;
+    }
+
+    void all_of_rows(const MaskedPlane& p, Moments* to) const {
+        const T* const x = reinterpret_cast<const T*>(p.at[kX]);
+        const auto step = p.row_axis.stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
+        BlockSums sums;
+        kernels_.span_moments(x, step, p.rows, p.lanes, centred_, sums);
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            const T* const values = x + static_cast<std::ptrdiff_t>(i) * step;
+            Moments& own = *group(p, to, i);
+            own = merge(own, block_moments(sums, i, values, p.lanes, centred_));
+        }
+    }
+
+    // Of which some elements count.
+    void counted_rows(const MaskedPlane& p, CountedSpans<T>& spans, Moments* to) const {
+        const std::size_t most = std::min(kBatch, 4 * kBlock / p.lanes);
+        const Borrowed<T> tile(p.in_place<T>(kX) ? 1 : most * p.lanes), row(p.lanes);
+        const Borrowed<std::uint8_t> masks(p.in_place<std::uint8_t>(kExtra) ? 1 : most * p.lanes), mask(p.lanes);
+        for (std::size_t first = 0; first < p.rows; first += most) {
+            const MaskedPlane some = p.part(first, std::min(most, p.rows - first));
+            CountedRows<T> rows{some.rows, some.lanes, nullptr, 0, nullptr, 0};
+            some.template read<T>(kX, tile, rows.x, rows.x_row);
+            some.template read<std::uint8_t>(kExtra, masks, rows.mask, rows.mask_row);
+            BlockSums sums;
+            double sizes[kBatch];
+            kernels_.counted_moments(rows, centred_, sums, sizes);
+            for (std::size_t i = 0; i < some.rows; ++i) {
+                Moments& own = *group(p, to, first + i);
+                if (std::isnan(sums.s2[i])) {
+                    spans.add(counted(some, i, Counting::some, row, mask, spans.next()), own);
+                    spans.flush();
+                } else {
+                    own = merge(own, from_sums(static_cast<std::size_t>(sizes[i]), sums.pivot[i], sums.s1[i],
+                                               sums.s2[i], centred_));
+                }
+            }
+        }
+    }
+
     // Lanes that are groups.
     void down(const MaskedPlane& p, Moments* to) const {
-        const Borrowed<T> tile(kRows * kColumnLanes);
         const Borrowed<C> pivots(kColumnLanes);
         const Borrowed<double> counts(kColumnLanes), s1(kColumnLanes), s2(kColumnLanes);
-        bool mixed = false;
-        p.runs([&](std::size_t, std::size_t, Counting kind) { mixed |= kind == Counting::some; });
-        const std::size_t rows = mixed ? mixed_rows(p, tile, counts, pivots) : whole_rows(p, tile, counts, pivots);
-        if (rows == 0) return;
+        std::fill_n(static_cast<C*>(pivots), p.lanes, C(0));
         std::fill_n(static_cast<double*>(s1), p.lanes, 0.0);
         std::fill_n(static_cast<double*>(s2), p.lanes, 0.0);
-        kernels_.column_moments(tile, static_cast<std::ptrdiff_t>(p.lanes), rows, p.lanes, pivots, s1, s2);
+        bool mixed = false;
+        p.runs([&](std::size_t, std::size_t, Counting kind) { mixed |= kind == Counting::some; });
+        mixed ? mixed_rows(p, counts, pivots, s1, s2) : whole_rows(p, counts, pivots, s1, s2);
         for (std::size_t i = 0; i < p.lanes; ++i) {
             if (counts[i] > 0) to[i] = merge(to[i], lane(p, i, counts[i], pivots[i], s1[i], s2[i]));
         }
     }
 
-    // Rows that count, and their pivots.
-    std::size_t whole_rows(const MaskedPlane& p, T* tile, double* counts, C* pivots) const {
-        std::size_t n = 0;
+    // Rows that count as a whole or not at all: where they are if they follow one another.
+    void whole_rows(const MaskedPlane& p, double* counts, C* pivots, double* s1, double* s2) const {
+        std::size_t n = 0, first = 0, last = 0;
         for (std::size_t i = 0; i < p.rows; ++i) {
-            if (p.counts(i, 0)) gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, tile + n++ * p.lanes);
+            if (!p.counts(i, 0)) continue;
+            if (n++ == 0) first = i;
+            last = i;
         }
         std::fill_n(counts, p.lanes, static_cast<double>(n));
-        std::fill_n(pivots, p.lanes, C(0));
-        if (n > 0 && centred_) kernels_.column_pivots(tile, static_cast<std::ptrdiff_t>(p.lanes), n, p.lanes, pivots);
-        return n;
+        if (n == 0) return;
+        const bool as_is = last - first + 1 == n && p.in_place<T>(kX);
+        const Borrowed<T> tile(as_is ? 1 : n * p.lanes);
+        const T* x = tile;
+        auto step = static_cast<std::ptrdiff_t>(p.lanes);
+        if (as_is) p.part(first, n).template read<T>(kX, tile, x, step);
+        T* to = tile;
+        for (std::size_t i = first; !as_is && i <= last; ++i) {
+            if (p.counts(i, 0)) gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, std::exchange(to, to + p.lanes));
+        }
+        if (centred_) kernels_.column_pivots(x, step, n, p.lanes, pivots);
+        kernels_.column_moments(x, step, n, p.lanes, pivots, s1, s2);
     }
 
-    // All rows, with the pivots in place of what does not count: that deviates by zero.
-    std::size_t mixed_rows(const MaskedPlane& p, T* tile, double* counts, C* pivots) const {
-        const Borrowed<double> sums(p.lanes), squares(p.lanes);
-        const Borrowed<T> other(p.lanes);
-        const Borrowed<std::uint8_t> masks(p.rows * p.lanes), counted(p.lanes);
-        static_assert(kRows < 256);
-        std::fill_n(static_cast<double*>(sums), p.lanes, 0.0);
-        std::fill_n(static_cast<double*>(squares), p.lanes, 0.0);
-        std::fill_n(static_cast<std::uint8_t*>(counted), p.lanes, std::uint8_t{0});
-        std::fill_n(pivots, p.lanes, C(0));
-        std::fill_n(static_cast<T*>(other), p.lanes, narrow<T>(0.0));
-        for (std::size_t i = 0; i < p.rows; ++i) {
-            T* const row = tile + i * p.lanes;
-            const std::uint8_t* const mask = p.mask(i, masks + i * p.lanes);
-            kernels_.select(mask, p.lanes, p.read<T>(kX, i, row), other, false, row, p.ahead<T>(kX));
-            for (std::size_t k = 0; k < p.lanes; ++k) counted[k] += mask[k] != 0;
+    // All rows, about the means of what counts.
+    void mixed_rows(const MaskedPlane& p, double* counts, C* pivots, double* s1, double* s2) const {
+        const Borrowed<T> tile(p.in_place<T>(kX) ? 1 : p.rows * p.lanes);
+        const Borrowed<std::uint8_t> masks(p.in_place<std::uint8_t>(kExtra) ? 1 : p.rows * p.lanes);
+        CountedRows<T> rows{p.rows, p.lanes, nullptr, 0, nullptr, 0};
+        p.read<T>(kX, tile, rows.x, rows.x_row);
+        p.read<std::uint8_t>(kExtra, masks, rows.mask, rows.mask_row);
+        kernels_.column_counts(rows.mask, rows.mask_row, p.rows, p.lanes, counts);
+        if (centred_) {
+            kernels_.counted_column_moments(rows, pivots, s1, s2);
+            for (std::size_t k = 0; k < p.lanes; ++k)
+                pivots[k] = static_cast<C>(counts[k] > 0 ? s1[k] / counts[k] : 0.0);
+            std::fill_n(s1, p.lanes, 0.0);
+            std::fill_n(s2, p.lanes, 0.0);
         }
-        std::copy_n(static_cast<const std::uint8_t*>(counted), p.lanes, counts);
-        if (!centred_) return p.rows;
-        kernels_.column_moments(tile, static_cast<std::ptrdiff_t>(p.lanes), p.rows, p.lanes, pivots, sums, squares);
-        for (std::size_t k = 0; k < p.lanes; ++k) {
-            other[k] = narrow<T>(counts[k] > 0 ? sums[k] / counts[k] : 0.0);
-            pivots[k] = static_cast<C>(widen(other[k]));
-        }
-        for (std::size_t i = 0; i < p.rows; ++i) {
-            T* const row = tile + i * p.lanes;
-            kernels_.select(p.mask(i, masks + i * p.lanes), p.lanes, row, other, false, row, 0);
-        }
-        return p.rows;
+        kernels_.counted_column_moments(rows, pivots, s1, s2);
     }
 
     Moments lane(const MaskedPlane& p, std::size_t lane, double n, double pivot, double s1, double s2) const {

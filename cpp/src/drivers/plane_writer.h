@@ -50,7 +50,7 @@ private:
     static bool consecutive(const Plane<T>& p) {
         const auto lanes = static_cast<std::ptrdiff_t>(p.lanes);
         return p.x_row == lanes && p.y_row == lanes && (!p.dy || p.dy_row == lanes) &&
-               (!p.added || p.added_row == lanes);
+               (!p.added || p.added_row == lanes) && (!p.mask || p.mask_row == lanes);
     }
 
     // Whether rows are better taken together: they are short, follow one another, and have the same values.
@@ -79,6 +79,7 @@ private:
         p.x_row = p.y_row = step;
         if (p.dy) p.dy_row = step;
         if (p.added) p.added_row = step;
+        if (p.mask) p.mask_row = step;
         kernel_(p);
         const std::size_t done = p.rows * folds;
         if (done == total) return;
@@ -87,6 +88,7 @@ private:
         p.x += at, p.y += at;
         if (p.dy) p.dy += at;
         if (p.added) p.added += at;
+        if (p.mask) p.mask += at;
         kernel_(p);
     }
 
@@ -119,6 +121,7 @@ private:
             kernels_.stream(tile, p.rows * p.lanes, y + first * p.lanes);
             const auto n = static_cast<std::ptrdiff_t>(p.rows), stat = n * p.stat_row, param = n * p.param_row;
             p.x += n * p.x_row, p.dy += n * p.dy_row, p.added += n * p.added_row;
+            p.mask += n * p.mask_row;
             p.h += stat, p.l += stat, p.r += stat, p.c1 += stat, p.c2 += stat;
             p.w += param, p.b += param;
         }

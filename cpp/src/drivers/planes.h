@@ -68,7 +68,7 @@ private:
         return std::max<std::size_t>(1, limits::kSweepTaskBytes / (std::min(lanes_.n, kPiece) * sizeof(T)));
     }
 
-    static constexpr std::size_t kPiece = 16 * kBlock;
+    static constexpr std::size_t kPiece = Sweep<T>::kMostLanes;
 
     // The plane's next axis: lanes must step through the side arrays by 0 or 1, and through x as closely as possible;
     // the longest of the others makes the rows.

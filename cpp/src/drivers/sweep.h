@@ -49,6 +49,8 @@ class Sweep {
     using Kernel = PlaneKernel<T>;
 
 public:
+    static constexpr std::size_t kMostLanes = 16 * kBlock;  // of a sweep
+
     Sweep(const Kernels<T>& kernels, const Affine<C>& affine, Step step, bool stream)
         : kernels_(kernels), kernel_(kernel_of(kernels, step)), affine_(affine), step_(step), stream_(stream) {}
 
@@ -60,10 +62,14 @@ public:
 
     void run(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,
              std::size_t lanes) const {
-        if (step_ == Step::masked_gradient) {
-            masked(bases, stats, offset, rows, lanes);
-        } else {
-            unmasked(bases, stats, offset, rows, lanes);
+        if (!reads_mask() || !counts_by_rows()) return run_alike(bases, stats, offset, rows, lanes);
+        const auto counts = [&](std::size_t row) { return *row_of(bases, kExtra, row) != 0; };
+        for (std::size_t row = 0, end; row < rows; row = end) {
+            for (end = row + 1; end < rows && counts(end) == counts(row);) ++end;
+            Offset step, here = offset;
+            step.advance(rows_, row);
+            here.stat += step.stat, here.param += step.param;
+            run_alike(at(bases, step), stats, here, end - row, lanes);
         }
     }
 
@@ -95,6 +101,18 @@ private:
 
     bool reads_dy() const { return step_ != Step::normalize; }
     bool reads_added(const Bases& bases) const { return step_ == Step::input_gradient && bases[kExtra]; }
+    bool reads_mask() const { return step_ == Step::masked_gradient; }
+    bool counts_by_rows() const { return lanes_.stride[kExtra] == 0 && lanes_.n > 1; }
+    bool mask_in_place() const { return counts_by_rows() || lanes_.stride[kExtra] == 1 || lanes_.n == 1; }
+    // The mask of rows where it is; nothing for rows that count as a whole.
+    void set_mask(const Bases& bases, Plane<T>& p) const {
+        static constexpr std::array<std::uint8_t, kMostLanes> kNone{};
+        if (!counts_by_rows()) {
+            p.mask = reinterpret_cast<const std::uint8_t*>(bases[kExtra]), p.mask_row = rows_.stride[kExtra];
+        } else if (*bases[kExtra] == 0) {
+            p.mask = kNone.data();
+        }
+    }
 
     Plane<T> plane(const Coefficients<C>& s, const Offset& offset, std::size_t rows, std::size_t lanes) const {
         Plane<T> p{};
@@ -109,19 +127,28 @@ private:
         return p;
     }
 
+    // If rows count as a whole, all of these or none.
+    void run_alike(const Bases& bases, const Coefficients<C>& stats, const Offset& offset, std::size_t rows,
+                   std::size_t lanes) const {
+        if (!stats.any_extreme) return plain(bases, stats, offset, rows, lanes);
+        for_blocks(bases, offset, rows, lanes,
+                   [&](const Bases& block, const Offset& here, std::size_t n) { extreme(block, stats, here, n); });
+    }
+
     // Rows without an extreme group.
     void plain(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
                std::size_t lanes) const {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
         const bool added = reads_added(bases);
         if (!affine_.quantization && direct(bases, kX) && direct(bases, kY) && (!reads_dy() || direct(bases, kDy)) &&
-            (!added || direct(bases, kExtra))) {
+            (!added || direct(bases, kExtra)) && (!reads_mask() || mask_in_place())) {
             Plane<T> p = plane(s, offset, rows, lanes);
             p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
             p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / size;
             p.ahead = ahead_;
             if (reads_dy()) p.dy = reinterpret_cast<const T*>(bases[kDy]), p.dy_row = rows_.stride[kDy] / size;
             if (added) p.added = reinterpret_cast<const T*>(bases[kExtra]), p.added_row = rows_.stride[kExtra] / size;
+            if (reads_mask()) set_mask(bases, p);
             // In place the lines are in the cache already.
             const bool stream = stream_ && bases[kY] != bases[kX] && bases[kY] != bases[kDy];
             p.stream = stream && whole_lines(bases[kY]);
@@ -168,6 +195,13 @@ private:
         read(bases, kX, p, room, p.x, p.x_row);
         if (reads_dy()) read(bases, kDy, p, room + kBlock, p.dy, p.dy_row);
         if (reads_added(bases)) read(bases, kExtra, p, room + 2 * kBlock, p.added, p.added_row);
+        const Borrowed<std::uint8_t> mask(reads_mask() ? kBlock : 1);
+        if (reads_mask()) {
+            for (std::size_t i = 0; i < p.rows; ++i) {
+                gather(row_of(bases, kExtra, i), lanes_.stride[kExtra], p.lanes, mask + i * p.lanes);
+            }
+            p.mask = mask, p.mask_row = static_cast<std::ptrdiff_t>(p.lanes);
+        }
         p.y = room + 3 * kBlock, p.y_row = static_cast<std::ptrdiff_t>(p.lanes);
         kernel_(p);
         if (affine_.quantization) return write_bytes(p.y, p.rows, p.lanes, param, bases[kY]);
@@ -220,105 +254,6 @@ private:
         }
     }
 
-    void unmasked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
-                  std::size_t lanes) const {
-        if (!s.any_extreme) {
-            plain(bases, s, offset, rows, lanes);
-            return;
-        }
-        for_blocks(bases, offset, rows, lanes,
-                   [&](const Bases& block, const Offset& here, std::size_t n) { extreme(block, s, here, n); });
-    }
-
-    // Rows of one kind go together. Of mixed rows, what does not count is made first, since the output may lie on an
-    // input, and put into its place last.
-    void masked(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
-                std::size_t lanes) const {
-        const Borrowed<T> outside(kBlock);
-        Sweep near(*this);  // what is written twice must not go past the caches in between
-        near.stream_ = false;
-        const auto kind_of = [&](std::size_t i) {
-            return counting_of(row_of(bases, kExtra, i), lanes_.stride[kExtra], lanes);
-        };
-        const std::size_t most = mixed_rows(s, lanes);
-        for (std::size_t row = 0, some = 1; row < rows; row += some, some = 1) {
-            const Counting kind = kind_of(row);
-            const std::size_t end = std::min(rows, kind == Counting::all ? rows : row + most);
-            while (row + some < end && kind_of(row + some) == kind) ++some;
-            Offset step, first = offset;
-            step.advance(rows_, row);
-            first.stat += step.stat, first.param += step.param;
-            if (kind == Counting::all) {
-                unmasked(at(bases, step), s, first, some, lanes);
-                continue;
-            }
-            const auto tile = [&](const Bases& block, const Offset& here, std::size_t count, std::size_t n) {
-                not_counted(block, s, here, count, n, outside);
-                if (kind == Counting::some) near.unmasked(block, s, here, count, n);
-                put_outside(block, count, n, outside, kind);
-            };
-            if (some > 1) {
-                tile(at(bases, step), first, some, lanes);
-                continue;
-            }
-            for_blocks(at(bases, step), first, 1, lanes,
-                       [&](const Bases& block, const Offset& here, std::size_t n) { tile(block, here, 1, n); });
-        }
-    }
-
-    // How many rows that do not count as a whole may be taken together.
-    std::size_t mixed_rows(const Coefficients<C>& s, std::size_t lanes) const {
-        if (s.any_extreme || rows_.stat < 0 || rows_.param < 0) return 1;
-        const auto most = static_cast<std::size_t>(std::max<std::ptrdiff_t>({1, rows_.stat, rows_.param}));
-        return std::max<std::size_t>(1, kBlock / std::max(most, lanes));
-    }
-
-    // dx of constant statistics, dy*w*r, of at most kBlock elements.
-    void not_counted(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
-                     std::size_t n, T* to) const {
-        static constexpr std::array<C, kBlock> kZeros{};
-        static constexpr std::array<C, kBlock + kLine / sizeof(C)> kNoBias = [] {
-            std::array<C, kBlock + kLine / sizeof(C)> zeros{};
-            for (C& each : zeros) each = C(-0.0);  // keeps the sign of zeros
-            return zeros;
-        }();
-        if (s.any_extreme) {
-            for (std::size_t i = 0; i < n; ++i) {
-                const auto lane = static_cast<std::ptrdiff_t>(i);
-                const double g = value(bases, kDy, lane) * affine_.w[offset.param + lane * lanes_.param];
-                to[i] = narrow<T>(g * s.rstd[offset.stat + lane * lanes_.stat]);
-            }
-            return;
-        }
-        const Borrowed<T> dy(kBlock);
-        Plane<T> p = plane(s, offset, rows, n);
-        read(bases, kDy, p, dy, p.x, p.x_row);
-        p.y = to, p.y_row = static_cast<std::ptrdiff_t>(n);
-        p.h = p.l = kZeros.data();
-        p.b = kNoBias.data(), p.no_bias = true;
-        kernels_.normalize(p);
-    }
-
-    // Those of rows of which none or some count.
-    void put_outside(const Bases& bases, std::size_t rows, std::size_t n, const T* outside, Counting kind) const {
-        const std::ptrdiff_t step = lanes_.stride[kExtra];
-        for (std::size_t row = 0; row < rows; ++row, outside += n) {
-            char* const y = row_of(bases, kY, row);
-            const char* const mask = row_of(bases, kExtra, row);
-            if (kind == Counting::none) {
-                scatter(outside, n, y, lanes_.stride[kY]);
-            } else if (direct(bases, kY) && step == 1) {
-                T* const to = reinterpret_cast<T*>(y);
-                kernels_.select(reinterpret_cast<const std::uint8_t*>(mask), n, to, outside, false, to, 0);
-            } else {
-                for (std::size_t i = 0; i < n; ++i) {
-                    const auto lane = static_cast<std::ptrdiff_t>(i);
-                    if (!mask[lane * step]) std::memcpy(y + lane * lanes_.stride[kY], outside + i, sizeof(T));
-                }
-            }
-        }
-    }
-
     bool is_exact(const Coefficients<C>& s, std::size_t stat) const {
         const bool gradient = step_ == Step::input_gradient || step_ == Step::masked_gradient;
         return s.extreme(stat) || (gradient && s.large_gradient(stat));
@@ -353,6 +288,7 @@ private:
         if (step_ == Step::normalize) return narrow<T>(activate(affine_.activation, z));
         const double dy = value(bases, kDy, lane);
         if (step_ == Step::activation_gradient) return narrow<T>(dy * activation_slope(affine_.activation, z));
+        if (reads_mask() && !bases[kExtra][lane * lanes_.stride[kExtra]]) return narrow<T>(dy * w * s.rstd[stat]);
         const double added = reads_added(bases) ? value(bases, kExtra, lane) : 0.0;
         return narrow<T>(s.rstd[stat] * ((dy * w - s.d1[stat]) - xhat * s.d2[stat]) + added);
     }

@@ -15,6 +15,7 @@
 
 #include "activations-inl.h"
 #include "hwy/cache_control.h"
+#include "masks-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
@@ -74,6 +75,7 @@ struct PlaneRow {
 
     D d;
     const T *x, *dy, *added;
+    const std::uint8_t* mask;
     Values<D, kStatLanes, 5> stat;
     Values<D, kParamLanes, 2> param;
     std::size_t bias_mask;  // of the lane whose bias is loaded
@@ -82,6 +84,7 @@ struct PlaneRow {
         : x(p.x + row * p.x_row),
           dy(p.dy + row * p.dy_row),
           added(p.added + row * p.added_row),
+          mask(p.mask + row * p.mask_row),
           stat(d, row * p.stat_row, {p.h, p.l, p.r, p.c1, p.c2}),
           param(d, row * p.param_row, {p.w, p.b}),
           bias_mask(p.no_bias ? 0 : ~std::size_t{0}) {}
@@ -208,6 +211,16 @@ void Normalize(const Plane<T>& p) {
 
 template <class T>
 void InputGradient(const Plane<T>& p) {
+    if (p.mask) {
+        ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+            constexpr bool kFull = decltype(full)::value;
+            const auto scaled = hn::Mul(row.template Load<kFull>(row.dy, i, n), row.stat.template Get<kFull>(2, i, n));
+            const auto outside = hn::Mul(scaled, row.param.template Get<kFull>(0, i, n));
+            const auto counts = Counts<kFull>(row.d, row.mask + i, n);
+            return hn::IfThenElse(counts, row.template InputGradient<kFull>(i, n), outside);
+        });
+        return;
+    }
     if (!p.added) {
         ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full)
                         FASTNORM_LAMBDA { return row.template InputGradient<decltype(full)::value>(i, n); });

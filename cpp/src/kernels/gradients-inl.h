@@ -21,10 +21,11 @@ HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
 namespace HWY_NAMESPACE {
 
-template <class D, class T, bool kStatLanes, bool kParamLanes>
+template <class D, class T, bool kStatLanes, bool kParamLanes, bool kMasked>
 struct SpanTerms {
     D d;
     const T *x, *dy;
+    const std::uint8_t* mask;
     std::ptrdiff_t x_run, dy_run;
     Values<D, kStatLanes, 3> stat;
     Values<D, kParamLanes, 1> param;
@@ -37,11 +38,15 @@ struct SpanTerms {
         // dy loads as zero behind the end, and xhat of zeros is finite: both terms vanish there.
         const auto g = hn::Mul(LoadSome<kFull>(d, dy + i, n), param.template Get<kFull>(0, i, n));
         const auto xhat = hn::Mul(centred, stat.template Get<kFull>(2, i, n));
+        if constexpr (kMasked) {
+            const auto counts = Counts<kFull>(d, mask + i, n);
+            return {hn::IfThenElseZero(counts, g), hn::IfThenElseZero(counts, xhat)};
+        }
         return {g, kFull ? xhat : hn::IfThenElseZero(hn::FirstN(d, n), xhat)};
     }
 };
 
-template <class T, bool kStatLanes, bool kParamLanes>
+template <class T, bool kStatLanes, bool kParamLanes, bool kMasked = false>
 void SpanGradientsPlane(const Plane<T>& p, GradSums* out) {
     const Tag<T> d;
     using D = std::remove_const_t<decltype(d)>;
@@ -50,13 +55,14 @@ void SpanGradientsPlane(const Plane<T>& p, GradSums* out) {
         Folded<D> fold1{}, fold2{};
         for (std::size_t k = 0; k < rows; ++k) {
             const auto at = static_cast<std::ptrdiff_t>(first + k);
-            const SpanTerms<D, T, kStatLanes, kParamLanes> terms{d,
-                                                                 p.x + at * p.x_row,
-                                                                 p.dy + at * p.dy_row,
-                                                                 p.x_run,
-                                                                 p.dy_run,
-                                                                 {d, at * p.stat_row, {p.h, p.l, p.r}},
-                                                                 {d, at * p.param_row, {p.w}}};
+            const SpanTerms<D, T, kStatLanes, kParamLanes, kMasked> terms{d,
+                                                                          p.x + at * p.x_row,
+                                                                          p.dy + at * p.dy_row,
+                                                                          p.mask + at * p.mask_row,
+                                                                          p.x_run,
+                                                                          p.dy_run,
+                                                                          {d, at * p.stat_row, {p.h, p.l, p.r}},
+                                                                          {d, at * p.param_row, {p.w}}};
             SpanSums(d, p.lanes, terms, fold1.row(k), fold2.row(k), p.more_runs);
         }
         Compute<T> s1[kFoldedRows], s2[kFoldedRows];
@@ -69,11 +75,12 @@ void SpanGradientsPlane(const Plane<T>& p, GradSums* out) {
 template <class T>
 void SpanGradients(const Plane<T>& p, GradSums* out) {
     WithForm(p, [&](auto stat, auto param) {
-        SpanGradientsPlane<T, decltype(stat)::value, decltype(param)::value>(p, out);
+        constexpr bool kStat = decltype(stat)::value, kParam = decltype(param)::value;
+        p.mask ? SpanGradientsPlane<T, kStat, kParam, true>(p, out) : SpanGradientsPlane<T, kStat, kParam>(p, out);
     });
 }
 
-template <class D, bool kStatLanes, bool kParamLanes, class T>
+template <class D, bool kStatLanes, bool kParamLanes, bool kMasked, class T>
 struct ColumnTerms {
     using Element = T;
     static constexpr bool kStream = false;
@@ -86,12 +93,14 @@ struct ColumnTerms {
     };
     struct RowValues {
         const T *x, *dy;
+        const std::uint8_t* mask;
         Held of;
     };
 
     HWY_INLINE ColumnTerms From(std::size_t lane) const {
         ColumnTerms terms{d, p};
         terms.p.x += lane, terms.p.dy += lane;
+        if (kMasked) terms.p.mask += lane;
         if (kStatLanes) terms.p.h += lane, terms.p.l += lane, terms.p.r += lane;
         if (kParamLanes) terms.p.w += lane;
         return terms;
@@ -109,7 +118,7 @@ struct ColumnTerms {
     HWY_INLINE RowValues Row(std::size_t row) const {
         const auto at = static_cast<std::ptrdiff_t>(row);
         const auto none = hn::Zero(d);
-        RowValues v{p.x + at * p.x_row, p.dy + at * p.dy_row, {none, none, none, none}};
+        RowValues v{p.x + at * p.x_row, p.dy + at * p.dy_row, p.mask + at * p.mask_row, {none, none, none, none}};
         if constexpr (!kStatLanes) {
             v.of.h = hn::Set(d, p.h[at * p.stat_row]), v.of.l = hn::Set(d, p.l[at * p.stat_row]);
             v.of.r = hn::Set(d, p.r[at * p.stat_row]);
@@ -119,16 +128,21 @@ struct ColumnTerms {
     }
     struct Values {
         hn::Vec<D> x, dy;
+        hn::Mask<D> counts;
     };
     template <bool kFull>
     HWY_INLINE Values Read(const RowValues& row, std::size_t i, std::size_t n) const {
-        return {LoadSome<kFull>(d, row.x + i, n), LoadSome<kFull>(d, row.dy + i, n)};
+        const auto x = LoadSome<kFull>(d, row.x + i, n), dy = LoadSome<kFull>(d, row.dy + i, n);
+        if constexpr (kMasked) return {x, dy, Counts<kFull>(d, row.mask + i, n)};
+        return {x, dy, hn::Eq(hn::Zero(d), hn::Zero(d))};
     }
     template <bool kFull>
     HWY_INLINE Pair<hn::Vec<D>> At(const Held& lane, const RowValues& row, const Values& v, std::size_t,
                                    std::size_t) const {
         const Held &stat = kStatLanes ? lane : row.of, &param = kParamLanes ? lane : row.of;
-        return {hn::Mul(v.dy, param.w), hn::Mul(hn::Sub(hn::Sub(v.x, stat.h), stat.l), stat.r)};
+        const auto g = hn::Mul(v.dy, param.w), xhat = hn::Mul(hn::Sub(hn::Sub(v.x, stat.h), stat.l), stat.r);
+        if constexpr (kMasked) return {hn::IfThenElseZero(v.counts, g), hn::IfThenElseZero(v.counts, xhat)};
+        return {g, xhat};
     }
 };
 
@@ -137,8 +151,11 @@ void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
     WithForm(p, [&](auto stat, auto param) {
         const Tag<T> d;
         using D = std::remove_const_t<decltype(d)>;
-        const ColumnTerms<D, decltype(stat)::value, decltype(param)::value, T> terms{d, p};
-        ColumnSums(d, p.rows, p.lanes, terms, s1, s2);
+        const auto sums = [&](auto masked) {
+            const ColumnTerms<D, decltype(stat)::value, decltype(param)::value, decltype(masked)::value, T> terms{d, p};
+            ColumnSums(d, p.rows, p.lanes, terms, s1, s2);
+        };
+        p.mask ? sums(std::true_type{}) : sums(std::false_type{});
     });
 }
 

@@ -6,6 +6,9 @@
 #define FASTNORM_MASKS_INL_H_
 #endif
 
+#include <algorithm>
+#include <cstring>
+
 #include "simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,23 +31,48 @@ HWY_INLINE hn::Mask<D> MaskOf(D d, const std::uint8_t* mask) {
     }
 }
 
-// See Kernels::select.
-template <class T>
-void Select(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to, std::ptrdiff_t ahead) {
-    using B = Bits<T>;
-    B first;
-    std::memcpy(&first, no, sizeof(B));
-    const hn::CappedTag<B, 64 / sizeof(B)> d;
+// Which of n lanes of the compute type count; none behind them.
+template <bool kFull, class D>
+HWY_INLINE hn::Mask<D> Counts(D d, const std::uint8_t* mask, std::size_t n) {
+    const hn::RebindToUnsigned<D> bits;
+    if constexpr (kFull) return hn::RebindMask(d, MaskOf(bits, mask));
+    HWY_ALIGN std::uint8_t buffer[Virtual<D>::kN + 16] = {};
+    std::memcpy(buffer, mask, std::min(n, Virtual<D>::kN));
+    return hn::RebindMask(d, MaskOf(bits, static_cast<const std::uint8_t*>(buffer)));
+}
+
+HWY_INLINE std::size_t CountNonzero(const std::uint8_t* mask, std::size_t n) {
+    const hn::CappedTag<std::uint8_t, 64> d;
     constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;
-    const auto same = hn::Set(d, first);
-    std::size_t i = 0;
-    for (; i + kN <= n; i += kN) {
-        if (ahead) hwy::Prefetch(yes + i + ahead);
-        const auto a = hn::LoadU(d, reinterpret_cast<const B*>(yes + i));
-        const auto b = one ? same : hn::LoadU(d, reinterpret_cast<const B*>(no + i));
-        hn::StoreU(hn::IfThenElse(MaskOf(d, mask + i), a, b), d, reinterpret_cast<B*>(to + i));
+    std::size_t i = 0, count = 0;
+    for (; i + kN <= n; i += kN) count += hn::CountTrue(d, hn::Ne(hn::LoadU(d, mask + i), hn::Zero(d)));
+    for (; i < n; ++i) count += mask[i] != 0;
+    return count;
+}
+
+// See Kernels::column_counts.
+HWY_INLINE void ColumnCounts(const std::uint8_t* mask, std::ptrdiff_t step, std::size_t rows, std::size_t lanes,
+                             double* counts) {
+    const hn::CappedTag<std::uint8_t, 64> d;
+    constexpr std::size_t kN = Virtual<std::remove_const_t<decltype(d)>>::kN;
+    HWY_ALIGN std::uint8_t sums[kN];
+    for (std::size_t i = 0; i < lanes; i += kN) {
+        const std::size_t some = std::min(kN, lanes - i);
+        std::fill_n(sums, kN, std::uint8_t{0});
+        const std::uint8_t* row = mask + i;
+        if (some == kN) {
+            auto sum = hn::Zero(d);
+            for (std::size_t k = 0; k < rows; ++k, row += step) {
+                sum = hn::Sub(sum, hn::VecFromMask(d, hn::Ne(hn::LoadU(d, row), hn::Zero(d))));
+            }
+            hn::Store(sum, d, sums);
+        } else {
+            for (std::size_t k = 0; k < rows; ++k, row += step) {
+                for (std::size_t lane = 0; lane < some; ++lane) sums[lane] += row[lane] != 0;
+            }
+        }
+        std::copy_n(sums, some, counts + i);
     }
-    for (; i < n; ++i) std::memcpy(to + i, mask[i] ? yes + i : one ? no : no + i, sizeof(T));
 }
 
 // Those of x that count, one after the other; returns how many. A vector more than these may be written. Without an

@@ -37,14 +37,16 @@ struct Deviations {
 
 inline constexpr std::size_t kSample = 64;
 
-template <class D, class T>
-HWY_INLINE void SampleSum(D d, const T* x, std::size_t sample, hn::TFromD<D>* folded) {
+// The sum of the first elements about a pivot of zero.
+template <class D, class Source>
+HWY_INLINE void SampleSum(D d, const Source& source, std::size_t sample, hn::TFromD<D>* folded) {
     using L = Virtual<D>;
     hn::Vec<D> sums[L::kParts];
     Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
         sums[part] = hn::Zero(d);
         for (std::size_t at = part * L::kN; at < sample; at += L::kLanes) {
-            const auto v = at + L::kN <= sample ? LoadLanes(d, x + at) : LoadTail(d, x + at, sample - at, hn::Zero(d));
+            const auto v = at + L::kN <= sample ? source.template At<true>(at, L::kN).u
+                                                : source.template At<false>(at, sample - at).u;
             sums[part] = hn::Add(sums[part], v);
         }
     });
@@ -101,7 +103,9 @@ HWY_INLINE void SpanPivots(D d, const T* x, std::ptrdiff_t step, std::size_t cou
         Folded<D> fold{};
         C sums[kFoldedRows];
         const std::size_t rows = std::min(kFoldedRows, count - first);
-        for (std::size_t k = 0; k < rows; ++k, x += step) SampleSum(d, x, sample(first + k), fold.row(k));
+        for (std::size_t k = 0; k < rows; ++k, x += step) {
+            SampleSum(d, Deviations<D, T>{d, x, hn::Zero(d)}, sample(first + k), fold.row(k));
+        }
         fold.Sum(sums);
         for (std::size_t k = 0; k < kFoldedRows; ++k) {
             const double n = static_cast<double>(sample(std::min(first + k, count - 1)));

@@ -20,6 +20,16 @@ struct BlockSums {
     double pivot[kBatch], s1[kBatch], s2[kBatch];
 };
 
+// Rows <= kBatch of contiguous lanes, and which of these count: those whose byte is not 0.
+template <class T>
+struct CountedRows {
+    std::size_t rows, lanes;
+    const T* x;
+    std::ptrdiff_t x_row;
+    const std::uint8_t* mask;
+    std::ptrdiff_t mask_row;
+};
+
 // What follows from the sums of whole groups: see Moments and Coefficients, whose arithmetic this is, in vectors.
 template <class C>
 struct GroupStatistics {
@@ -58,6 +68,11 @@ struct Plane {
     std::size_t more_runs;
     std::ptrdiff_t x_run, dy_run;
 
+    // Of gradients without `added` and more runs: which elements count, those whose byte is not 0; nullptr is all. The
+    // others are in no sum, and their dx is that of constant statistics.
+    const std::uint8_t* mask;
+    std::ptrdiff_t mask_row;
+
     // Statistics: mean = h + l, scale r; the input gradient's s1/n and s2/n. One value per lane, or one per row.
     const C *h, *l, *r, *c1, *c2;
     std::ptrdiff_t stat_row;
@@ -92,6 +107,9 @@ struct Kernels {
     // The same of blocks of lengths[0], lengths[1], ... elements, one at the least.
     void (*span_moments_each)(const T* x, std::ptrdiff_t step, std::size_t count, const std::size_t* lengths,
                               bool centred, BlockSums& out);
+    // The same of the elements that count of rows of at most kBlock, of which there are sizes[i]. s2 is NaN for those
+    // whose sums are of no use: they have to be picked out.
+    void (*counted_moments)(const CountedRows<T>& rows, bool centred, BlockSums& out, double* sizes);
     // Statistics of groups of n elements that are one block each, with rstd = (m2/n + eps)^-1/2. False if a group needs
     // another way: the compute type cannot hold its squares or its statistics.
     bool (*group_statistics)(const BlockSums& sums, std::size_t count, std::size_t n, bool centred, double eps,
@@ -103,9 +121,11 @@ struct Kernels {
     // Adds the sums about the pivots of rows <= kRows to s1 and s2.
     void (*column_moments)(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, const C* pivots,
                            double* s1, double* s2);
+    // The same of elements that count.
+    void (*counted_column_moments)(const CountedRows<T>& rows, const C* pivots, double* s1, double* s2);
     // y = act(z), z = ((x - h) - l) * r * w + b
     void (*normalize)(const Plane<T>&);
-    // dx = r * (dy*w - c1 - xhat*c2) + added
+    // dx = r * (dy*w - c1 - xhat*c2) + added, or dy*r*w where it does not count
     void (*input_gradient)(const Plane<T>&);
     // y = dy * act'(z)
     void (*activation_gradient)(const Plane<T>&);
@@ -125,10 +145,9 @@ struct Kernels {
     // Returns how many rows are done: it stops before rows whose own sums do not fit into the compute type and, if dx
     // `overwrites` dy, before those with gradients so large that s1 and s2 might not.
     std::size_t (*row_gradients)(const Plane<T>&, double inverse, bool centred, bool overwrites, C* s1, C* s2);
-    // to = mask ? yes : no; `to` may be one of them. `one`: of the second there is one value for all. What lies `ahead`
-    // elements behind the first is fetched meanwhile, unless that is 0.
-    void (*select)(const std::uint8_t* mask, std::size_t n, const T* yes, const T* no, bool one, T* to,
-                   std::ptrdiff_t ahead);
+    // How many of rows < 256 count, per lane.
+    void (*column_counts)(const std::uint8_t* mask, std::ptrdiff_t step, std::size_t rows, std::size_t lanes,
+                          double* counts);
     // The elements of x that count, one after the other; returns how many. A vector more than these may be written.
     std::size_t (*compress)(const std::uint8_t* mask, std::size_t n, const T* x, T* to);
     // The least and the largest of n >= 1 values; NaN if one is.
