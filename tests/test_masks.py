@@ -24,6 +24,13 @@ def draw(norm: Any, groups: int, n: int, dtype: str) -> tuple[Array, Array, Arra
     return x, dy, rng.uniform(-2, 2, norm.parameters(x)).astype(dtype), norm.put(rows)
 
 
+def loosened(a: Array) -> Array:
+    """The same values in the same order of axes, with a gap between any two of them."""
+    order = np.argsort(a.strides)[::-1]
+    wide = np.repeat(a.transpose(order), 2, axis=-1)
+    return wide[..., ::2].transpose(np.argsort(order))
+
+
 def skip_evaluation(norm: Any) -> None:
     if norm.evaluates:
         pytest.skip("its statistics are constants")
@@ -74,10 +81,49 @@ def test_a_mask_without_holes_changes_next_to_nothing(norm: Any, dtype: str) -> 
         np.testing.assert_allclose(masked[name], value, rtol=2e-5 if dtype == "float32" else 1e-13, atol=1e-4)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
-def test_what_lies_outside_does_not_matter(norm: Any, bad: float) -> None:
+# Of few elements that count, the first ones tell nothing about the others.
+@pytest.mark.parametrize("n", [50, 300, 1500])
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_what_counts_lies_at_the_end(norm: Any, dtype: str, n: int, mean: float) -> None:
     skip_evaluation(norm)
-    x, dy, weight, where = draw(norm, 6, 40, "float32")
+    x, dy, weight, _ = draw(norm, 6, n, dtype)
+    x = x + np.asarray(mean, dtype)
+    where = norm.put(np.tile(np.arange(n) >= n * 2 // 3, (6, 1)) & (np.arange(n) % 7 > 0))
+    errors = norm.forward_errors(x, weight, where=where) | norm.backward_errors(dy, x, weight, where=where)
+    assert not exceeded(errors), errors
+
+
+@pytest.mark.parametrize("n", [50, 300])
+def test_constant_and_huge_groups(norm: Any, dtype: str, n: int) -> None:
+    skip_evaluation(norm)
+    x, dy, weight, where = draw(norm, 6, n, dtype)
+    factors = (
+        np.array([1, 1, 0, 1e18, 1e-18, 1])[:, None] if dtype == "float32" else np.array([1, 1, 0, 9, 0.1, 1])[:, None]
+    )
+    x = x * norm.put(np.broadcast_to(factors, (6, n)).astype(dtype))
+    errors = norm.forward_errors(x, weight, where=where) | norm.backward_errors(dy, x, weight, where=where)
+    assert not exceeded(errors), errors
+
+
+@pytest.mark.parametrize("n", [20, 300])
+def test_strided_data_give_the_same_bits(norm: Any, dtype: str, n: int) -> None:
+    skip_evaluation(norm)
+    x, dy, weight, where = draw(norm, 6, n, dtype)
+    loose = [loosened(a) for a in (x, dy, where)]
+    plain = norm.forward(x, weight, where=where)
+    strided = norm.forward(loose[0], weight, where=loose[2])
+    for a, b in zip(plain, strided, strict=True):
+        np.testing.assert_array_equal(a, b)
+    gradients = norm.backward(dy, x, weight, plain, where=where)
+    for a, b in zip(gradients, norm.backward(loose[1], loose[0], weight, plain, where=loose[2]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("n", [40, 300])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_what_lies_outside_does_not_matter(norm: Any, bad: float, n: int) -> None:
+    skip_evaluation(norm)
+    x, dy, weight, where = draw(norm, 6, n, "float32")
     garbage = np.where(where, x, np.float32(bad))
     clean, dirty = norm.forward(x, weight, where=where), norm.forward(garbage, weight, where=where)
     for a, b in zip(clean[1:], dirty[1:], strict=True):
