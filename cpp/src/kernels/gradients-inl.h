@@ -76,7 +76,10 @@ template <class T>
 void SpanGradients(const Plane<T>& p, GradSums* out) {
     WithForm(p, [&](auto stat, auto param) {
         constexpr bool kStat = decltype(stat)::value, kParam = decltype(param)::value;
-        p.mask ? SpanGradientsPlane<T, kStat, kParam, true>(p, out) : SpanGradientsPlane<T, kStat, kParam>(p, out);
+        if constexpr (!kStat || !kParam) {  // else masked lanes are summed down columns
+            if (p.mask) return SpanGradientsPlane<T, kStat, kParam, true>(p, out);
+        }
+        SpanGradientsPlane<T, kStat, kParam>(p, out);
     });
 }
 
