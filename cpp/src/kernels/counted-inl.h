@@ -17,6 +17,7 @@ namespace HWY_NAMESPACE {
 // Of one run; what does not count deviates by zero.
 template <class D, class T>
 struct CountedDeviations {
+    static constexpr bool kTailApart = true;
     D d;
     const T* x;
     const std::uint8_t* mask;

@@ -23,6 +23,7 @@ namespace HWY_NAMESPACE {
 
 template <class D, class T, bool kStatLanes, bool kParamLanes, bool kMasked>
 struct SpanTerms {
+    static constexpr bool kTailApart = kMasked;
     D d;
     const T *x, *dy;
     const std::uint8_t* mask;

@@ -22,6 +22,7 @@ namespace HWY_NAMESPACE {
 
 template <class D, class T>
 struct Deviations {
+    static constexpr bool kTailApart = false;
     D d;
     const T* x;
     hn::Vec<D> pivot;
@@ -45,8 +46,8 @@ HWY_INLINE void SampleSum(D d, const Source& source, std::size_t sample, hn::TFr
     Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
         sums[part] = hn::Zero(d);
         for (std::size_t at = part * L::kN; at < sample; at += L::kLanes) {
-            const auto v = at + L::kN <= sample ? source.template At<true>(at, L::kN).u
-                                                : source.template At<false>(at, sample - at).u;
+            const auto v =
+                at + L::kN <= sample ? source.template At<true>(at, L::kN).u : TailOf<D>(source, at, sample - at).u;
             sums[part] = hn::Add(sums[part], v);
         }
     });

@@ -61,6 +61,17 @@ struct Folded {
     HWY_INLINE void Sum(C* sums) const { SumFolded(FoldedTag<D>(), rows, sums); }
 };
 
+// The lanes of a span's end. Sources that count elements have long code for it, which is there once (kTailApart).
+template <class D, class Source>
+HWY_NOINLINE Pair<hn::Vec<D>> TailApart(const Source& source, std::size_t at, std::size_t n) {
+    return source.template At<false>(at, n);
+}
+template <class D, class Source>
+HWY_INLINE Pair<hn::Vec<D>> TailOf(const Source& source, std::size_t at, std::size_t n) {
+    if constexpr (Source::kTailApart) return TailApart<D>(source, at, n);
+    return source.template At<false>(at, n);
+}
+
 // source.template At<kFull>(offset, count) gives the lanes at an offset; lanes behind count must be zero. A span may go
 // on in `more` runs, each beginning at the first virtual lane; source.Next() goes there.
 template <class D, class Source>
@@ -86,7 +97,7 @@ HWY_INLINE void SpanSums(D d, std::size_t n, Source source, hn::TFromD<D>* folde
         // The last quad, with zeros for what is missing. Parts that have nothing stay as they are.
         const auto some = [&](std::size_t at) FASTNORM_LAMBDA {
             if (at + L::kN <= n) return source.template At<true>(at, L::kN);
-            if (at < n) return source.template At<false>(at, n - at);
+            if (at < n) return TailOf<D>(source, at, n - at);
             return Pair<V>{hn::Zero(d), hn::Zero(d)};
         };
         Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
