@@ -87,7 +87,7 @@ struct Plane {
 
     // Whether to write past the caches: for outputs that would not stay in them. Rows must then be aligned to elements.
     bool stream;
-    // Whether inputs come from farther than the second-level cache.
+    // Whether inputs have mostly left the caches, see comes_from_afar.
     bool far;
     // Whether rows follow one another in every operand, so that a vector may reach into the next row. Statistics and
     // parameters of lanes then go on behind the last lane for a vector, with those of the first lanes. That pays where
