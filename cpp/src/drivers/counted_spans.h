@@ -30,7 +30,7 @@ public:
     void flush() {
         if (count_ == 0) return;
         BlockSums sums;
-        kernels_.span_moments_each(tile_, static_cast<std::ptrdiff_t>(step_), count_, lengths_, centred_, sums);
+        kernels_.span_moments(tile_, static_cast<std::ptrdiff_t>(step_), count_, 0, lengths_, centred_, sums);
         for (std::size_t i = 0; i < count_; ++i) {
             const Moments own = block_moments<T>(sums, i, tile_ + i * step_, lengths_[i], centred_);
             *to_[i] = to_[i]->n == 0 ? own : merge(*to_[i], own);

@@ -107,7 +107,7 @@ private:
         BlockSums sums, further;
         for (std::size_t begin = 0; begin < n; begin += line) {
             const std::size_t some = std::min(line, n - begin);
-            call_.kernels.span_moments(row(begin), step, some, blocks_.elements(), call_.centred(),
+            call_.kernels.span_moments(row(begin), step, some, blocks_.elements(), nullptr, call_.centred(),
                                        begin == 0 ? sums : further);
             if (begin == 0) continue;
             std::copy_n(further.pivot, some, sums.pivot + begin);
@@ -131,8 +131,8 @@ private:
                 gather_range<T>(blocks_.axes(), kX, x, 0, elements, tile + i * elements);
             }
             BlockSums sums;
-            call_.kernels.span_moments(tile, static_cast<std::ptrdiff_t>(elements), some, elements, call_.centred(),
-                                       sums);
+            call_.kernels.span_moments(tile, static_cast<std::ptrdiff_t>(elements), some, elements, nullptr,
+                                       call_.centred(), sums);
             set_statistics(sums, stat, some, stats, begin,
                            [&](std::size_t i) -> const T* { return tile + i * elements; });
         }

@@ -1,6 +1,8 @@
 // Sums of gradients over what counts: dy and dy*xhat for the parameters, the same weighted for the groups.
 #pragma once
 
+#include <optional>
+
 #include "drivers/backward_call.h"
 #include "drivers/masked_sums.h"
 
@@ -101,17 +103,17 @@ private:
     // False if a sum does not fit into the compute type; nothing is added then.
     bool by_kernels(const MaskedPlane& p, Counting kind, const Side& of_groups, const Side& of_parameters) const {
         static constexpr C one = 1;
-        const auto room = [&](bool in_place) { return in_place ? 1 : p.rows * p.lanes; };
-        const Borrowed<T> x_tile(room(p.in_place<T>(kX))), dy_tile(room(p.in_place<T>(kDy)));
-        const Borrowed<std::uint8_t> mask_tile(room(p.in_place<std::uint8_t>(kExtra)));
+        const RowsOf<T> x(p, kX), dy(p, kDy);
+        std::optional<RowsOf<std::uint8_t>> mask;
+        if (kind == Counting::some) mask.emplace(p, kExtra);
         Plane<T> plane{};
         plane.rows = p.rows, plane.lanes = p.lanes;
         plane.h = stats_.h + p.stat, plane.l = stats_.l + p.stat, plane.r = stats_.r + p.stat;
         plane.stat_row = p.row_axis.stat, plane.stat_lanes = p.lane_axis.stat != 0;
         plane.w = plane.b = &one;
-        p.read<T>(kX, x_tile, plane.x, plane.x_row);
-        p.read<T>(kDy, dy_tile, plane.dy, plane.dy_row);
-        if (kind == Counting::some) p.read<std::uint8_t>(kExtra, mask_tile, plane.mask, plane.mask_row);
+        plane.x = x.from, plane.x_row = x.step;
+        plane.dy = dy.from, plane.dy_row = dy.step;
+        if (mask) plane.mask = mask->from, plane.mask_row = mask->step;
         const bool alike = (of_groups.lane != 0) == (of_parameters.lane != 0);
         const std::size_t n = std::max(p.rows, p.lanes);
         const Borrowed<double> own1(n), own2(n), group1(n), group2(n);

@@ -8,6 +8,20 @@
 
 namespace fastnorm {
 
+// Whether none, some or all elements of a row count.
+enum class Counting { none, some, all };
+
+inline Counting counting_of(const char* mask, std::ptrdiff_t step, std::size_t n) {
+    if (step == 0 || n == 1) return *mask ? Counting::all : Counting::none;
+    if (step == 1) {
+        if (!std::memchr(mask, 0, n)) return Counting::all;
+        return *mask == 0 && std::memcmp(mask, mask + 1, n - 1) == 0 ? Counting::none : Counting::some;
+    }
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < n; ++i) count += mask[static_cast<std::ptrdiff_t>(i) * step] != 0;
+    return count == 0 ? Counting::none : count == n ? Counting::all : Counting::some;
+}
+
 // Some rows and lanes of masked data: the mask is the operand kExtra.
 struct MaskedPlane {
     Bases at;
@@ -42,17 +56,6 @@ struct MaskedPlane {
         gather(row(k, i), lane_axis.stride[k], lanes, tile);
         return tile;
     }
-    // All rows, and how far apart they are: in place, or else in the tile.
-    template <class V>
-    void read(Operand k, V* tile, const V*& from, std::ptrdiff_t& step) const {
-        if (in_place<V>(k)) {
-            from = reinterpret_cast<const V*>(at[k]),
-            step = row_axis.stride[k] / static_cast<std::ptrdiff_t>(sizeof(V));
-            return;
-        }
-        for (std::size_t i = 0; i < rows; ++i) gather(row(k, i), lane_axis.stride[k], lanes, tile + i * lanes);
-        from = tile, step = static_cast<std::ptrdiff_t>(lanes);
-    }
     const std::uint8_t* mask(std::size_t i, std::uint8_t* tile) const { return read<std::uint8_t>(kExtra, i, tile); }
     // Calls f(first row, n, kind) for runs of rows that are of one kind.
     template <class F>
@@ -69,6 +72,29 @@ struct MaskedPlane {
         offset.advance(row_axis, first);
         return {fastnorm::at(at, offset), stat + offset.stat, param + offset.param, n, lanes, row_axis, lane_axis};
     }
+};
+
+// All rows of an operand of a plane, `step` apart: where they are, or else in a tile.
+template <class V>
+class RowsOf {
+public:
+    RowsOf(const MaskedPlane& p, Operand k)
+        : tile_(p.in_place<V>(k) ? 1 : p.rows * p.lanes),
+          from(reinterpret_cast<const V*>(p.at[k])),
+          step(p.row_axis.stride[k] / static_cast<std::ptrdiff_t>(sizeof(V))) {
+        if (p.in_place<V>(k)) return;
+        for (std::size_t i = 0; i < p.rows; ++i) {
+            gather(p.row(k, i), p.lane_axis.stride[k], p.lanes, tile_ + i * p.lanes);
+        }
+        from = tile_, step = static_cast<std::ptrdiff_t>(p.lanes);
+    }
+
+private:
+    const Borrowed<V> tile_;
+
+public:
+    const V* from;
+    std::ptrdiff_t step;
 };
 
 // Walks masked data plane by plane, in stretches that depend on the shape only.

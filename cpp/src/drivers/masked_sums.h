@@ -112,7 +112,7 @@ private:
         const T* const x = reinterpret_cast<const T*>(p.at[kX]);
         const auto step = p.row_axis.stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
         BlockSums sums;
-        kernels_.span_moments(x, step, p.rows, p.lanes, centred_, sums);
+        kernels_.span_moments(x, step, p.rows, p.lanes, nullptr, centred_, sums);
         for (std::size_t i = 0; i < p.rows; ++i) {
             const T* const values = x + static_cast<std::ptrdiff_t>(i) * step;
             Moments& own = *group(p, to, i);
@@ -123,20 +123,20 @@ private:
     // Of which some elements count.
     void counted_rows(const MaskedPlane& p, CountedSpans<T>& spans, Moments* to) const {
         const std::size_t most = std::min(kBatch, 4 * kBlock / p.lanes);
-        const Borrowed<T> tile(p.in_place<T>(kX) ? 1 : most * p.lanes), row(p.lanes);
-        const Borrowed<std::uint8_t> masks(p.in_place<std::uint8_t>(kExtra) ? 1 : most * p.lanes), mask(p.lanes);
+        const Borrowed<T> row(p.lanes);
+        const Borrowed<std::uint8_t> mask_row(p.lanes);
         for (std::size_t first = 0; first < p.rows; first += most) {
             const MaskedPlane some = p.part(first, std::min(most, p.rows - first));
-            CountedRows<T> rows{some.rows, some.lanes, nullptr, 0, nullptr, 0};
-            some.template read<T>(kX, tile, rows.x, rows.x_row);
-            some.template read<std::uint8_t>(kExtra, masks, rows.mask, rows.mask_row);
+            const RowsOf<T> x(some, kX);
+            const RowsOf<std::uint8_t> mask(some, kExtra);
+            const CountedRows<T> rows{some.rows, some.lanes, x.from, x.step, mask.from, mask.step};
             BlockSums sums;
             double sizes[kBatch];
             kernels_.counted_moments(rows, centred_, sums, sizes);
             for (std::size_t i = 0; i < some.rows; ++i) {
                 Moments& own = *group(p, to, first + i);
                 if (std::isnan(sums.s2[i])) {
-                    spans.add(counted(some, i, Counting::some, row, mask, spans.next()), own);
+                    spans.add(counted(some, i, Counting::some, row, mask_row, spans.next()), own);
                     spans.flush();
                 } else {
                     own = merge(own, from_sums(static_cast<std::size_t>(sizes[i]), sums.pivot[i], sums.s1[i],
@@ -175,7 +175,10 @@ private:
         const Borrowed<T> tile(as_is ? 1 : n * p.lanes);
         const T* x = tile;
         auto step = static_cast<std::ptrdiff_t>(p.lanes);
-        if (as_is) p.part(first, n).template read<T>(kX, tile, x, step);
+        if (as_is) {
+            x = reinterpret_cast<const T*>(p.row(kX, first));
+            step = p.row_axis.stride[kX] / static_cast<std::ptrdiff_t>(sizeof(T));
+        }
         T* to = tile;
         for (std::size_t i = first; !as_is && i <= last; ++i) {
             if (p.counts(i, 0)) gather(p.row(kX, i), p.lane_axis.stride[kX], p.lanes, std::exchange(to, to + p.lanes));
@@ -186,11 +189,9 @@ private:
 
     // All rows, about the means of what counts.
     void mixed_rows(const MaskedPlane& p, double* counts, C* pivots, double* s1, double* s2) const {
-        const Borrowed<T> tile(p.in_place<T>(kX) ? 1 : p.rows * p.lanes);
-        const Borrowed<std::uint8_t> masks(p.in_place<std::uint8_t>(kExtra) ? 1 : p.rows * p.lanes);
-        CountedRows<T> rows{p.rows, p.lanes, nullptr, 0, nullptr, 0};
-        p.read<T>(kX, tile, rows.x, rows.x_row);
-        p.read<std::uint8_t>(kExtra, masks, rows.mask, rows.mask_row);
+        const RowsOf<T> x(p, kX);
+        const RowsOf<std::uint8_t> mask(p, kExtra);
+        const CountedRows<T> rows{p.rows, p.lanes, x.from, x.step, mask.from, mask.step};
         kernels_.column_counts(rows.mask, rows.mask_row, p.rows, p.lanes, counts);
         if (centred_) {
             kernels_.counted_column_moments(rows, pivots, s1, s2);

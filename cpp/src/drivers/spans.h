@@ -200,7 +200,7 @@ Moments span_moments(const Kernels<T>& kernels, const SpanBlocks& blocks, const 
         const std::size_t n = blocks.length(begin);
         const std::size_t some = blocks.consecutive<T>(kX, base, begin, std::min(end - begin, kSuperblock));
         const T* x = blocks.read<T>(kX, base, begin, tile);
-        kernels.span_moments(x, static_cast<std::ptrdiff_t>(n), some, n, centred, sums);
+        kernels.span_moments(x, static_cast<std::ptrdiff_t>(n), some, n, nullptr, centred, sums);
         for (std::size_t k = 0; k < some; ++k) {
             tree.add(block_moments(sums, k, x + k * n, n, centred));
         }

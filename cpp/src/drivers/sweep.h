@@ -1,5 +1,5 @@
 // Elementwise steps over rows of any layout: reaches strided memory through tiles, takes groups with extreme statistics
-// through double arithmetic, rounds to bytes, leaves masked elements out.
+// through double arithmetic, rounds to bytes.
 #pragma once
 
 #include <array>
@@ -28,20 +28,6 @@ inline Bases at(Bases bases, const Offset& offset) {
 // What is written to kY: of x; of dy and x; the same with a mask in kExtra, the dx of an element outside being that of
 // constant statistics; dy through the activation; x + dy.
 enum class Step { normalize, input_gradient, masked_gradient, activation_gradient, add };
-
-// Whether none, some or all elements of a row count.
-enum class Counting { none, some, all };
-
-inline Counting counting_of(const char* mask, std::ptrdiff_t step, std::size_t n) {
-    if (step == 0 || n == 1) return *mask ? Counting::all : Counting::none;
-    if (step == 1) {
-        if (!std::memchr(mask, 0, n)) return Counting::all;
-        return *mask == 0 && std::memcmp(mask, mask + 1, n - 1) == 0 ? Counting::none : Counting::some;
-    }
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < n; ++i) count += mask[static_cast<std::ptrdiff_t>(i) * step] != 0;
-    return count == 0 ? Counting::none : count == n ? Counting::all : Counting::some;
-}
 
 template <class T>
 class Sweep {

@@ -72,6 +72,7 @@ void CountedMoments(const CountedRows<T>& rows, bool centred, BlockSums& out, do
 // Down columns, likewise.
 template <class D, class T>
 struct CountedColumnDeviations {
+    static constexpr bool kTailApart = true;
     using Element = T;
     static constexpr bool kStream = false;
     D d;

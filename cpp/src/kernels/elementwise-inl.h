@@ -125,18 +125,11 @@ HWY_NOINLINE void ForFlat(const Plane<T>& plane, const F body) {
     Row row(p, 0);
     std::size_t next = 1, begin = 0, end = p.lanes;
     const auto vector = [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
-        const auto store = [&](const Row& of) FASTNORM_LAMBDA {
-            StoreOut<decltype(full)::value>(body(of, i - begin, count, full), of.d, p.y + i, count, p.stream);
-        };
         if (p.ahead) hwy::Prefetch(p.x + i + p.ahead);
         if (i >= end) row = Row(p, static_cast<std::ptrdiff_t>(next++)), begin = end, end += p.lanes;
-        if (HWY_LIKELY(i + count <= end)) {
-            store(row);
-        } else {
-            Row both = row;
-            both.Join(Row(p, static_cast<std::ptrdiff_t>(next)), end - i);
-            store(both);
-        }
+        Row of = row;
+        if (HWY_UNLIKELY(i + count > end)) of.Join(Row(p, static_cast<std::ptrdiff_t>(next)), end - i);
+        StoreOut<decltype(full)::value>(body(of, i - begin, count, full), of.d, p.y + i, count, p.stream);
     };
     constexpr std::size_t kN = Virtual<Tag<T>>::kN;
     const std::size_t n = p.rows * p.lanes;

@@ -86,6 +86,7 @@ void SpanGradients(const Plane<T>& p, GradSums* out) {
 
 template <class D, bool kStatLanes, bool kParamLanes, bool kMasked, class T>
 struct ColumnTerms {
+    static constexpr bool kTailApart = kMasked;
     using Element = T;
     static constexpr bool kStream = false;
     D d;
@@ -167,6 +168,7 @@ void ColumnGradients(const Plane<T>& p, double* s1, double* s2) {
 // an element is read after that, so dx may lie on x or dy.
 template <class D, class T, bool kFar, bool kStreams>
 struct RowTerms {
+    static constexpr bool kTailApart = false;
     using Element = T;
     static constexpr bool kStream = kStreams;
     D d;

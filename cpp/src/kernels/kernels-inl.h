@@ -30,20 +30,34 @@
 
 // Constant-initialized: nothing that was compiled for a target may run before the machine is known to have it.
 #undef FASTNORM_DEFINE_KERNELS
-#define FASTNORM_DEFINE_KERNELS(T, name)                                                                           \
-    FASTNORM_PLANES(extern, T);                                                                                    \
-    HWY_BEFORE_NAMESPACE();                                                                                        \
-    namespace fastnorm {                                                                                           \
-    namespace HWY_NAMESPACE {                                                                                      \
-    extern const Kernels<T> name;                                                                                  \
-    constexpr Kernels<T> name{SpanMoments<T>,  SpanMomentsEach<T>, CountedMoments<T>,     GroupStatisticsOf<T>,    \
-                              InverseRoot<T>,  ColumnPivots<T>,    ColumnMoments<T>,      CountedColumnMoments<T>, \
-                              Normalize<T>,    InputGradient<T>,   ActivationGradient<T>, Add<T>,                  \
-                              StreamCopy<T>,   Quantize<T>,        SpanGradients<T>,      ColumnGradients<T>,      \
-                              RowGradients<T>, ColumnCounts,       Compress<T>,           RowRange<T>,             \
-                              Widen<T>};                                                                           \
-    }                                                                                                              \
-    }                                                                                                              \
+#define FASTNORM_DEFINE_KERNELS(T, name)               \
+    FASTNORM_PLANES(extern, T);                        \
+    HWY_BEFORE_NAMESPACE();                            \
+    namespace fastnorm {                               \
+    namespace HWY_NAMESPACE {                          \
+    extern const Kernels<T> name;                      \
+    constexpr Kernels<T> name{SpanMoments<T>,          \
+                              CountedMoments<T>,       \
+                              GroupStatisticsOf<T>,    \
+                              InverseRoot<T>,          \
+                              ColumnPivots<T>,         \
+                              ColumnMoments<T>,        \
+                              CountedColumnMoments<T>, \
+                              Normalize<T>,            \
+                              InputGradient<T>,        \
+                              ActivationGradient<T>,   \
+                              Add<T>,                  \
+                              StreamCopy<T>,           \
+                              Quantize<T>,             \
+                              SpanGradients<T>,        \
+                              ColumnGradients<T>,      \
+                              RowGradients<T>,         \
+                              ColumnCounts,            \
+                              Compress<T>,             \
+                              RowRange<T>,             \
+                              Widen<T>};               \
+    }                                                  \
+    }                                                  \
     HWY_AFTER_NAMESPACE()
 
 #endif  // FASTNORM_KERNELS_INL_H_

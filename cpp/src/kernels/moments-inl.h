@@ -43,7 +43,7 @@ template <class D, class Source>
 HWY_INLINE void SampleSum(D d, const Source& source, std::size_t sample, hn::TFromD<D>* folded) {
     using L = Virtual<D>;
     hn::Vec<D> sums[L::kParts];
-    Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
+    ForParts<D>([&](auto part) FASTNORM_LAMBDA {
         sums[part] = hn::Zero(d);
         for (std::size_t at = part * L::kN; at < sample; at += L::kLanes) {
             const auto v =
@@ -117,17 +117,18 @@ HWY_INLINE void SpanPivots(D d, const T* x, std::ptrdiff_t step, std::size_t cou
 
 // Step by step for all blocks, since the steps of one block wait for one another: sample, sweep, guard. Sums across
 // lanes are those of four blocks at a time.
-template <bool kAlike, class T, class F>
-HWY_INLINE void SpanMomentsOf(const T* x, std::ptrdiff_t step, std::size_t count, const F& n, bool centred,
-                              BlockSums& out) {
+template <class T>
+void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t most, const std::size_t* lengths,
+                 bool centred, BlockSums& out) {
     const Tag<T> d;
     using D = std::remove_const_t<decltype(d)>;
     using C = Compute<T>;
     const auto row = [&](std::size_t k) FASTNORM_LAMBDA { return x + static_cast<std::ptrdiff_t>(k) * step; };
+    const auto n = [&](std::size_t k) FASTNORM_LAMBDA { return lengths ? lengths[k] : most; };
     C pivot[kBatch], s1[kBatch], s2[kBatch];
     if (!centred) {
         std::fill_n(pivot, count, C(0));
-    } else if (kAlike && n(0) >= kSample) {
+    } else if (!lengths && most >= kSample) {
         SpanPivots(d, x, step, count, [](std::size_t) FASTNORM_LAMBDA { return kSample; }, pivot);
     } else {
         SpanPivots(d, x, step, count, [&](std::size_t k) FASTNORM_LAMBDA { return std::min(n(k), kSample); }, pivot);
@@ -155,17 +156,6 @@ HWY_INLINE void SpanMomentsOf(const T* x, std::ptrdiff_t step, std::size_t count
 }
 
 template <class T>
-void SpanMoments(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred, BlockSums& out) {
-    SpanMomentsOf<true>(x, step, count, [n](std::size_t) FASTNORM_LAMBDA { return n; }, centred, out);
-}
-
-template <class T>
-void SpanMomentsEach(const T* x, std::ptrdiff_t step, std::size_t count, const std::size_t* lengths, bool centred,
-                     BlockSums& out) {
-    SpanMomentsOf<false>(x, step, count, [&](std::size_t k) FASTNORM_LAMBDA { return lengths[k]; }, centred, out);
-}
-
-template <class T>
 void ColumnPivots(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t lanes, Compute<T>* pivots) {
     const Tag<T> d;
     constexpr std::size_t kN = Virtual<decltype(d)>::kN;
@@ -190,6 +180,7 @@ void ColumnPivots(const T* x, std::ptrdiff_t step, std::size_t rows, std::size_t
 
 template <class D, class T>
 struct ColumnDeviations {
+    static constexpr bool kTailApart = false;
     using Element = T;
     static constexpr bool kStream = false;
     D d;

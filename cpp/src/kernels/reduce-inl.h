@@ -11,6 +11,7 @@
 #endif
 
 #include <algorithm>
+#include <array>
 
 #include "simd-inl.h"
 
@@ -61,6 +62,17 @@ struct Folded {
     HWY_INLINE void Sum(C* sums) const { SumFolded(FoldedTag<D>(), rows, sums); }
 };
 
+// What is done once a span, for every vector of the virtual lanes: where these are many, the code is there once.
+template <class D, class F>
+HWY_INLINE void ForParts(const F& f) {
+    constexpr std::size_t kParts = Virtual<D>::kParts;
+    if constexpr (kParts > 4) {
+        for (std::size_t part = 0; part < kParts; ++part) f(part);
+    } else {
+        Unroll<kParts>(f);
+    }
+}
+
 // The lanes of a span's end. Sources that count elements have long code for it, which is there once (kTailApart).
 template <class D, class Source>
 HWY_NOINLINE Pair<hn::Vec<D>> TailApart(const Source& source, std::size_t at, std::size_t n) {
@@ -100,7 +112,7 @@ HWY_INLINE void SpanSums(D d, std::size_t n, Source source, hn::TFromD<D>* folde
             if (at < n) return TailOf<D>(source, at, n - at);
             return Pair<V>{hn::Zero(d), hn::Zero(d)};
         };
-        Unroll<L::kParts>([&](auto part) FASTNORM_LAMBDA {
+        ForParts<D>([&](auto part) FASTNORM_LAMBDA {
             const std::size_t at = i + part * L::kN;
             if (at >= n) return;
             AddQuad(some(at), some(at + L::kLanes), some(at + 2 * L::kLanes), some(at + 3 * L::kLanes), s1[part],
@@ -114,8 +126,8 @@ HWY_INLINE void SpanSums(D d, std::size_t n, Source source, hn::TFromD<D>* folde
 
 // Adds four whole rows to the accumulators, kCount vectors of each. If kReadFirst, nothing is written before all is
 // read.
-template <std::size_t kCount, bool kReadFirst, class D, class Source, class Row>
-HWY_INLINE void AddVectors(D d, const Source& source, const Row (&rows)[4], std::size_t i, hn::TFromD<D>* acc1,
+template <std::size_t kCount, bool kReadFirst, class D, class Source, class Quad>
+HWY_INLINE void AddVectors(D d, const Source& source, const Quad& rows, std::size_t i, hn::TFromD<D>* acc1,
                            hn::TFromD<D>* acc2) {
     using V = hn::Vec<D>;
     constexpr std::size_t kN = Virtual<D>::kN;
@@ -150,6 +162,35 @@ HWY_INLINE void AddVectors(D d, const Source& source, const Row (&rows)[4], std:
     });
 }
 
+template <class Source>
+HWY_INLINE auto QuadOf(const Source& source, std::size_t row, std::size_t rows) {
+    const auto at = [&](std::size_t k) FASTNORM_LAMBDA { return source.Row(row + (k < rows ? k : 0)); };
+    return std::array<decltype(at(0)), 4>{at(0), at(1), at(2), at(3)};
+}
+
+// Adds a vector or less of up to four rows.
+template <bool kFull, class D, class Source, class Quad>
+HWY_INLINE void AddVector(D d, const Source& source, const Quad& quad, std::size_t rows, std::size_t i,
+                          std::size_t count, hn::TFromD<D>* acc1, hn::TFromD<D>* acc2) {
+    using V = hn::Vec<D>;
+    const auto lane = source.template Lane<kFull>(i, count);
+    V s1 = LoadSome<kFull>(d, acc1 + i, count), s2 = LoadSome<kFull>(d, acc2 + i, count);
+    const auto at = [&](std::size_t k) FASTNORM_LAMBDA {
+        return source.template At<kFull>(lane, quad[k], source.template Read<kFull>(quad[k], i, count), i, count);
+    };
+    const Pair<V> none{hn::Zero(d), hn::Zero(d)};
+    AddQuad(at(0), rows > 1 ? at(1) : none, rows > 2 ? at(2) : none, rows > 3 ? at(3) : none, s1, s2);
+    StoreSome<kFull>(s1, d, acc1 + i, count);
+    StoreSome<kFull>(s2, d, acc2 + i, count);
+}
+
+// The same of less than a vector for sources that count elements, as in TailApart.
+template <class D, class Source>
+HWY_NOINLINE void PartApart(D d, std::size_t row, std::size_t rows, const Source& source, std::size_t i,
+                            std::size_t count, hn::TFromD<D>* acc1, hn::TFromD<D>* acc2) {
+    AddVector<false>(d, source, QuadOf(source, row, rows), rows, i, count, acc1, acc2);
+}
+
 // Adds a quad of rows, of which there may be less than four, to the accumulators of lanes [0, lanes).
 // source.Lane<kFull>(lane, count) gives what a lane needs for all rows, source.Row(row) what a row needs for all lanes,
 // source.Read<kFull>(row's, lane, count) what memory has there, source.At<kFull>(lane's, row's, memory's, lane, count)
@@ -163,32 +204,26 @@ HWY_INLINE void AddVectors(D d, const Source& source, const Row (&rows)[4], std:
 template <class D, class Source>
 HWY_NOINLINE void ColumnQuad(D d, std::size_t row, std::size_t rows, std::size_t lanes, const Source& given,
                              hn::TFromD<D>* acc1, hn::TFromD<D>* acc2, std::size_t head = 0) {
-    using V = hn::Vec<D>;
     const Source source = given;  // which no store can reach
     constexpr bool kStream = Source::kStream;
     constexpr std::size_t kN = Virtual<D>::kN;
     constexpr std::size_t kOfLine = 64 / sizeof(typename Source::Element) / kN;
     constexpr std::size_t kCount = std::min<std::size_t>(kOfLine, kStream ? 4 : 2);
-    const auto row_at = [&](std::size_t k) FASTNORM_LAMBDA { return source.Row(row + (k < rows ? k : 0)); };
-    const decltype(row_at(0)) quad[4] = {row_at(0), row_at(1), row_at(2), row_at(3)};
-    const auto vector = [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
-        constexpr bool kFull = decltype(full)::value;
-        const auto lane = source.template Lane<kFull>(i, count);
-        V s1 = LoadSome<kFull>(d, acc1 + i, count), s2 = LoadSome<kFull>(d, acc2 + i, count);
-        const auto at = [&](std::size_t k) FASTNORM_LAMBDA {
-            return source.template At<kFull>(lane, quad[k], source.template Read<kFull>(quad[k], i, count), i, count);
-        };
-        const Pair<V> none{hn::Zero(d), hn::Zero(d)};
-        AddQuad(at(0), rows > 1 ? at(1) : none, rows > 2 ? at(2) : none, rows > 3 ? at(3) : none, s1, s2);
-        StoreSome<kFull>(s1, d, acc1 + i, count);
-        StoreSome<kFull>(s2, d, acc2 + i, count);
+    const auto quad = QuadOf(source, row, rows);
+    const auto part = [&](std::size_t i, std::size_t count) FASTNORM_LAMBDA {
+        if constexpr (Source::kTailApart) {
+            PartApart(d, row, rows, given, i, count, acc1, acc2);
+        } else {
+            AddVector<false>(d, source, quad, rows, i, count, acc1, acc2);
+        }
     };
     std::size_t i = head;
-    if (head > 0) vector(0, head, std::false_type{});
+    if (head > 0) part(0, head);
     for (; rows >= 4 && i + kCount * kN <= lanes; i += kCount * kN) {
         AddVectors<kCount, kStream>(d, source, quad, i, acc1, acc2);
     }
-    ForVectors<kN>(lanes - i, [&](std::size_t k, std::size_t n, auto full) FASTNORM_LAMBDA { vector(i + k, n, full); });
+    for (; i + kN <= lanes; i += kN) AddVector<true>(d, source, quad, rows, i, kN, acc1, acc2);
+    if (i < lanes) part(i, lanes - i);
 }
 
 // source.From(lane) is the source from that lane on. Rows stream through in order, with the accumulators of a tile of

@@ -101,12 +101,10 @@ template <class T>
 struct Kernels {
     using C = Compute<T>;
 
-    // Sums of count <= kBatch blocks of n <= kBlock elements, `step` elements apart. Not centred: the pivot is zero.
-    void (*span_moments)(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, bool centred,
-                         BlockSums& out);
-    // The same of blocks of lengths[0], lengths[1], ... elements, one at the least.
-    void (*span_moments_each)(const T* x, std::ptrdiff_t step, std::size_t count, const std::size_t* lengths,
-                              bool centred, BlockSums& out);
+    // Sums of count <= kBatch blocks of n <= kBlock elements, or of lengths[0], lengths[1], ... of them, `step`
+    // elements apart. Not centred: the pivot is zero.
+    void (*span_moments)(const T* x, std::ptrdiff_t step, std::size_t count, std::size_t n, const std::size_t* lengths,
+                         bool centred, BlockSums& out);
     // The same of the elements that count of rows of at most kBlock, of which there are sizes[i]. s2 is NaN for those
     // whose sums are of no use: they have to be picked out.
     void (*counted_moments)(const CountedRows<T>& rows, bool centred, BlockSums& out, double* sizes);
