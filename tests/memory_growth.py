@@ -105,6 +105,11 @@ def measure_small_groups(megabytes: int) -> Iterator[tuple[str, str, float]]:
             x, y = filled((2, size << 17)), filled((2, size << 17))
             part = growth(lambda call=call, x=x, y=y: call(x, y), [x, y]) / (x.nbytes + y.nbytes)
         yield operation, "columns", part
+    for size in (1, megabytes):
+        wide = filled((size << 15, 16))  # rows of the input between rows of the output
+        x, y = wide[:, :8], wide[:, 8:]
+        part = growth(lambda x=x, y=y: fn.layer_norm(x, out=y), [x, y]) / wide.nbytes
+    yield "layer_norm", "interleaved", part
 
 
 def main() -> None:

@@ -403,6 +403,32 @@ def test_out_and_x_in_one_memory(call: Call, kind: str, dtype: str) -> None:
                 np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 5)] * 3),
+    st.tuples(*[st.permutations([0, 1, 2])] * 2),
+    st.tuples(*[st.tuples(*[st.integers(0, 3)] * 3)] * 2),
+    st.tuples(st.integers(0, 60), st.integers(0, 60)),
+)
+def test_windows_of_one_memory(shape: tuple[int, ...], orders: Any, gaps: Any, firsts: tuple[int, int]) -> None:
+    memory = values(2000)
+    x, out = (
+        np.lib.stride_tricks.as_strided(memory[first:], shape, spread(shape, order, gap))
+        for first, order, gap in zip(firsts, orders, gaps, strict=True)
+    )
+    want = fn.layer_norm(x.copy())
+    np.testing.assert_allclose(fn.layer_norm(x, out=out), want, rtol=1e-5, atol=1e-5)
+
+
+def spread(shape: tuple[int, ...], order: list[int], gaps: tuple[int, ...]) -> list[int]:
+    """Steps of an array whose axes follow one another in an order, with gaps between."""
+    strides, step = [0, 0, 0], 4
+    for axis in order:
+        strides[axis] = step
+        step = step * shape[axis] + 4 * gaps[axis]
+    return strides
+
+
 @pytest.mark.parametrize("call", CALLS, ids=name)
 @pytest.mark.parametrize("place", PLACES)
 def test_in_place(call: Call, place: str) -> None:

@@ -41,6 +41,27 @@ std::size_t add_terms(const Tensor& tensor, Term* terms, std::size_t n) {
     return n;
 }
 
+// Sorts terms by falling steps, and makes one of terms whose sums leave no gap between them: rows that follow one
+// another, bytes of an element, axes of two tensors that have one step. Returns how many are left.
+std::size_t joined(Term* terms, std::size_t n) {
+    std::sort(terms, terms + n, [](const Term& x, const Term& y) { return x.step > y.step; });
+    std::size_t first = n;  // terms[first..n) are left, from the smallest step on
+    for (std::size_t i = n; i-- > 0;) {
+        Term& term = terms[i];
+        if (first < n) {
+            Term& smaller = terms[first];
+            const Signed ratio = term.step / smaller.step;
+            if (ratio * smaller.step == term.step && ratio <= smaller.most + 1) {
+                smaller.most += ratio * term.most;
+                continue;
+            }
+        }
+        terms[--first] = term;
+    }
+    std::copy(terms + first, terms + n, terms);
+    return n - first;
+}
+
 // Depth-first search for a solution; steps descend, so the rest of the terms bounds every index tightly.
 class Search {
 public:
@@ -77,7 +98,7 @@ bool overlap(const Tensor& a, const Tensor& b) {
     std::array<Term, 2 * Shape::kMost + 2> terms;
     std::size_t n = add_terms(b, terms.data(), add_terms(a, terms.data(), 0));
     for (const Tensor* tensor : {&a, &b}) terms[n++] = {1, static_cast<Signed>(bytes_of(tensor->dtype)) - 1};
-    std::sort(terms.begin(), terms.begin() + n, [](const Term& x, const Term& y) { return x.step > y.step; });
+    n = joined(terms.data(), n);
     return Search(terms.data(), n).solvable(0, second.first + second.reach - first.first, first.reach + second.reach);
 }
 
