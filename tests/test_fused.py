@@ -59,6 +59,17 @@ def test_activations_on_every_target(activation: str, dtype: str, simd_target: s
     assert (error <= (16 if dtype == "float64" else 8) * u * np.abs(expected) + half)[large].all()
 
 
+@pytest.mark.parametrize(("name", "least", "units"), [("gelu", -13.5, 6), ("silu", -86.9, 4)])
+def test_activations_are_exact_far_below_zero(name: str, least: float, units: int, simd_target: str) -> None:
+    """Relative to the result, wherever it is a normal number; products are rounded where they are not fused."""
+    units += 2 * (simd_target in ("SSE4", "BASELINE"))
+    z = np.random.default_rng(0).uniform(least, 6, 100_000).astype(np.float32)
+    expected = _activation.activate(name, z.astype(np.float64))
+    normal = np.abs(expected) >= np.finfo(np.float32).tiny
+    error = np.abs(through(name, z) - expected)[normal] / np.abs(expected[normal])
+    assert error.max() <= units * unit_roundoff("float32")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_slopes_on_every_target(activation: str, dtype: str, simd_target: str) -> None:
     z = points(dtype)

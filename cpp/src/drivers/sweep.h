@@ -61,6 +61,7 @@ public:
 
 private:
     static constexpr std::size_t kLine = PlaneWriter<T>::kLine;
+    static constexpr std::size_t kRoom = 4 * kBlock;  // of all tiles
     static Kernel kernel_of(const Kernels<T>& kernels, Step step) {
         switch (step) {
             case Step::normalize:
@@ -126,7 +127,7 @@ private:
                std::size_t lanes) const {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
         const bool added = reads_added(bases);
-        if (!affine_.quantization && direct(bases, kX) && direct(bases, kY) && (!reads_dy() || direct(bases, kDy)) &&
+        if (writes_in_place(bases) && direct(bases, kX) && (!reads_dy() || direct(bases, kDy)) &&
             (!added || direct(bases, kExtra)) && (!reads_mask() || mask_in_place())) {
             Plane<T> p = plane(s, offset, rows, lanes);
             p.x = reinterpret_cast<const T*>(bases[kX]), p.x_row = rows_.stride[kX] / size;
@@ -158,17 +159,21 @@ private:
         }
     }
 
-    // By way of tiles of at most kBlock elements: what is not in place, or becomes bytes.
+    // By way of tiles: what is not in place, or becomes bytes.
     void tiles(const Bases& bases, const Coefficients<C>& s, const Offset& offset, std::size_t rows,
                std::size_t lanes) const {
-        const Borrowed<T> room(4 * kBlock);
+        const Borrowed<T> room(kRoom);
         if (lanes > kBlock) {
             for_blocks(bases, offset, rows, lanes, [&](const Bases& block, const Offset& here, std::size_t n) {
                 tile(block, plane(s, here, 1, n), here.param, room);
             });
             return;
         }
-        const std::size_t most = kBlock / std::max<std::size_t>(1, lanes);
+        // Every operand that is not in place has a tile.
+        std::size_t number = !writes_in_place(bases) + !direct(bases, kX);
+        if (reads_dy()) number += !direct(bases, kDy);
+        if (reads_added(bases)) number += !direct(bases, kExtra);
+        const std::size_t most = kRoom / std::max<std::size_t>(1, number) / std::max<std::size_t>(1, lanes);
         for (std::size_t row = 0; row < rows; row += most) {
             Offset step, here = offset;
             step.advance(rows_, row);
@@ -178,35 +183,45 @@ private:
     }
 
     void tile(const Bases& bases, Plane<T> p, std::ptrdiff_t param, T* room) const {
+        const std::size_t size = p.rows * p.lanes;
+        if (writes_in_place(bases)) {
+            p.y = reinterpret_cast<T*>(bases[kY]), p.y_row = rows_.stride[kY] / static_cast<std::ptrdiff_t>(sizeof(T));
+        } else {
+            p.y = std::exchange(room, room + size), p.y_row = static_cast<std::ptrdiff_t>(p.lanes);
+        }
         read(bases, kX, p, room, p.x, p.x_row);
-        if (reads_dy()) read(bases, kDy, p, room + kBlock, p.dy, p.dy_row);
-        if (reads_added(bases)) read(bases, kExtra, p, room + 2 * kBlock, p.added, p.added_row);
-        const Borrowed<std::uint8_t> mask(reads_mask() ? kBlock : 1);
+        if (reads_dy()) read(bases, kDy, p, room, p.dy, p.dy_row);
+        if (reads_added(bases)) read(bases, kExtra, p, room, p.added, p.added_row);
+        const Borrowed<std::uint8_t> mask(reads_mask() ? size : 1);
         if (reads_mask()) {
             for (std::size_t i = 0; i < p.rows; ++i) {
                 gather(row_of(bases, kExtra, i), lanes_.stride[kExtra], p.lanes, mask + i * p.lanes);
             }
             p.mask = mask, p.mask_row = static_cast<std::ptrdiff_t>(p.lanes);
         }
-        p.y = room + 3 * kBlock, p.y_row = static_cast<std::ptrdiff_t>(p.lanes);
         kernel_(p);
         if (affine_.quantization) return write_bytes(p.y, p.rows, p.lanes, param, bases[kY]);
+        if (writes_in_place(bases)) return;
         for (std::size_t i = 0; i < p.rows; ++i) {
             scatter(static_cast<const T*>(p.y + i * p.lanes), p.lanes, row_of(bases, kY, i), lanes_.stride[kY]);
         }
     }
 
+    bool writes_in_place(const Bases& bases) const { return !affine_.quantization && direct(bases, kY); }
+
     char* row_of(const Bases& bases, Operand k, std::size_t i) const {
         return bases[k] + static_cast<std::ptrdiff_t>(i) * rows_.stride[k];
     }
 
-    // Where the rows of an operand are, and how far apart.
-    void read(const Bases& bases, Operand k, const Plane<T>& p, T* tile, const T*& from, std::ptrdiff_t& step) const {
+    // Where the rows of an operand are, and how far apart. If not in place, they are copied to `room`, of which less is
+    // left then.
+    void read(const Bases& bases, Operand k, const Plane<T>& p, T*& room, const T*& from, std::ptrdiff_t& step) const {
         if (direct(bases, k)) {
             from = reinterpret_cast<const T*>(bases[k]);
             step = rows_.stride[k] / static_cast<std::ptrdiff_t>(sizeof(T));
             return;
         }
+        T* const tile = std::exchange(room, room + p.rows * p.lanes);
         for (std::size_t i = 0; i < p.rows; ++i) {
             gather(row_of(bases, k, i), lanes_.stride[k], p.lanes, tile + i * p.lanes);
         }
@@ -222,7 +237,7 @@ private:
         const bool one_piece = lanes == 1 || rows_.stride[kY] == static_cast<std::ptrdiff_t>(lanes) * step;
         if (one_piece && !per_lane && row_param == 0) lanes *= std::exchange(rows, 1);
         const bool in_place = step == 1 || lanes == 1;
-        const Borrowed<std::uint8_t> bytes(in_place ? 1 : kBlock);
+        const Borrowed<std::uint8_t> bytes(in_place ? 1 : lanes);
         for (std::size_t i = 0; i < rows; ++i, y += lanes, to += rows_.stride[kY]) {
             const std::ptrdiff_t first = q.per_parameter ? param + static_cast<std::ptrdiff_t>(i) * row_param : 0;
             const Quantizer<C> by{static_cast<const C*>(q.scale) + first, static_cast<const C*>(q.zero_point) + first,

@@ -11,6 +11,8 @@
 #define FASTNORM_ACTIVATIONS_INL_H_
 #endif
 
+#include <array>
+
 #include "hwy/contrib/math/math-inl.h"
 #include "simd-inl.h"
 
@@ -29,44 +31,99 @@ HWY_INLINE hn::Vec<D> Constant(D d, double value) {
     return hn::Set(d, static_cast<hn::TFromD<D>>(value));
 }
 
+// Terms of exp(v / parts), the highest first, by interpolation at Chebyshev's points, relative error 1e-8.
+constexpr std::array<float, 7> ExpTerms(int parts) {
+    const double terms[] = {1, 1, 0.5, 0.16666576306, 0.041666553763, 0.008363292753, 0.0013926325618};
+    std::array<float, 7> scaled{};
+    double power = 1;
+    for (std::size_t i = 0; i < scaled.size(); ++i, power /= parts)
+        scaled[scaled.size() - 1 - i] = static_cast<float>(terms[i] * power);
+    return scaled;
+}
+
+// exp(v / kParts) as 2^n * exp(r / kParts), where n is rounded and r what is left. kParts is a power of two.
+template <class D, int kParts, class V = hn::Vec<D>>
+struct Power {
+    V shifted, n;  // adding kShifter leaves n in the low bits
+
+    HWY_INLINE Power(D d, V v)
+        : shifted(hn::MulAdd(v, Constant(d, 1.44269504088896340736 / kParts), Constant(d, kShifter))) {
+        n = hn::Sub(shifted, Constant(d, kShifter));
+    }
+
+    HWY_INLINE V Of(D d, V r) const {
+        const hn::RebindToSigned<D> di;
+        static constexpr auto kTerms = ExpTerms(kParts);
+        auto p = hn::Set(d, kTerms[0]);
+        for (std::size_t i = 1; i < kTerms.size(); ++i) p = hn::MulAdd(p, r, hn::Set(d, kTerms[i]));
+        return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
+    }
+
+    static constexpr double kShifter = 0x1.8p23;
+    // log(2) in two parts, of which the first has few digits: any n times it is exact.
+    static constexpr double kLogHigh = kParts * 0x1.62e4p-1, kLogLow = kParts * 1.42860682030941723e-6;
+};
+
 // exp(v) for v <= 87 in float32, 706 in float64; 0 where it is no normal number.
 template <class D, class V>
 HWY_INLINE V ExpOf(D d, V v) {
     if constexpr (sizeof(hn::TFromD<D>) == 8) {
         return hn::IfThenElseZero(hn::Gt(v, Constant(d, -706)), hn::Exp(d, v));
     } else {
-        const hn::RebindToSigned<D> di;
-        // The nearest multiple of log(2): the addition leaves it in the low bits.
-        const auto shifter = Constant(d, 0x1.8p23);
-        const auto shifted = hn::MulAdd(v, Constant(d, 1.44269504088896340736), shifter);
-        const auto n = hn::Sub(shifted, shifter);
-        auto r = hn::NegMulAdd(n, Constant(d, 0x1.62e4p-1), v);  // the high part has few digits: exact with any n
-        r = hn::NegMulAdd(n, Constant(d, 1.42860682030941723e-6), r);
-        // (exp(r) - 1 - r) / r^2 by interpolation at Chebyshev's points, relative error of exp 1e-8
-        auto p = hn::MulAdd(r, Constant(d, 0.0013926325618), Constant(d, 0.008363292753));
-        p = hn::MulAdd(p, r, Constant(d, 0.041666553763));
-        p = hn::MulAdd(p, r, Constant(d, 0.16666576306));
-        p = hn::MulAdd(p, r, Constant(d, 0.5));
-        const auto e = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), Constant(d, 1));
-        const auto scaled = hn::Add(hn::BitCast(di, e), hn::ShiftLeft<23>(hn::BitCast(di, shifted)));
-        return hn::IfThenElseZero(hn::Gt(v, Constant(d, -87)), hn::BitCast(d, scaled));
+        using P = Power<D, 1>;
+        const P power(d, v);
+        const auto r = hn::NegMulAdd(power.n, Constant(d, P::kLogHigh), v);
+        const auto e = power.Of(d, hn::NegMulAdd(power.n, Constant(d, P::kLogLow), r));
+        return hn::IfThenElseZero(hn::Gt(v, Constant(d, -87)), e);
+    }
+}
+
+// a^2 - b, of which the square is not rounded.
+template <class D, class V>
+HWY_INLINE V SquareLess(D d, V a, V b) {
+#if HWY_NATIVE_FMA
+    (void)d;
+    return hn::MulSub(a, a, b);
+#else
+    const hn::RebindToUnsigned<D> bits;
+    const auto upper =
+        hn::Set(bits, static_cast<hn::TFromD<decltype(bits)>>(sizeof(hn::TFromD<D>) == 4 ? ~0xFFFull : ~0x7FFFFFFull));
+    const V high = hn::BitCast(d, hn::And(hn::BitCast(bits, a), upper));  // half of the digits: its square is exact
+    return hn::Add(hn::Sub(hn::Mul(high, high), b), hn::Mul(hn::Sub(a, high), hn::Add(a, high)));
+#endif
+}
+
+// exp(-z^2/2), 0 where it is no normal number. The square is not rounded: a unit of it is many of the result.
+template <class D, class V>
+HWY_INLINE V ExpOfSquare(D d, V z) {
+    const auto square = hn::Mul(z, z);
+    if constexpr (sizeof(hn::TFromD<D>) == 8) {
+        const auto lost = hn::Mul(Constant(d, 0.5), SquareLess(d, z, square));
+        const auto rough = ExpOf(d, hn::Mul(Constant(d, -0.5), square));
+        return hn::NegMulAdd(rough, lost, rough);
+    } else {
+        using P = Power<D, -2>;
+        const P power(d, square);
+        const auto r = SquareLess(d, z, hn::Mul(power.n, Constant(d, P::kLogHigh)));
+        const auto e = power.Of(d, hn::NegMulAdd(power.n, Constant(d, P::kLogLow), r));
+        return hn::IfThenElseZero(hn::Lt(square, Constant(d, 2 * 87)), e);
     }
 }
 
 // 1 / v for normal positive v with a normal inverse. A float32 division takes as long as everything else here, so it is
-// two steps of third order from a guess by the exponent; all operations are exactly rounded, so all targets agree.
+// a step of third and one of second order from a guess by the exponent, relative error 2e-8; all operations are exactly
+// rounded, so all targets agree.
 template <class D, class V>
 HWY_INLINE V Inverse(D d, V v) {
+    const auto one = Constant(d, 1);
     if constexpr (sizeof(hn::TFromD<D>) == 8) {
-        return hn::Div(Constant(d, 1), v);
+        return hn::Div(one, v);
     } else {
         const hn::RebindToSigned<D> di;
-        auto r = hn::BitCast(d, hn::Sub(hn::Set(di, 0x7EF311C7), hn::BitCast(di, v)));  // within 0.12
-        for (int step = 0; step < 2; ++step) {
-            const auto off = hn::NegMulAdd(v, r, Constant(d, 1));
-            r = hn::MulAdd(hn::MulAdd(off, off, off), r, r);
-        }
-        return r;
+        auto r = hn::BitCast(d, hn::Sub(hn::Set(di, 0x7EF311C7), hn::BitCast(di, v)));  // within 0.0506
+        const auto off = hn::NegMulAdd(v, r, one);
+        r = hn::MulAdd(hn::MulAdd(off, off, off), r, r);
+        return hn::MulAdd(hn::NegMulAdd(v, r, one), r, r);
     }
 }
 
@@ -79,62 +136,64 @@ HWY_INLINE Gate<V> Logistic(D d, V v) {
     return {s, hn::Mul(hn::Mul(e, s), s)};
 }
 
-// (x + shift) * exp(x^2) * erfc(x) = P(1 - 2*shift / (x + shift)) for x >= 0: polynomials of least degree that are as
-// exact as the type, from a Chebyshev expansion in 50 digits. The substitution is that of Schonfelder, 1978.
+// (z + shift) * exp(z^2/2) * (1 - P(z)), P the normal distribution function, by polynomials in 1 / (z + shift) -
+// middle, from z = 0 to where the product is no normal number; fitted in 40 digits. The substitution is that of
+// Schonfelder, 1978.
 template <class T>
-struct ErfcPolynomial;
+struct TailPolynomial;
 template <>
-struct ErfcPolynomial<float> {  // relative error 9e-9
-    static constexpr double kShift = 2.5;
-    static constexpr float kTerms[] = {-7.292145627e-5f, 2.686559161e-5f, 0.0006662207953f, -0.0004136037997f,
-                                       -0.004803455108f, 0.008382888215f, 0.02835886711f,   -0.1712494186f,
-                                       0.4539142497f,    -0.8046519341f,  1.05403182f};
+struct TailPolynomial<float> {  // relative error 1.5e-8
+    static constexpr double kShift = 2.5, kMiddle = 0.24;
+    static constexpr float kTerms[] = {304.23724f, -10.635133f, -74.43722f, 20.654406f, 12.328509f,
+                                       -8.431728f, -2.6679208f, 3.0674064f, 2.4243572f, 0.7985751f};
 };
 template <>
-struct ErfcPolynomial<double> {  // relative error 2e-17
-    static constexpr double kShift = 3;
+struct TailPolynomial<double> {  // relative error 1e-17
+    static constexpr double kShift = 3.5, kMiddle = 0.155;
     static constexpr double kTerms[] = {
-        8.4478527843229508e-10,   1.11591238992503841e-11, -8.88784489151694737e-9,  -3.59136111716109528e-9,
-        5.16681476189845404e-8,   5.00132018429123704e-8,  -2.3454670002624263e-7,   -4.11759759189375936e-7,
-        9.99437936108101322e-7,   2.76781122552728064e-6,  -4.74939103213214079e-6,  -0.0000174716057523023307,
-        0.0000303981905221208025, 0.000107561782500020734, -0.000276777848200965945, -0.000548309745247753327,
-        0.00303406200119598244,   -0.00121241662151477977, -0.026827234624480615,    0.11952776128697859,
-        -0.310467261900566669,    0.590228357104108486,    -0.88339445316988365,     1.07400690708833968};
+        -41156344452.7899706, 7792110383.17645949,  5801083465.79249445,  -1821574609.01626347, -250374977.698353103,
+        207370633.117069499,  -21227322.8244733906, -14033285.8504484209, 5036822.95801407894,  335393.085158339976,
+        -581054.188800096192, 67654.4696557239653,  53746.7212545217368,  -15130.6686322146912, -4942.42543986809216,
+        2323.04264238207481,  614.77037181518384,   -333.197848639906616, -134.779871141951308, 34.3849238529464163,
+        41.6619612674861651,  16.9407878110374822,  4.35218317265227328,  0.794839923761740696};
 };
+
+// Of |z|, at most 38, where the density is 0: exp(-z^2/2), and what 1 - P is of it.
+template <class V>
+struct Tail {
+    V size, e, share;
+};
+
+template <class D, class V>
+HWY_INLINE Tail<V> NormalTail(D d, V z) {
+    using Polynomial = TailPolynomial<hn::TFromD<D>>;
+    const auto size = hn::Min(hn::Abs(z), Constant(d, 38));
+    const auto inverse = Inverse(d, hn::Add(size, Constant(d, Polynomial::kShift)));
+    const auto t = hn::Sub(inverse, Constant(d, Polynomial::kMiddle));
+    auto p = hn::Set(d, Polynomial::kTerms[0]);
+    for (std::size_t i = 1; i < std::size(Polynomial::kTerms); ++i)
+        p = hn::MulAdd(p, t, hn::Set(d, Polynomial::kTerms[i]));
+    return {size, ExpOfSquare(d, size), hn::Mul(p, inverse)};
+}
 
 // The normal distribution function and its density.
 template <class D, class V>
 HWY_INLINE Gate<V> Normal(D d, V z) {
-    using Polynomial = ErfcPolynomial<hn::TFromD<D>>;
-    // Beyond 38 the density is 0, and the function 0 or 1.
-    const auto size = hn::Min(hn::Abs(z), Constant(d, 38));
-    // exp(-z^2/2), with what the rounded square lost: a unit of it is many of the result.
-    const auto square = hn::Mul(size, size);
-    const auto lost = hn::Mul(Constant(d, 0.5), hn::MulSub(size, size, square));
-    const auto rough = ExpOf(d, hn::Mul(Constant(d, -0.5), square));
-    const auto e = hn::NegMulAdd(rough, lost, rough);
-
-    const auto x = hn::Mul(size, Constant(d, 0.70710678118654752440));
-    const auto inverse = Inverse(d, hn::Add(x, Constant(d, Polynomial::kShift)));
-    const auto t = hn::NegMulAdd(inverse, Constant(d, 2 * Polynomial::kShift), Constant(d, 1));
-    auto p = hn::Set(d, Polynomial::kTerms[0]);
-    for (std::size_t i = 1; i < std::size(Polynomial::kTerms); ++i)
-        p = hn::MulAdd(p, t, hn::Set(d, Polynomial::kTerms[i]));
-    const auto tail = hn::Mul(hn::Mul(Constant(d, 0.5), e), hn::Mul(p, inverse));
-    return {hn::IfThenElse(hn::Lt(z, hn::Zero(d)), tail, hn::Sub(Constant(d, 1), tail)),
-            hn::Mul(e, Constant(d, 0.39894228040143267794))};
+    const Tail<V> tail = NormalTail(d, z);
+    const auto above = hn::Mul(tail.e, tail.share);
+    return {hn::IfThenElse(hn::Lt(z, hn::Zero(d)), above, hn::Sub(Constant(d, 1), above)),
+            hn::Mul(tail.e, Constant(d, 0.39894228040143267794))};
 }
 
-// s(2q) and its slope. Beyond 30 it is 0 or 1, and the cube stays small.
+// s(2q) and its slope. Where the square or the cube overflow, s is 0 or 1 and s*(1 - s) is 0.
 template <class D, class V>
 HWY_INLINE Gate<V> NormalByTanh(D d, V z) {
-    const auto size = hn::Min(hn::Max(z, Constant(d, -30)), Constant(d, 30));
-    const auto square = hn::Mul(size, size);
+    const auto square = hn::Mul(z, z);
     constexpr double kScale = 1.59576912160573071176, kCubic = 0.044715;  // 2 sqrt(2/pi)
-    const auto q2 = hn::Mul(size, hn::MulAdd(square, Constant(d, kScale * kCubic), Constant(d, kScale)));
+    const Gate<V> logistic =
+        Logistic(d, hn::Mul(z, hn::MulAdd(square, Constant(d, kScale * kCubic), Constant(d, kScale))));
     const auto slope = hn::MulAdd(square, Constant(d, 3 * kScale * kCubic), Constant(d, kScale));
-    const Gate<V> logistic = Logistic(d, q2);
-    return {logistic.gate, hn::Mul(logistic.change, slope)};
+    return {logistic.gate, hn::Mul(logistic.change, hn::Min(slope, Constant(d, 1e30)))};
 }
 
 #undef FASTNORM_GATE
@@ -153,11 +212,22 @@ FASTNORM_GATE Gate<V> GateOf(D d, V z) {
     if constexpr (kActivation == Activation::gelu_tanh) return NormalByTanh(d, z);
 }
 
+// NaN passes.
+template <class D, class V>
+HWY_INLINE V Relu(D d, V z) {
+    return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), z);
+}
+
 template <Activation kActivation, class D, class V>
 HWY_INLINE V Activate(D d, V z) {
     if constexpr (kActivation == Activation::none) return z;
-    if constexpr (kActivation == Activation::relu) return hn::IfThenZeroElse(hn::Le(z, hn::Zero(d)), z);
-    if constexpr (kActivation > Activation::relu) return hn::Mul(z, GateOf<kActivation>(d, z).gate);
+    if constexpr (kActivation == Activation::relu) return Relu(d, z);
+    if constexpr (kActivation == Activation::gelu) {  // z or 0, less what is above |z| of it
+        const Tail<V> tail = NormalTail(d, z);
+        return hn::NegMulAdd(hn::Mul(tail.size, tail.e), tail.share, Relu(d, z));
+    }
+    if constexpr (kActivation == Activation::silu || kActivation == Activation::gelu_tanh)
+        return hn::Mul(z, GateOf<kActivation>(d, z).gate);
 }
 
 template <Activation kActivation, class D, class V>

@@ -13,6 +13,8 @@
 #define FASTNORM_ELEMENTWISE_INL_H_
 #endif
 
+#include <limits>
+
 #include "activations-inl.h"
 #include "hwy/cache_control.h"
 #include "masks-inl.h"
@@ -305,7 +307,7 @@ HWY_INLINE Bytes<D> LowBytes(D, hn::Vec<D> v) {
 }
 
 // What scale and zero point make of y. NaN, which has no byte, becomes the zero point.
-template <class C, bool kReciprocal, bool kWithin = false>
+template <class C, bool kReciprocal>
 class RoundToByte {
     using D = Tag<C>;
     using V = hn::Vec<D>;
@@ -320,13 +322,13 @@ public:
         }
     }
 
+    HWY_INLINE V Within(V value) const { return hn::Min(hn::Max(value, low_), high_); }
     HWY_INLINE Bytes<D> operator()(V y) const {
         const D d;
-        V value = y;
-        if constexpr (!kWithin) value = hn::IfThenElseZero(hn::Eq(y, y), y);
+        V value = hn::IfThenElseZero(hn::Eq(y, y), y);
         if constexpr (!kReciprocal)
             value = hn::Div(value, scale_), value = hn::IfThenElseZero(hn::Eq(value, value), value);
-        value = hn::Min(hn::Max(value, low_), high_);
+        value = Within(value);
         if constexpr (kReciprocal) value = QuotientByReciprocal<D>(value, scale_, reciprocal_);
         return LowBytes(d, hn::Add(hn::Add(value, hn::Set(d, kWhole<C>)), zero_));
     }
@@ -335,81 +337,92 @@ private:
     V scale_, zero_, low_, high_, reciprocal_;
 };
 
-#if FASTNORM_AVX512
-// For quotients below 2^20, which the conversion to bytes itself takes to the nearest byte.
-template <bool kSigned>
-class RoundToByteWithin {
-    using D = Tag<float>;
+// Rounds y times a little less and a little more than 1 / scale. Where both give one byte, y / scale gives it too,
+// however that was rounded itself: ties, and what is close to one, remain.
+template <class C>
+class RoundToByteTwice {
+    using D = Tag<C>;
     using V = hn::Vec<D>;
+    using Whole = hn::RebindToUnsigned<D>;
 
 public:
-    RoundToByteWithin(V scale, float zero) : scale_(scale), reciprocal_(hn::Div(hn::Set(D(), 1.0f), scale)) {
-        const hn::RebindToSigned<D> whole;
-        const auto bits = hn::BitCast(whole, hn::Set(D(), kWhole<float>));
-        shift_ = hn::Sub(hn::Set(whole, static_cast<std::int32_t>(zero)), bits);
+    RoundToByteTwice(C scale, C zero) : shift_(hn::Set(D(), kWhole<C> + zero)), apart_(hn::Zero(Whole())) {
+        constexpr C kOff = 2 * std::numeric_limits<C>::epsilon();
+        less_ = hn::Set(D(), 1 / scale * (1 - kOff)), more_ = hn::Set(D(), 1 / scale * (1 + kOff));
     }
 
-    HWY_INLINE Bytes<D> operator()(V y) const {
-        const hn::RebindToSigned<D> whole;
-        const V rounded = hn::Add(QuotientByReciprocal<D>(y, scale_, reciprocal_), hn::Set(D(), kWhole<float>));
-        const auto value = hn::Add(hn::BitCast(whole, rounded), shift_);
-        if constexpr (kSigned) return {_mm512_cvtsepi32_epi8(value.raw)};
-        return {_mm512_cvtusepi32_epi8(hn::Max(value, hn::Zero(whole)).raw)};
+    HWY_INLINE Bytes<D> operator()(V y) {
+        const V low = hn::MulAdd(y, less_, shift_), high = hn::MulAdd(y, more_, shift_);
+        apart_ = hn::Or(apart_, hn::Xor(hn::BitCast(Whole(), low), hn::BitCast(Whole(), high)));
+        return LowBytes(D(), low);
     }
+    bool Agree() const { return hn::AllTrue(Whole(), hn::Eq(apart_, hn::Zero(Whole()))); }
 
 private:
-    V scale_, reciprocal_;
-    hn::Vec<hn::RebindToSigned<D>> shift_;
+    V less_, more_, shift_;
+    hn::Vec<Whole> apart_;
 };
-#endif
+
+// Writes the bytes that round(lanes, i, count) makes of y[i...).
+template <class T, class F>
+HWY_INLINE void ForBytes(const T* y, std::size_t n, std::uint8_t* to, F&& round) {
+    const Tag<T> d;
+    const hn::Rebind<std::uint8_t, Tag<T>> bytes;
+    ForVectors<Virtual<Tag<T>>::kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
+        constexpr bool kFull = decltype(full)::value;
+        const auto low = round(LoadSome<kFull>(d, y + i, some), i, some);
+        if constexpr (kFull) {
+            hn::StoreU(low, bytes, to + i);
+        } else {
+            HWY_ALIGN std::uint8_t last[hn::MaxLanes(bytes)];
+            hn::StoreU(low, bytes, last);
+            std::memcpy(to + i, last, some);
+        }
+    });
+}
+
+// By a scale that has a normal inverse: piece by piece twice, and as quotients where that does not tell. `limit` makes
+// numbers in the range of bytes of lanes.
+template <class T, class F>
+HWY_INLINE void QuantizeTwice(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to, F&& limit) {
+    using C = Compute<T>;
+    const Tag<T> d;
+    const C scale = *by.scale, zero = *by.zero, least = by.least, most = by.most;
+    constexpr std::size_t kPiece = 1024;
+    for (std::size_t i = 0; i < n; i += kPiece) {
+        const std::size_t some = std::min(kPiece, n - i);
+        RoundToByteTwice<C> twice(scale, zero);
+        ForBytes(y + i, some, to + i,
+                 [&](auto v, std::size_t, std::size_t) FASTNORM_LAMBDA { return twice(limit(v)); });
+        if (twice.Agree()) continue;
+        const RoundToByte<C, true> round(least, most, hn::Set(d, scale), hn::Set(d, zero));
+        ForBytes(y + i, some, to + i, [&](auto v, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(v); });
+    }
+}
 
 template <class T>
 void Quantize(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to) {
     using C = Compute<T>;
     const Tag<T> d;
-    using D = std::remove_const_t<decltype(d)>;
-    const hn::Rebind<std::uint8_t, D> bytes;
-    constexpr std::size_t kN = Virtual<D>::kN;
-    const auto all = [&](auto&& round) FASTNORM_LAMBDA {
-        ForVectors<kN>(n, [&](std::size_t i, std::size_t some, auto full) FASTNORM_LAMBDA {
-            constexpr bool kFull = decltype(full)::value;
-            const auto low = round(LoadSome<kFull>(d, y + i, some), i, some);
-            if constexpr (kFull) {
-                hn::StoreU(low, bytes, to + i);
-            } else {
-                HWY_ALIGN std::uint8_t last[hn::MaxLanes(bytes)];
-                hn::StoreU(low, bytes, last);
-                std::memcpy(to + i, last, some);
-            }
-        });
-    };
     if (by.lanes) {
         const auto one = hn::Set(d, C(1));
         const C *const scales = by.scale, *const zeros = by.zero;  // nothing that bytes could be written over
         const C least = by.least, most = by.most;
-        return all([&](auto value, std::size_t i, std::size_t some) FASTNORM_LAMBDA {
+        return ForBytes(y, n, to, [&](auto value, std::size_t i, std::size_t some) FASTNORM_LAMBDA {
             return RoundToByte<C, false>(least, most, LoadTail(d, scales + i, some, one),
                                          LoadTail(d, zeros + i, some, one))(value);
         });
     }
-    const auto scale = hn::Set(d, *by.scale), zero = hn::Set(d, *by.zero);
 #if HWY_NATIVE_FMA
     if (*by.scale > C(0x1p-100) && *by.scale < C(0x1p100)) {
-        const auto by_reciprocal = [&](auto round) FASTNORM_LAMBDA {
-            all([&](auto value, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(value); });
-        };
-        if (!by.within) return by_reciprocal(RoundToByte<C, true>(by.least, by.most, scale, zero));
-#if FASTNORM_AVX512
-        if constexpr (sizeof(C) == 4) {
-            if (by.least < 0) return by_reciprocal(RoundToByteWithin<true>(scale, *by.zero));
-            return by_reciprocal(RoundToByteWithin<false>(scale, *by.zero));
-        }
-#endif
-        return by_reciprocal(RoundToByte<C, true, true>(by.least, by.most, scale, zero));
+        if (by.within) return QuantizeTwice(y, n, by, to, [](auto v) FASTNORM_LAMBDA { return v; });
+        const RoundToByte<C, true> round(by.least, by.most, hn::Set(d, *by.scale), hn::Set(d, *by.zero));
+        return QuantizeTwice(y, n, by, to,
+                             [&](auto v) FASTNORM_LAMBDA { return round.Within(hn::IfThenElseZero(hn::Eq(v, v), v)); });
     }
 #endif
-    const RoundToByte<C, false> round(by.least, by.most, scale, zero);
-    all([&](auto value, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(value); });
+    const RoundToByte<C, false> round(by.least, by.most, hn::Set(d, *by.scale), hn::Set(d, *by.zero));
+    ForBytes(y, n, to, [&](auto v, std::size_t, std::size_t) FASTNORM_LAMBDA { return round(v); });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -55,6 +55,7 @@
                               ColumnCounts,            \
                               Compress<T>,             \
                               RowRange<T>,             \
+                              RowLargest<T>,           \
                               Widen<T>};               \
     }                                                  \
     }                                                  \

@@ -43,6 +43,28 @@ void RowRange(const T* row, std::size_t n, double* least, double* most) {
     *most = any ? unknown : static_cast<double>(hn::GetLane(high));
 }
 
+// The largest absolute value of a row, NaN if there is one: as whole numbers, where NaN is above infinity.
+template <class T>
+double RowLargest(const T* row, std::size_t n) {
+    using C = Compute<T>;
+    const Tag<T> d;
+    const hn::RebindToSigned<Tag<T>> whole;
+    constexpr std::size_t kN = Virtual<Tag<T>>::kN;
+    auto largest = hn::Zero(whole), other = hn::Zero(whole);
+    std::size_t begin = 0;
+    for (; begin + 2 * kN <= n; begin += 2 * kN) {
+        largest = hn::Max(largest, hn::BitCast(whole, hn::Abs(LoadLanes(d, row + begin))));
+        other = hn::Max(other, hn::BitCast(whole, hn::Abs(LoadLanes(d, row + begin + kN))));
+    }
+    ForVectors<kN>(n - begin, [&](std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
+        const T* const from = row + begin + i;
+        const auto v = decltype(full)::value ? LoadLanes(d, from) : LoadTail(d, from, count, hn::Zero(d));
+        largest = hn::Max(largest, hn::BitCast(whole, hn::Abs(v)));
+    });
+    const auto bits = hn::MaxOfLanes(whole, hn::Max(largest, other));
+    return static_cast<double>(static_cast<C>(hn::GetLane(hn::BitCast(d, bits))));
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace fastnorm
 HWY_AFTER_NAMESPACE();

@@ -43,7 +43,7 @@ struct Quantizer {
     const C *scale, *zero;
     bool lanes;           // one of each for every lane
     C least, most;        // of the bytes
-    bool within = false;  // whether the caller knows that |y / scale| < 2^20, unless scale itself is NaN or infinite
+    bool within = false;  // whether the caller knows that all quotients are numbers and get bytes of their own
 };
 
 // Gradients beyond this size may overflow in sums in float, which double has to take over then.
@@ -150,6 +150,7 @@ struct Kernels {
     std::size_t (*compress)(const std::uint8_t* mask, std::size_t n, const T* x, T* to);
     // The least and the largest of n >= 1 values; NaN if one is.
     void (*row_range)(const T* row, std::size_t n, double* least, double* most);
+    double (*row_largest)(const T* row, std::size_t n);
     // The values in the type that is computed in.
     void (*widen)(const T* from, std::size_t n, C* to);
 };

@@ -1,6 +1,7 @@
 #include "quantize_rows.h"
 
 #include <algorithm>
+#include <bitset>
 #include <cmath>
 
 #include "kernels/dispatch.h"
@@ -17,33 +18,47 @@ namespace {
 
 using Steps = std::array<std::ptrdiff_t, Shape::kMost>;
 
-constexpr std::size_t kPartBytes = 128 * 1024;  // rows that are rounded while they are in the second cache
+constexpr std::size_t kPartBytes = 128 * 1024;               // rows that are rounded while they are in the second cache
+constexpr std::size_t kFewBytes = 16 * 1024, kFewRows = 64;  // and in the first one, after their scales are all known
 
 struct Extremes {
     double low, high;  // NaN if there is one
 };
 
 // The scale of a row, and what stands for 0 in it.
-void set_scale(const Extremes& range, const QuantizeRowsOptions& options, float& scale, std::int32_t& zero_point) {
-    const bool is_signed = options.dtype == DType::i8;
-    const double least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
-    const auto low = static_cast<float>(std::min(range.low, 0.0)), high = static_cast<float>(std::max(range.high, 0.0));
-    zero_point = options.symmetric && !is_signed ? 128 : 0;
-    if (std::isnan(range.low)) {
-        scale = static_cast<float>(range.low);
-        return;
+class RowScale {
+public:
+    RowScale(const Extremes& range, const QuantizeRowsOptions& options) {
+        const bool is_signed = options.dtype == DType::i8;
+        const double least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
+        zero_point = options.symmetric && !is_signed ? 128 : 0;
+        if (std::isnan(range.low)) {
+            scale = static_cast<float>(range.low);
+            return;
+        }
+        const double low = std::min(range.low, 0.0), high = std::max(range.high, 0.0);
+        if (options.symmetric) {
+            scale = static_cast<float>(std::max(-low, high) / 127.0);
+            scale = scale == 0 ? 1.0f : scale;
+        } else {
+            const auto from = static_cast<float>(low), to = static_cast<float>(high);
+            const float width = to - from;
+            scale =
+                std::isfinite(width) ? width / 255.0f : static_cast<float>((static_cast<double>(to) - from) / 255.0);
+            scale = scale == 0 ? 1.0f : scale;
+            const double zero = std::nearbyint(static_cast<float>(least) - from / scale);
+            zero_point = static_cast<std::int32_t>(std::min(std::max(zero, least), most));
+        }
+        is_within = low > (least - kHalf - zero_point) * scale && high < (most + kHalf - zero_point) * scale;
     }
-    if (options.symmetric) {
-        scale = static_cast<float>(std::max(-range.low, range.high) / 127.0);
-        scale = scale == 0 ? 1.0f : scale;
-        return;
-    }
-    const float width = high - low;
-    scale = std::isfinite(width) ? width / 255.0f : static_cast<float>((static_cast<double>(high) - low) / 255.0);
-    scale = scale == 0 ? 1.0f : scale;
-    const double zero = std::nearbyint(static_cast<float>(least) - low / scale);
-    zero_point = static_cast<std::int32_t>(std::min(std::max(zero, least), most));
-}
+
+    float scale;
+    std::int32_t zero_point;
+    bool is_within = false;  // every value of the row has a byte without being cut off
+
+private:
+    static constexpr double kHalf = 0.499;  // of a step, however a quotient is rounded
+};
 
 template <class T>
 class RowSweep {
@@ -142,26 +157,39 @@ private:
         C *const scale = scales, *const zero = scale + rows;
         // Rows of bytes that lie in one piece are rounded while the row is in the first cache.
         const bool at_once = threads == 1 && inner_ != Shape::kMost && rows == shape[inner_] && rows_of_bytes();
-        auto* const to_bytes = static_cast<std::uint8_t*>(shifted(y_, index).data);
-        const std::ptrdiff_t byte_step = at_once ? y_.strides[inner_] : 0;
-        const std::size_t each = std::max<std::size_t>(1, kPartBytes / std::max<std::size_t>(1, row_bytes()));
+        auto* const bytes_to = static_cast<std::uint8_t*>(shifted(y_, index).data);
+        const std::size_t each =
+            std::clamp<std::size_t>(kFewBytes / std::max<std::size_t>(1, row_bytes()), 1, kFewRows);
         parallel_for((rows + each - 1) / each, threads, [&](std::size_t task) {
-            for (std::size_t r = task * each; r < std::min(rows, (task + 1) * each); ++r) {
-                Extremes range{0, 0};
-                const T* const row = normalized + r * size_;
-                if (size_) kernels().of<T>().row_range(row, size_, &range.low, &range.high);
-                set_scale(range, options_, scale_[first + r], zero_point_[first + r]);
-                scale[r] = scale_[first + r];
-                zero[r] = static_cast<C>(zero_point_[first + r]);
-                if (!at_once) continue;
+            const std::size_t begin = task * each, end = std::min(rows, begin + each);
+            std::bitset<kFewRows> within;
+            for (std::size_t r = begin; r < end; ++r) {
+                const RowScale of(extremes(normalized + r * size_), options_);
+                scale_[first + r] = of.scale, zero_point_[first + r] = of.zero_point;
+                scale[r] = of.scale, zero[r] = static_cast<C>(of.zero_point);
+                within[r - begin] = of.is_within;
+            }
+            for (std::size_t r = begin; at_once && r < end; ++r) {
                 const bool is_signed = options_.dtype == DType::i8;
                 const C least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
-                const Quantizer<C> by{scale + r, zero + r, false, least, most, true};
-                kernels().of<T>().quantize(row, size_, by, to_bytes + static_cast<std::ptrdiff_t>(r) * byte_step);
+                const Quantizer<C> by{scale + r, zero + r, false, least, most, within[r - begin]};
+                kernels().of<T>().quantize(normalized + r * size_, size_, by,
+                                           bytes_to + static_cast<std::ptrdiff_t>(r) * y_.strides[inner_]);
             }
         });
         if (at_once) return;
         round(space, {normalized, steps.data()}, {scale, zero, true, options_.dtype == DType::i8}, shifted(y_, index));
+    }
+
+    Extremes extremes(const T* row) const {
+        if (size_ == 0) return {0, 0};
+        if (options_.symmetric) {
+            const double largest = kernels().of<T>().row_largest(row, size_);
+            return {-largest, largest};
+        }
+        Extremes range;
+        kernels().of<T>().row_range(row, size_, &range.low, &range.high);
+        return range;
     }
 
     // One group over the whole part, whose parameters are the scales of the rows.
