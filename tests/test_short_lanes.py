@@ -10,7 +10,7 @@ import fastnorm as fn
 from scaled_error import backward_errors, exceeded, forward_errors, weight_norm_errors
 
 # Rows around where they are taken together; lanes up to a vector and more.
-CHANNELS = (1, 2, 3, 4, 5, 8, 12, 16, 31, 32, 33)
+CHANNELS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 31, 32, 33)
 ROWS = (2, 16, 31, 64, 129, 2100)
 
 
@@ -22,6 +22,15 @@ def strided(x: np.ndarray) -> np.ndarray:
     """The same values with gaps between all of them."""
     room = np.empty([2 * n for n in x.shape], x.dtype)
     view = room[tuple(slice(None, None, 2) for _ in x.shape)]
+    view[...] = x
+    return view
+
+
+def amid_a_line(x: np.ndarray, first: int) -> np.ndarray:
+    """The same values, some elements behind where a vector begins."""
+    room = np.empty(x.size + first + 64, x.dtype)
+    begin = -(room.ctypes.data // x.itemsize) % (64 // x.itemsize) + first
+    view = room[begin : begin + x.size].reshape(x.shape)
     view[...] = x
     return view
 
@@ -46,6 +55,9 @@ def check(op: str, x: np.ndarray, **options: Any) -> None:
     assert not exceeded(backward_errors(op, gradients, dy, x, weight, recentred=exact, **options)), (x.shape, options)
     equal(forward(strided(x), weight=weight, bias=bias, **options), got)
     equal(backward(strided(dy), strided(x), **saved), gradients)
+    for first in (0, 1, 7):
+        out = amid_a_line(x, first)
+        equal(forward(amid_a_line(x, 3), weight=weight, bias=bias, out=out, **options), got)
     with fn.threads(1):
         equal(forward(x, weight=weight, bias=bias, **options), got)
         equal(backward(dy, x, **saved), gradients)

@@ -75,6 +75,7 @@ private:
         if (p.stat_lanes && p.dy) widen(p.c1), widen(p.c2);
         if (p.param_lanes) widen(p.w), widen(p.b);
         const auto step = static_cast<std::ptrdiff_t>(wide);
+        p.period = lanes;
         p.lanes = wide, p.rows = total / folds;
         p.x_row = p.y_row = step;
         if (p.dy) p.dy_row = step;

@@ -23,6 +23,11 @@ HWY_BEFORE_NAMESPACE();
 namespace fastnorm {
 namespace HWY_NAMESPACE {
 
+// Where in a pattern of lanes a vector begins.
+struct Phase {
+    std::size_t lanes;
+};
+
 // Values that are one vector a row (kLanes = false) or one per lane.
 template <class D, bool kLanes, std::size_t kCount>
 struct Values {
@@ -35,6 +40,9 @@ struct Values {
             at[k] = sources[k] + row;
             splat[k] = kLanes ? hn::Zero(d) : hn::Set(d, *at[k]);
         }
+    }
+    HWY_INLINE Values(D tag, Phase phase, const hn::TFromD<D>* const (&sources)[kCount]) : d(tag) {
+        for (std::size_t k = 0; k < kCount; ++k) at[k] = sources[k], splat[k] = hn::LoadU(d, sources[k] + phase.lanes);
     }
     template <bool kFull>
     HWY_INLINE hn::Vec<D> Get(std::size_t k, std::size_t i, std::size_t n) const {
@@ -91,6 +99,16 @@ struct PlaneRow {
           param(d, row * p.param_row, {p.w, p.b}),
           bias_mask(p.no_bias ? 0 : ~std::size_t{0}) {}
 
+    // A plane as one row of a pattern, for vectors of one phase.
+    HWY_INLINE PlaneRow(const Plane<T>& p, Phase phase)
+        : x(p.x),
+          dy(p.dy),
+          added(p.added),
+          mask(p.mask),
+          stat(d, phase, {p.h, p.l, p.r, p.c1, p.c2}),
+          param(d, phase, {p.w, p.b}),
+          bias_mask(~std::size_t{0}) {}
+
     HWY_INLINE void Join(const PlaneRow& next, std::size_t own) {
         const auto first = hn::FirstN(d, own);
         stat.Join(next.stat, first), param.Join(next.param, first);
@@ -144,6 +162,29 @@ HWY_NOINLINE void ForFlat(const Plane<T>& plane, const F body) {
     }
 }
 
+// ForPlane for rows of one pattern, of which three vectors hold whole ones: they stay in registers.
+constexpr std::size_t kPatternVectors = 3;
+
+template <class Row, class T, class F>
+HWY_NOINLINE void ForPattern(const Plane<T>& plane, const F body) {
+    const Plane<T> p = plane;  // as above
+    constexpr std::size_t kN = Virtual<Tag<T>>::kN;
+    const auto vector = [&](const Row& row, std::size_t i, std::size_t count, auto full) FASTNORM_LAMBDA {
+        StoreOut<decltype(full)::value>(body(row, i, count, full), row.d, p.y + i, count, p.stream);
+    };
+    const std::size_t n = p.rows * p.lanes, head = Head(Tag<T>(), p.y, n);
+    std::size_t i = head;
+    if (head > 0) vector(Row(p, Phase{0}), 0, head, std::false_type{});
+    const std::size_t phase = head % p.period;
+    const Row first(p, Phase{phase}), second(p, Phase{phase + kN}), third(p, Phase{phase + 2 * kN});
+    for (; i + 3 * kN <= n; i += 3 * kN) {
+        vector(first, i, kN, std::true_type{});
+        vector(second, i + kN, kN, std::true_type{});
+        vector(third, i + 2 * kN, kN, std::true_type{});
+    }
+    for (; i < n; i += kN) vector(Row(p, Phase{i % p.period}), i, std::min(kN, n - i), std::false_type{});
+}
+
 // From this many vectors on, a row's stores are worth being aligned: a vector across two lines takes twice as long, and
 // inputs often begin in memory as the output does. Arrays of NumPy are aligned to 16 bytes only.
 constexpr std::size_t kAlignedVectors = 4;
@@ -167,14 +208,20 @@ HWY_NOINLINE void ForRows(const Plane<T>& plane, const F body) {
 }
 
 // Writes what `body(row, i, n, full)` returns, the lanes of a vector, for every vector of the plane. Each loop is a
-// function of its own: the time that compilers take for one function grows with the square of its size.
-template <class T, class F>
+// function of its own: the time that compilers take for one function grows with the square of its size. kPatterns: keep
+// patterns in registers, which pays where a body has little to compute.
+template <bool kPatterns, class T, class F>
 HWY_INLINE void ForPlane(const Plane<T>& p, const F& body) {
     WithForm(p, [&](auto stat, auto param) FASTNORM_LAMBDA {
         using Row = PlaneRow<T, decltype(stat)::value, decltype(param)::value>;
         // Columns whose parameters vary by row are too rare to have a loop of their own.
         if constexpr (!decltype(stat)::value || decltype(param)::value) {
             if (p.flat && p.lanes >= Virtual<Tag<T>>::kN) return ForFlat<Row>(p, body);
+        }
+        if constexpr (kPatterns && decltype(stat)::value && decltype(param)::value) {
+            constexpr std::size_t kPattern = kPatternVectors * Virtual<Tag<T>>::kN;
+            if (p.period && kPattern % p.period == 0 && p.lanes >= kPattern + p.period)
+                return ForPattern<PlaneRow<T, false, false>>(p, body);
         }
         ForRows<Row>(p, body);
     });
@@ -183,9 +230,9 @@ HWY_INLINE void ForPlane(const Plane<T>& p, const F& body) {
 
 template <Activation kActivation, class T>
 HWY_INLINE void NormalizeTo(const Plane<T>& p) {
-    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
-        return Activate<kActivation>(row.d, row.template Z<decltype(full)::value>(i, n));
-    });
+    ForPlane<kActivation <= Activation::relu>(
+        p, [](const auto& row, std::size_t i, std::size_t n, auto full)
+               FASTNORM_LAMBDA { return Activate<kActivation>(row.d, row.template Z<decltype(full)::value>(i, n)); });
 }
 
 template <class T>
@@ -207,7 +254,7 @@ void Normalize(const Plane<T>& p) {
 template <class T>
 void InputGradient(const Plane<T>& p) {
     if (p.mask) {
-        ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+        ForPlane<false>(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
             constexpr bool kFull = decltype(full)::value;
             const auto scaled = hn::Mul(row.template Load<kFull>(row.dy, i, n), row.stat.template Get<kFull>(2, i, n));
             const auto outside = hn::Mul(scaled, row.param.template Get<kFull>(0, i, n));
@@ -217,11 +264,11 @@ void InputGradient(const Plane<T>& p) {
         return;
     }
     if (!p.added) {
-        ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full)
-                        FASTNORM_LAMBDA { return row.template InputGradient<decltype(full)::value>(i, n); });
+        ForPlane<true>(p, [](const auto& row, std::size_t i, std::size_t n, auto full)
+                              FASTNORM_LAMBDA { return row.template InputGradient<decltype(full)::value>(i, n); });
         return;
     }
-    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+    ForPlane<false>(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
         return hn::Add(row.template InputGradient<kFull>(i, n), row.template Load<kFull>(row.added, i, n));
     });
@@ -229,7 +276,7 @@ void InputGradient(const Plane<T>& p) {
 
 template <Activation kActivation, class T>
 HWY_INLINE void ActivationGradientOf(const Plane<T>& p) {
-    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+    ForPlane<false>(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
         const auto slope = ActivationSlope<kActivation>(row.d, row.template Z<kFull>(i, n));
         return hn::Mul(row.template Load<kFull>(row.dy, i, n), slope);
@@ -253,7 +300,7 @@ void ActivationGradient(const Plane<T>& p) {
 
 template <class T>
 void Add(const Plane<T>& p) {
-    ForPlane(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
+    ForPlane<false>(p, [](const auto& row, std::size_t i, std::size_t n, auto full) FASTNORM_LAMBDA {
         constexpr bool kFull = decltype(full)::value;
         return hn::Add(row.template Load<kFull>(row.x, i, n), row.template Load<kFull>(row.dy, i, n));
     });

@@ -93,6 +93,9 @@ struct Plane {
     // parameters of lanes then go on behind the last lane for a vector, with those of the first lanes. That pays where
     // whole lines go past the caches; in them, rows alone are faster.
     bool flat;
+    // After how many lanes statistics and parameters of lanes are the same again, if rows follow one another in every
+    // operand; 0 is unknown.
+    std::size_t period;
     // Elements from x to what is read next, to be fetched meanwhile; 0 is nothing.
     std::ptrdiff_t ahead;
 };
