@@ -52,6 +52,7 @@
                               SpanGradients<T>,        \
                               ColumnGradients<T>,      \
                               RowGradients<T>,         \
+                              CountNonzero,            \
                               ColumnCounts,            \
                               Compress<T>,             \
                               RowRange<T>,             \

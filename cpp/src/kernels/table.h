@@ -146,6 +146,8 @@ struct Kernels {
     // Returns how many rows are done: it stops before rows whose own sums do not fit into the compute type and, if dx
     // `overwrites` dy, before those with gradients so large that s1 and s2 might not.
     std::size_t (*row_gradients)(const Plane<T>&, double inverse, bool centred, bool overwrites, C* s1, C* s2);
+    // Bytes that are not 0.
+    std::size_t (*count_nonzero)(const std::uint8_t* mask, std::size_t n);
     // How many of rows < 256 count, per lane.
     void (*column_counts)(const std::uint8_t* mask, std::ptrdiff_t step, std::size_t rows, std::size_t lanes,
                           double* counts);

@@ -1,5 +1,6 @@
 #include "forward.h"
 
+#include "kernels/dispatch.h"
 #include "quantize_rows.h"
 #include "shape/axes.h"
 #include "shape/overlap.h"
@@ -229,7 +230,7 @@ public:
         if (to_step_ == 0) {
             std::size_t count = 0;
             if (step_ == 1) {
-                for (std::size_t k = 0; k < n_; ++k) count += row[k] != 0;
+                count = kernels().of<float>().count_nonzero(reinterpret_cast<const std::uint8_t*>(row), n_);
             } else {
                 for (std::size_t k = 0; k < n_; ++k) count += row[static_cast<std::ptrdiff_t>(k) * step_] != 0;
             }
