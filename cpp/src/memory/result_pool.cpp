@@ -3,9 +3,8 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "memory/huge_pages.h"
+
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
@@ -13,15 +12,13 @@
 namespace fastnorm {
 namespace {
 
-constexpr std::size_t kGrain = 256 * 1024, kHugePage = 2 << 20;
+constexpr std::size_t kGrain = 256 * 1024;
 
 std::align_val_t alignment(std::size_t bytes) { return std::align_val_t(bytes >= kHugePage ? kHugePage : 4096); }
 
 PoolBlock allocate(std::size_t bytes) {
     void* const data = ::operator new(bytes, alignment(bytes));
-#if defined(__linux__)
-    if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
-#endif
+    prefer_huge_pages(data, bytes);
     return {data, bytes};
 }
 

@@ -4,12 +4,18 @@
 #include <memory>
 #include <new>
 
+#include "memory/huge_pages.h"
+
 namespace fastnorm {
 namespace {
 
 constexpr std::align_val_t kLine{64};  // of the cache
 
-void* allocate(std::size_t bytes) { return ::operator new(bytes, kLine); }
+void* allocate(std::size_t bytes) {
+    void* const data = ::operator new(bytes, kLine);
+    prefer_huge_pages(data, bytes);
+    return data;
+}
 void release(void* p) { ::operator delete(p, kLine); }
 
 // Twice what the deepest call borrows: backward of strided float64 rows, 16 tiles of 8 KiB. What does not fit is
