@@ -63,7 +63,7 @@ bench: $(VENV)/.installed-bench ## measure shapes of real networks, write docs/b
 	@$(BIN)/python bench/report.py build/bench.json --output docs/benchmarks/$(PROCESSOR)
 	@$(BIN)/python bench/side_by_side.py docs/benchmarks
 
-bench-quick: $(VENV)/.installed-bench ## the same for a few shapes, into build/benchmarks (3 minutes)
+bench-quick: $(VENV)/.installed-bench ## the same for a few shapes, into build/benchmarks
 	@$(BIN)/python bench/run.py --quick --output build/bench-quick.json
 	@$(BIN)/python bench/report.py build/bench-quick.json --output build/benchmarks/quick
 

@@ -41,6 +41,7 @@ struct Values {
             splat[k] = kLanes ? hn::Zero(d) : hn::Set(d, *at[k]);
         }
     }
+    // Of a pattern, for vectors of one phase.
     HWY_INLINE Values(D tag, Phase phase, const hn::TFromD<D>* const (&sources)[kCount]) : d(tag) {
         for (std::size_t k = 0; k < kCount; ++k) at[k] = sources[k], splat[k] = hn::LoadU(d, sources[k] + phase.lanes);
     }
@@ -99,7 +100,7 @@ struct PlaneRow {
           param(d, row * p.param_row, {p.w, p.b}),
           bias_mask(p.no_bias ? 0 : ~std::size_t{0}) {}
 
-    // A plane as one row of a pattern, for vectors of one phase.
+    // The same of a plane that is one row.
     HWY_INLINE PlaneRow(const Plane<T>& p, Phase phase)
         : x(p.x),
           dy(p.dy),
@@ -428,8 +429,8 @@ HWY_INLINE void ForBytes(const T* y, std::size_t n, std::uint8_t* to, F&& round)
     });
 }
 
-// By a scale that has a normal inverse: piece by piece twice, and as quotients where that does not tell. `limit` makes
-// numbers in the range of bytes of lanes.
+// By a scale that has a normal inverse: twice, and the pieces in which that does not tell as quotients. What `limit`
+// makes of lanes is numbers that have a byte.
 template <class T, class F>
 HWY_INLINE void QuantizeTwice(const T* y, std::size_t n, const Quantizer<Compute<T>>& by, std::uint8_t* to, F&& limit) {
     using C = Compute<T>;

@@ -155,6 +155,7 @@ struct Kernels {
     std::size_t (*compress)(const std::uint8_t* mask, std::size_t n, const T* x, T* to);
     // The least and the largest of n >= 1 values; NaN if one is.
     void (*row_range)(const T* row, std::size_t n, double* least, double* most);
+    // The largest absolute value, or NaN.
     double (*row_largest)(const T* row, std::size_t n);
     // The values in the type that is computed in.
     void (*widen)(const T* from, std::size_t n, C* to);

@@ -1,7 +1,6 @@
 #include "quantize_rows.h"
 
 #include <algorithm>
-#include <bitset>
 #include <cmath>
 
 #include "kernels/dispatch.h"
@@ -18,8 +17,7 @@ namespace {
 
 using Steps = std::array<std::ptrdiff_t, Shape::kMost>;
 
-constexpr std::size_t kPartBytes = 128 * 1024;               // rows that are rounded while they are in the second cache
-constexpr std::size_t kFewBytes = 16 * 1024, kFewRows = 64;  // and in the first one, after their scales are all known
+constexpr std::size_t kPartBytes = 128 * 1024;  // rows that are rounded while they are in the second cache
 
 struct Extremes {
     double low, high;  // NaN if there is one
@@ -158,22 +156,18 @@ private:
         // Rows of bytes that lie in one piece are rounded while the row is in the first cache.
         const bool at_once = threads == 1 && inner_ != Shape::kMost && rows == shape[inner_] && rows_of_bytes();
         auto* const bytes_to = static_cast<std::uint8_t*>(shifted(y_, index).data);
-        const std::size_t each =
-            std::clamp<std::size_t>(kFewBytes / std::max<std::size_t>(1, row_bytes()), 1, kFewRows);
+        const std::size_t each = std::max<std::size_t>(1, kPartBytes / std::max<std::size_t>(1, row_bytes()));
         parallel_for((rows + each - 1) / each, threads, [&](std::size_t task) {
-            const std::size_t begin = task * each, end = std::min(rows, begin + each);
-            std::bitset<kFewRows> within;
-            for (std::size_t r = begin; r < end; ++r) {
-                const RowScale of(extremes(normalized + r * size_), options_);
-                scale_[first + r] = of.scale, zero_point_[first + r] = of.zero_point;
-                scale[r] = of.scale, zero[r] = static_cast<C>(of.zero_point);
-                within[r - begin] = of.is_within;
-            }
-            for (std::size_t r = begin; at_once && r < end; ++r) {
+            for (std::size_t r = task * each; r < std::min(rows, (task + 1) * each); ++r) {
+                const T* const row = normalized + r * size_;
+                const RowScale own(extremes(row), options_);
+                scale_[first + r] = own.scale, zero_point_[first + r] = own.zero_point;
+                scale[r] = own.scale, zero[r] = static_cast<C>(own.zero_point);
+                if (!at_once) continue;
                 const bool is_signed = options_.dtype == DType::i8;
                 const C least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
-                const Quantizer<C> by{scale + r, zero + r, false, least, most, within[r - begin]};
-                kernels().of<T>().quantize(normalized + r * size_, size_, by,
+                const Quantizer<C> by{scale + r, zero + r, false, least, most, own.is_within};
+                kernels().of<T>().quantize(row, size_, by,
                                            bytes_to + static_cast<std::ptrdiff_t>(r) * y_.strides[inner_]);
             }
         });
